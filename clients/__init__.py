@@ -1,0 +1,1 @@
+"""A wearable and its wearer: recordings, streams, programs, and the device that learns."""

@@ -1,0 +1,42 @@
+"""The exceptions that Wearfleet raises.
+
+WearfleetError
+├── BadInput            what the user gave cannot be used: exit code 2
+│   ├── BadScenario     a scenario file or one of its keys
+│   ├── BadRecordings   a data file or folder
+│   └── BadProgram      a SavedModel that breaks the contract
+└── RunFailed           a run could not go on: exit code 1
+"""
+
+__all__ = [
+    "BadInput",
+    "BadProgram",
+    "BadRecordings",
+    "BadScenario",
+    "RunFailed",
+    "WearfleetError",
+]
+
+
+class WearfleetError(Exception):
+    """Every error that Wearfleet raises on purpose."""
+
+
+class BadInput(WearfleetError):
+    """Input that cannot be used; the message says what was seen, what is expected, what to do."""
+
+
+class BadScenario(BadInput):
+    """A scenario file, or a key in it, that cannot be used."""
+
+
+class BadRecordings(BadInput):
+    """A data file or folder that cannot be read as recordings."""
+
+
+class BadProgram(BadInput):
+    """A SavedModel that breaks the contract of `learn` and `predict`."""
+
+
+class RunFailed(WearfleetError):
+    """A run that could not go on for a reason other than its input."""

@@ -1,0 +1,1 @@
+"""The data centre: what aggregates, and what it refuses."""
