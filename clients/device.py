@@ -1,0 +1,366 @@
+"""One device with its own SavedModel: predict -> score -> ask -> learn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clients import chance
+from clients.memory import Memory
+from clients.methods import Arrays, Method
+from clients.prediction import Prediction
+from clients.recordings import Recording
+from clients.stream import Stream
+from clients.user import NO_ANSWER, Ask, answer_questions, choose_questions
+from clients.windows import Windows, read_windows
+
+__all__ = ["Device", "Habits", "Learner", "Outcome", "Update", "Wear", "score_windows"]
+
+_SCORE_BATCH = 256
+
+
+class Learner(Protocol):
+    """What answers the user and learns from the answers: a loaded program."""
+
+    def predict(self, x: NDArray[np.float32]) -> Prediction:
+        """Predict one question's windows, float32 [B, T, C]."""
+        ...
+
+    def learn(self, x: NDArray[np.float32], labels: NDArray[np.int32]) -> float:
+        """Take one training step; returns the loss."""
+        ...
+
+    def read_parameters(self) -> dict[str, NDArray[Any]]:
+        """Return the parameters by name."""
+        ...
+
+    def assign_parameters(self, values: Arrays, *, fresh_slots: bool = False) -> None:
+        """Set some of the parameters."""
+        ...
+
+    def read_state(self) -> dict[str, NDArray[Any]]:
+        """Return every variable by its name in the checkpoint."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Wear:
+    """Who wears a device, and what will reach it.
+
+    Attributes:
+        index: the device's number in the fleet; its draws of chance depend on it.
+        name: the device's id.
+        user: the wearer's id.
+        recordings: the wearer's recordings.
+        stream: the device's questions.
+        holdout: windows that are scored and never learnt.
+    """
+
+    index: int
+    name: str
+    user: str
+    recordings: Sequence[Recording]
+    stream: Stream
+    holdout: Windows
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How the wearer answers and how the device learns.
+
+    Attributes:
+        seed: the scenario's seed.
+        classes: number of activities.
+        batch: most windows per question.
+        questions_per_round: questions that reach the device in one round.
+        answer_rate: share of the asked questions that are answered.
+        mistake_rate: share of the answers that are wrong.
+        delay_rounds: rounds until an answer arrives.
+        ask: which questions are asked.
+        budget: most questions asked per round, where not all are.
+        steps: gradient steps per answered question.
+        memory: windows kept to rehearse from.
+    """
+
+    seed: int
+    classes: int
+    batch: int
+    questions_per_round: int
+    answer_rate: float
+    mistake_rate: float
+    delay_rounds: int
+    ask: Ask
+    budget: int
+    steps: int
+    memory: int
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of one device's round.
+
+    Attributes:
+        question: int32 [W], question of each predicted window.
+        position: int64 [W], its stream position.
+        label, predicted, voted: int32 [W], classes.
+        opened_correct: bool [W], whether the model was right with which the round began.
+        answer: int32 [W], class as answered, or NO_ANSWER.
+        loss: float32 [W], cross-entropy of the prediction, NaN without logits.
+        asked, answered: questions.
+        examples: answered windows that were learnt from.
+        steps, gradients: steps taken, and gradient evaluations that they took.
+        learning_loss: mean loss of the steps, NaN without steps.
+    """
+
+    question: list[int] = field(default_factory=list)
+    position: list[int] = field(default_factory=list)
+    label: list[int] = field(default_factory=list)
+    predicted: list[int] = field(default_factory=list)
+    voted: list[int] = field(default_factory=list)
+    opened_correct: list[bool] = field(default_factory=list)
+    answer: list[int] = field(default_factory=list)
+    loss: list[float] = field(default_factory=list)
+    questions: int = 0
+    asked: int = 0
+    answered: int = 0
+    examples: int = 0
+    steps: int = 0
+    gradients: int = 0
+    learning_loss: float = float("nan")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Update:
+    """What a device sends to the server after a round.
+
+    Attributes:
+        device: its index.
+        arrays: what it shares.
+        examples: answered windows that it learnt from.
+        loss: mean loss of its steps.
+    """
+
+    device: int
+    arrays: Arrays
+    examples: int
+    loss: float
+
+
+class Device:
+    """A wearable of one user.
+
+    A round is the short loop that `work` spells out; nothing is learnt from a window before
+    it has been predicted and scored.
+    """
+
+    def __init__(self, wear: Wear, habits: Habits, program: Learner) -> None:
+        self.wear = wear
+        self._habits = habits
+        self._program = program
+        self._memory = Memory(habits.memory, habits.classes)
+        self._late: list[tuple[int, int, int]] = []  # (round due, question, class as answered)
+        self._holdout: NDArray[np.int64] | None = None
+
+    def begin(self, method: Method, shared: Arrays) -> None:
+        """Take in what the server sent; the optimizer starts afresh for it."""
+        program = self._program
+        program.assign_parameters(
+            _taken(method.begin, shared, program.read_parameters()), fresh_slots=True
+        )
+        self._holdout = None
+
+    def work(self, round_: int, *, learns: bool) -> Outcome:
+        """Work through the questions of one round.
+
+        Args:
+            round_: the round, from 1.
+            learns: whether answers lead to steps; if not, they only fill the memory.
+        """
+        habits, outcome = self._habits, Outcome()
+        questions = self.wear.stream.questions(round_, habits.questions_per_round)
+        inputs = [self._windows(question) for question in questions]
+        opened = [self._program.predict(x) for x in inputs]
+        answers = self._ask(round_, questions, opened, outcome)
+        losses: list[float] = []
+        rehearsals = self._rehearsals(round_)
+        for question, answer in self._due(round_):
+            losses += self._learn(question, answer, next(rehearsals), outcome, learns=learns)
+        for i, question in enumerate(questions):
+            said = self._program.predict(inputs[i]) if losses else opened[i]
+            self._score(question, said, opened[i], int(answers[i]), outcome)
+            if answers[i] == NO_ANSWER:
+                continue
+            if habits.delay_rounds:
+                self._late.append((round_ + habits.delay_rounds, question, int(answers[i])))
+            else:
+                losses += self._learn(
+                    question, int(answers[i]), next(rehearsals), outcome, learns=learns
+                )
+        if losses:
+            outcome.learning_loss = float(np.mean(losses))
+            self._holdout = None
+        return outcome
+
+    def update(self, method: Method, outcome: Outcome) -> Update:
+        """Return what the device sends to the server after a round."""
+        arrays = method.end(self._program.read_parameters())[0]
+        return Update(self.wear.index, arrays, outcome.examples, outcome.learning_loss)
+
+    def score_holdout(self, method: Method, shared: Arrays | None) -> NDArray[np.int64]:
+        """Score the windows that are never learnt: int64 [K, K], rows are true classes.
+
+        Args:
+            method: gives the model that answers the user from the shared and the private arrays.
+            shared: the server's arrays; None scores the device's own model.
+        """
+        if shared is None:
+            if self._holdout is None:
+                self._holdout = self._score_holdout()
+            return self._holdout
+        program = self._program
+        own = program.read_parameters()
+        served = _taken(method.serve, shared, own)
+        program.assign_parameters(served)
+        scored = self._score_holdout()
+        program.assign_parameters({name: own[name] for name in served})
+        return scored
+
+    def state(self, method: Method, shared: Arrays | None) -> dict[str, NDArray[Any]]:
+        """Return all variables of the device's SavedModel, by their names in the checkpoint.
+
+        Args:
+            method: gives the model that answers the user from the shared and the private arrays.
+            shared: the server's arrays; None takes the device's own model.
+        """
+        if shared is None:
+            return self._program.read_state()
+        own = self._program.read_parameters()
+        served = _taken(method.serve, shared, own)
+        self._program.assign_parameters(served)
+        state = self._program.read_state()
+        self._program.assign_parameters({name: own[name] for name in served})
+        return state
+
+    @property
+    def memory_windows(self) -> int:
+        """Windows in the device's memory."""
+        return self._memory.size
+
+    def _score_holdout(self) -> NDArray[np.int64]:
+        wear = self.wear
+        return score_windows(self._program, wear.recordings, wear.holdout, self._habits.classes)
+
+    def _windows(self, question: int) -> NDArray[np.float32]:
+        return self._read(self.wear.stream.positions(question))
+
+    def _read(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
+        return read_windows(self.wear.recordings, self.wear.stream.windows.take(positions))
+
+    def _draw(self, purpose: str, round_: int, *shape: int) -> NDArray[np.float64]:
+        count = int(np.prod(shape))
+        drawn = chance.uniforms(self._habits.seed, purpose, round_, [self.wear.index], count)
+        return drawn[0].reshape(shape)
+
+    def _ask(
+        self, round_: int, questions: range, opened: Sequence[Prediction], outcome: Outcome
+    ) -> NDArray[np.int32]:
+        """Decide which questions are asked and let the user answer: int32 [Q]."""
+        habits, count = self._habits, len(questions)
+        certainty = None
+        if habits.ask == "uncertain":
+            certainty = np.array([prediction.certainty() for prediction in opened], np.float32)
+        draws = self._draw("ask", round_, habits.questions_per_round)[:count]
+        asked = choose_questions(habits.ask, habits.budget, certainty, draws)
+        answers = answer_questions(
+            np.array([self.wear.stream.label(q) for q in questions], np.int32),
+            asked,
+            self._draw("answer", round_, habits.questions_per_round, 3)[:count],
+            answer_rate=habits.answer_rate,
+            mistake_rate=habits.mistake_rate,
+            classes=habits.classes,
+        )
+        outcome.questions = count
+        outcome.asked = int(asked.sum())
+        outcome.answered = int((answers != NO_ANSWER).sum())
+        return answers
+
+    def _due(self, round_: int) -> list[tuple[int, int]]:
+        """Take the late answers that arrive in this round: (question, class as answered)."""
+        due = [(question, answer) for at, question, answer in self._late if at <= round_]
+        self._late = [late for late in self._late if late[0] > round_]
+        return due
+
+    def _rehearsals(self, round_: int) -> Any:
+        """Yield each answer's draws: places to rehearse [steps, B], and for the memory [B, 2]."""
+        habits = self._habits
+        answers, batch = habits.questions_per_round, habits.batch
+        rehearse = self._draw("rehearse", round_, answers, habits.steps, batch)
+        keep = self._draw("keep", round_, answers, batch, 2)
+        yield from zip(rehearse, keep, strict=True)
+
+    def _learn(
+        self,
+        question: int,
+        answer: int,
+        draws: tuple[NDArray[np.float64], NDArray[np.float64]],
+        outcome: Outcome,
+        *,
+        learns: bool,
+    ) -> list[float]:
+        """Learn from one answer: steps on its windows and rehearsed ones, then into the memory."""
+        positions = self.wear.stream.positions(question)
+        labels = np.full(positions.size, answer, np.int32)
+        rehearse, keep = draws
+        losses = []
+        if learns:
+            for step_draws in rehearse:
+                places = self._memory.draw(step_draws[: positions.size])
+                mixed = np.concatenate([positions, self._memory.positions[places]])
+                taught = np.concatenate([labels, self._memory.labels[places]])
+                losses.append(self._program.learn(self._read(mixed), taught))
+            outcome.examples += positions.size
+            outcome.steps += len(losses)
+            outcome.gradients += len(losses)
+        for position, pair in zip(positions, keep, strict=False):
+            self._memory.add(int(position), answer, pair)
+        return losses
+
+    def _score(
+        self, question: int, said: Prediction, opened: Prediction, answer: int, outcome: Outcome
+    ) -> None:
+        """Record one question's predictions."""
+        positions = self.wear.stream.positions(question)
+        label = self.wear.stream.label(question)
+        count = positions.size
+        outcome.question += [question] * count
+        outcome.position += positions.tolist()
+        outcome.label += [label] * count
+        outcome.predicted += said.classes.tolist()
+        outcome.voted += [said.vote(self._habits.classes)] * count
+        outcome.opened_correct += (opened.classes == label).tolist()
+        outcome.answer += [answer] * count
+        outcome.loss += said.losses(label)
+
+
+def score_windows(
+    program: Learner, recordings: Sequence[Recording], windows: Windows, classes: int
+) -> NDArray[np.int64]:
+    """Predict windows of one user and count them: int64 [K, K], rows are true classes."""
+    confusion = np.zeros((classes, classes), np.int64)
+    for first in range(0, len(windows), _SCORE_BATCH):
+        some = windows.take(np.arange(first, min(first + _SCORE_BATCH, len(windows))))
+        said = program.predict(read_windows(recordings, some))
+        np.add.at(confusion, (some.label, said.classes), 1)
+    return confusion
+
+
+def _taken(
+    function: Callable[[Arrays, Arrays], Arrays], shared: Arrays, own: Mapping[str, Any]
+) -> Arrays:
+    """Return those of a method's parameters that come from the server."""
+    mixed = function(shared, own)
+    return {name: value for name, value in mixed.items() if value is not own[name]}

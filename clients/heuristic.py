@@ -1,0 +1,86 @@
+"""What a sceptic would try first: thresholds on mean, deviation and cadence, no learning.
+
+Each activity is described by how donors' windows of it usually look, and a window is given the
+activity whose description it is nearest to, so that the thresholds lie half-way between.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clients.errors import RunFailed
+from clients.methods import Arrays
+from clients.prediction import Prediction
+
+__all__ = ["Heuristic", "describe"]
+
+
+def describe(x: NDArray[np.float32], rate_hz: float) -> NDArray[np.float64]:
+    """Describe windows [N, T, 3] by seven numbers each, float64 [N, 7].
+
+    The numbers are the mean of each axis (m/s²), the logarithm of the standard deviation of each
+    axis, and the cadence (Hz): the strongest frequency of the magnitude above 0.5 Hz.
+    Windows of a feature table, [N, 1, 43], are described by its own columns for these:
+    averages, standard deviations, and time between peaks (`wisdm-v1.1-features`).
+    """
+    if x.shape[1] == 1:
+        row = np.nan_to_num(x[:, 0].astype(np.float64))
+        means, deviations, peak_ms = row[:, 30:33], row[:, 39:42], row[:, 33:36]
+        cadence = 1000.0 / np.clip(peak_ms.min(axis=1), 100.0, 5000.0)
+        return np.column_stack([means, np.log(deviations + 0.05), cadence])
+    means, deviations = x.mean(axis=1), x.std(axis=1)
+    magnitude = np.linalg.norm(x, axis=2)
+    spectrum = np.abs(np.fft.rfft(magnitude - magnitude.mean(axis=1, keepdims=True), axis=1))
+    frequencies = np.fft.rfftfreq(x.shape[1], 1.0 / rate_hz)
+    cadence = frequencies[np.argmax(spectrum * (frequencies > 0.5), axis=1)]
+    return np.column_stack([means, np.log(deviations + 0.05), cadence]).astype(np.float64)
+
+
+class Heuristic:
+    """Thresholds in the shape of a program; nothing in it ever changes."""
+
+    def __init__(
+        self, x: NDArray[np.float32], labels: NDArray[np.int32], *, classes: int, rate_hz: float
+    ) -> None:
+        """Set the thresholds from donors' windows.
+
+        Args:
+            x: float32 [N, T, C].
+            labels: int32 [N].
+            classes: number of activities; one without windows is never predicted.
+            rate_hz: samples per second.
+        """
+        self._rate_hz = rate_hz
+        described = describe(x, rate_hz)
+        self._typical = np.full((classes, described.shape[1]), np.inf)
+        self._spread = np.ones((classes, described.shape[1]))
+        overall = described.std(axis=0)
+        for label in np.unique(labels):
+            own = described[labels == label]
+            self._typical[label] = np.median(own, axis=0)
+            self._spread[label] = own.std(axis=0) + 0.1 * overall + 1e-6
+
+    def predict(self, x: NDArray[np.float32]) -> Prediction:
+        """Predict windows [B, T, C] by the nearest description, in units of its spread."""
+        apart = (describe(x, self._rate_hz)[:, None, :] - self._typical) / self._spread
+        distance = np.square(apart).sum(axis=2) + 2.0 * np.log(self._spread).sum(axis=1)
+        return Prediction(distance.argmin(axis=1).astype(np.int32), None)
+
+    def learn(self, x: NDArray[np.float32], labels: NDArray[np.int32]) -> float:
+        """Refuse: thresholds do not learn."""
+        raise RunFailed(f"a heuristic was asked to learn {len(labels)} of {len(x)} windows")
+
+    def read_parameters(self) -> dict[str, NDArray[Any]]:
+        """Return no parameters: there are none to learn."""
+        return {}
+
+    def assign_parameters(self, values: Arrays, *, fresh_slots: bool = False) -> None:
+        """Refuse parameters: there are none to set."""
+        raise RunFailed(f"a heuristic was sent parameters: {sorted(values)}, {fresh_slots=}")
+
+    def read_state(self) -> dict[str, NDArray[Any]]:
+        """Return no variables: there is no SavedModel."""
+        return {}

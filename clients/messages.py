@@ -1,0 +1,37 @@
+"""What devices and server say to each other, in Flower's records.
+
+Both directions carry one ArrayRecord "arrays" with the shared arrays by name; a reply adds one
+MetricRecord "metrics".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from flwr.app import Array, ArrayRecord, Message, MetricRecord, RecordDict
+from numpy.typing import NDArray
+
+from clients.device import Update
+
+__all__ = ["pack", "reply_to", "unpack"]
+
+ARRAYS, METRICS = "arrays", "metrics"
+
+
+def pack(arrays: Mapping[str, NDArray[Any]]) -> ArrayRecord:
+    """Put named arrays into a record."""
+    return ArrayRecord({name: Array(np.ascontiguousarray(v)) for name, v in arrays.items()})
+
+
+def unpack(record: ArrayRecord) -> dict[str, NDArray[Any]]:
+    """Take named arrays out of a record."""
+    return {name: array.numpy() for name, array in record.items()}
+
+
+def reply_to(message: Message, update: Update) -> Message:
+    """Answer a train message with a device's update."""
+    metrics = MetricRecord({"num-examples": update.examples, "loss": update.loss})
+    content = RecordDict({ARRAYS: pack(update.arrays), METRICS: metrics})
+    return Message(content=content, reply_to=message)

@@ -1,0 +1,36 @@
+"""A dense network: on whole windows, on feature rows, or on single samples."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from clients.models.layers import dense, glorot, he
+
+__all__ = ["Dense"]
+
+
+class Dense:
+    """One hidden layer over all values of a window."""
+
+    head = ("classes/*",)
+    _hidden = 64
+
+    def __init__(self, length: int, channels: int, classes: int) -> None:
+        self.length, self.channels, self.classes = length, channels, classes
+
+    def init(self, random: np.random.Generator) -> dict[str, NDArray[np.float32]]:
+        """Draw one device's parameters."""
+        return {
+            "hidden/kernel": he(random, self.length * self.channels, self._hidden),
+            "hidden/bias": np.zeros(self._hidden, np.float32),
+            "classes/kernel": glorot(random, self._hidden, self.classes),
+            "classes/bias": np.zeros(self.classes, np.float32),
+        }
+
+    def forward(self, params: dict[str, tf.Tensor], x: tf.Tensor) -> tf.Tensor:
+        """Compute logits [D, B, K] from parameters [D, ...] and scaled inputs [D, B, T, C]."""
+        x = tf.reshape(x, [-1, tf.shape(x)[1], self.length * self.channels])
+        x = tf.nn.relu(dense(x, params["hidden/kernel"], params["hidden/bias"]))
+        return dense(x, params["classes/kernel"], params["classes/bias"])

@@ -1,0 +1,433 @@
+"""The SavedModel contract: export, load, inspect, copy.
+
+A program is a SavedModel with the signatures `learn` and `predict`, whoever exported it.
+Programs that Wearfleet exports hold plain variables alone, so that any client of TensorFlow's C
+API can run them, and add pure functions over stacked parameters for computing many devices at once.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+from tensorflow.core.protobuf import trackable_object_graph_pb2
+
+from clients.errors import BadProgram
+from clients.models import MODELS, Model
+from clients.optimizers import OPTIMIZERS, Optimizer
+from clients.prediction import Prediction
+
+__all__ = ["Blueprint", "Program", "export_program", "inspect_program", "read_checkpoint", "write_copy"]
+
+Arrays = Mapping[str, NDArray[Any]]
+
+_OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
+_VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
+_LINKS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Blueprint:
+    """What a built-in program is made of.
+
+    Attributes:
+        program: a name in `MODELS`.
+        length: samples per window, T.
+        channels: values per sample, C.
+        activities: class index -> name.
+        optimizer: a name in `OPTIMIZERS`.
+        learning_rate: of a device that learns.
+        dtype: of its variables; "float64" is for tests of equality.
+    """
+
+    program: str
+    length: int
+    channels: int
+    activities: tuple[str, ...]
+    optimizer: str = "adam"
+    learning_rate: float = 0.001
+    dtype: str = "float32"
+
+    def model(self) -> Model:
+        """Build the architecture."""
+        return MODELS[self.program](self.length, self.channels, len(self.activities))
+
+
+class _Exported(tf.Module):  # type: ignore[misc]
+    """The module behind a built-in program; its attributes name the variables in the checkpoint."""
+
+    def __init__(self, blueprint: Blueprint, params: Arrays, mean: Any, scale: Any) -> None:
+        super().__init__()
+        self._blueprint = blueprint
+        self._model = blueprint.model()
+        self._optimizer: Optimizer = OPTIMIZERS[blueprint.optimizer]
+        dtype = blueprint.dtype
+        shapes = {name: value.shape for name, value in params.items()}
+        slots = self._optimizer.start(shapes, blueprint.learning_rate, dtype)
+        self.params = {
+            name: tf.Variable(np.asarray(value, dtype), name=name) for name, value in params.items()
+        }
+        self.slots = {
+            name: tf.Variable(value, trainable=False, name=name) for name, value in slots.items()
+        }
+        self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
+        self.mean = tf.Variable(np.asarray(mean, dtype), trainable=False, name="mean")
+        self.scale = tf.Variable(np.asarray(scale, dtype), trainable=False, name="scale")
+
+    def forward(self, params: Any, x: Any) -> Any:
+        """Compute logits [D, B, K] from raw windows [D, B, T, C]."""
+        x = (tf.cast(x, self._blueprint.dtype) - self.mean) / self.scale
+        # A missing feature is as good as an average one, by the donors' figures.
+        return self._model.forward(params, tf.where(tf.math.is_nan(x), tf.zeros_like(x), x))
+
+    def fleet_predict(self, params: Any, state: Any, x: Any, mask: Any) -> Any:
+        """Predict for many devices: logits [D, B, K], zero where the mask is."""
+        return self.forward(params, x) * tf.cast(mask, self._blueprint.dtype)[:, :, None], state
+
+    def fleet_gradients(self, params: Any, state: Any, x: Any, y: Any, mask: Any) -> Any:
+        """Take each device's gradients of its mean cross-entropy over the mask."""
+        weight = tf.cast(mask, self._blueprint.dtype)
+        with tf.GradientTape() as tape:
+            tape.watch(params)
+            logits = self.forward(params, x)
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)
+            loss = tf.reduce_sum(losses * weight, 1) / tf.maximum(tf.reduce_sum(weight, 1), 1.0)
+            total = tf.reduce_sum(loss)
+        return tape.gradient(total, params), state, loss
+
+    def fleet_apply(self, params: Any, slots: Any, gradients: Any) -> Any:
+        """Take the optimizer's step for many devices."""
+        return self._optimizer.apply(params, slots, gradients)
+
+    def predict(self, sensor_data: Any) -> Any:
+        """Predict for this device: the case of one device of `fleet_predict`."""
+        mask = tf.ones([1, tf.shape(sensor_data)[0]], tf.bool)
+        logits, _ = self.fleet_predict(_stack(self.params), {}, sensor_data[None], mask)
+        return {
+            "predictions": tf.argmax(logits[0], axis=1, output_type=tf.int32),
+            "logits": tf.cast(logits[0], tf.float32),
+        }
+
+    def learn(self, sensor_data: Any, labels: Any) -> Any:
+        """Take one step for this device: the case of one device of the fleet's functions."""
+        mask = tf.ones([1, tf.shape(labels)[0]], tf.bool)
+        params = _stack(self.params)
+        gradients, _, loss = self.fleet_gradients(
+            params, {}, sensor_data[None], labels[None], mask
+        )
+        params, slots = self.fleet_apply(params, _stack(self.slots), gradients)
+        for name, value in params.items():
+            self.params[name].assign(value[0])
+        for name, value in slots.items():
+            self.slots[name].assign(value[0])
+        self.step.assign_add(1)
+        return {"loss": tf.cast(loss[0], tf.float32)}
+
+    def classes(self) -> Any:
+        """Return the table class index -> name."""
+        return {"names": tf.constant(self._blueprint.activities)}
+
+
+def _stack(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Give one device's variables a device axis."""
+    return {name: variable[None] for name, variable in variables.items()}
+
+
+def export_program(
+    blueprint: Blueprint, params: Arrays, mean: Any, scale: Any, path: Path
+) -> None:
+    """Write a built-in program as a SavedModel.
+
+    Args:
+        blueprint: what it is made of.
+        params: the parameters, each without a device axis.
+        mean: float [C], subtracted from the samples.
+        scale: float [C], what they are divided by after that.
+        path: a folder that does not exist yet.
+    """
+    module = _Exported(blueprint, params, mean, scale)
+    dtype = blueprint.dtype
+    x = tf.TensorSpec([None, blueprint.length, blueprint.channels], tf.float32, "sensor_data")
+    y = tf.TensorSpec([None], tf.int32, "labels")
+    many_x = tf.TensorSpec([None, None, blueprint.length, blueprint.channels], tf.float32)
+    many_y = tf.TensorSpec([None, None], tf.int32)
+    mask = tf.TensorSpec([None, None], tf.bool)
+    specs = {name: tf.TensorSpec([None, *v.shape], dtype) for name, v in module.params.items()}
+    slots = {name: tf.TensorSpec([None, *v.shape], dtype) for name, v in module.slots.items()}
+    module.learn = tf.function(module.learn, input_signature=[x, y])
+    module.predict = tf.function(module.predict, input_signature=[x])
+    module.classes = tf.function(module.classes, input_signature=[])
+    module.fleet_predict = tf.function(
+        module.fleet_predict, input_signature=[specs, {}, many_x, mask]
+    )
+    module.fleet_gradients = tf.function(
+        module.fleet_gradients, input_signature=[specs, {}, many_x, many_y, mask]
+    )
+    module.fleet_apply = tf.function(module.fleet_apply, input_signature=[specs, slots, specs])
+    signatures = {"learn": module.learn, "predict": module.predict, "classes": module.classes}
+    tf.saved_model.save(module, str(path), signatures=signatures)
+
+
+class Program:
+    """A loaded SavedModel: one device's own copy.
+
+    Attributes:
+        path: where it was loaded from.
+        length: samples per window, T.
+        channels: values per sample, C.
+        activities: class index -> name, or None where the program has no table.
+        parameters: names of what its `learn` trains, in sorted order.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        loaded = _load(self.path)
+        self._loaded = loaded  # its variables live as long as it does
+        self._learn, self._predict = _signatures(loaded, self.path)
+        self.length, self.channels = self._predict.structured_input_signature[1][
+            "sensor_data"
+        ].shape[1:]
+        self._variables = _variables_by_key(loaded, self.path)
+        trained = {id(v.handle) for v in self._learn.trainable_variables}
+        self._parameter_keys = {
+            key.removeprefix("params/"): key
+            for key, variable in sorted(self._variables.items())
+            if id(variable.handle) in trained
+        }
+        self.parameters = tuple(self._parameter_keys)
+        names = loaded.signatures.get("classes")
+        self.activities = tuple(n.decode() for n in names()["names"].numpy()) if names else None
+
+    def predict(self, x: NDArray[np.float32]) -> Prediction:
+        """Predict one question's windows, float32 [B, T, C]."""
+        said = self._predict(sensor_data=tf.constant(x))
+        classes = said["predictions"].numpy().astype(np.int32)
+        logits = said["logits"].numpy() if "logits" in said else None
+        return Prediction(classes.reshape(len(x), -1)[:, -1], logits)
+
+    def learn(self, x: NDArray[np.float32], labels: NDArray[np.int32]) -> float:
+        """Take one training step on windows [B, T, C] and classes [B]; returns the loss."""
+        return float(self._learn(sensor_data=tf.constant(x), labels=tf.constant(labels))["loss"])
+
+    def read_parameters(self) -> dict[str, NDArray[Any]]:
+        """Return the parameters by name."""
+        return {name: self._variables[k].numpy() for name, k in self._parameter_keys.items()}
+
+    def assign_parameters(self, values: Arrays, *, fresh_slots: bool = False) -> None:
+        """Set some of the parameters.
+
+        Args:
+            values: name -> value.
+            fresh_slots: also let the optimizer start afresh for these parameters.
+        """
+        for name, value in values.items():
+            self._variables[self._parameter_keys[name]].assign(value)
+        if fresh_slots:
+            for key, variable in self._variables.items():
+                if key.startswith("slots/") and key.split("/", 2)[-1] in values:
+                    variable.assign(tf.zeros_like(variable))
+
+    def read_state(self) -> dict[str, NDArray[Any]]:
+        """Return every variable by its name in the checkpoint: all that a device is."""
+        return {key: variable.numpy() for key, variable in self._variables.items()}
+
+    def assign_state(self, values: Arrays) -> None:
+        """Set variables by their names in the checkpoint."""
+        for key, value in values.items():
+            self._variables[key].assign(value)
+
+    def set_learning_rate(self, learning_rate: float) -> None:
+        """Change the learning rate.
+
+        Raises:
+            BadProgram: the program was not exported by Wearfleet.
+        """
+        if "slots/learning_rate" not in self._variables:
+            raise BadProgram(
+                f"{self.path}: has no variable slots/learning_rate; an arm's learning_rate can be "
+                "changed for built-in programs only: take learning_rate out of the arm"
+            )
+        self._variables["slots/learning_rate"].assign(learning_rate)
+
+    def become(self, path: Path, state: Arrays) -> None:
+        """Stand for another SavedModel of the same graph, instead of loading that one.
+
+        Args:
+            path: the other SavedModel.
+            state: every variable of it, by its name in the checkpoint.
+        """
+        self.path = path
+        self.assign_state(state)
+
+
+def write_copy(source: Path, path: Path, state: Arrays) -> None:
+    """Write a SavedModel that has the graph of `source` and variables of its own.
+
+    Args:
+        source: a SavedModel.
+        path: a folder that does not exist yet.
+        state: name in the checkpoint -> value, for every variable.
+    """
+    path.mkdir(parents=True)
+    for file in sorted(source.rglob("*")):
+        inside = file.relative_to(source)
+        if file.is_dir() or inside.parts[0] in ("variables", "assets.extra"):
+            continue
+        (path / inside).parent.mkdir(parents=True, exist_ok=True)
+        if file.stat().st_nlink < _LINKS:
+            os.link(file, path / inside)
+        else:
+            shutil.copy2(file, path / inside)
+    (path / "variables").mkdir(exist_ok=True)
+    reader = tf.train.load_checkpoint(str(source / "variables" / "variables"))
+    values = {_escape(key) + _VALUE: value for key, value in state.items()}
+    values |= {key: reader.get_tensor(key) for key in reader.get_variable_to_shape_map()
+               if key not in values}
+    names = sorted(values)
+    tf.raw_ops.SaveV2(
+        prefix=str(path / "variables" / "variables"),
+        tensor_names=names,
+        shape_and_slices=[""] * len(names),
+        tensors=[tf.constant(values[name]) for name in names],
+    )
+
+
+def read_checkpoint(path: Path) -> dict[str, NDArray[Any]]:
+    """Return every variable of a SavedModel by its name in the checkpoint, without loading it."""
+    reader = tf.train.load_checkpoint(str(path / "variables" / "variables"))
+    return {
+        _unescape(key.removesuffix(_VALUE)): reader.get_tensor(key)
+        for key in reader.get_variable_to_shape_map()
+        if key.endswith(_VALUE)
+    }
+
+
+def _unescape(key: str) -> str:
+    """Undo `_escape`."""
+    return key.replace(".S", "/").replace("..", ".")
+
+
+def _escape(key: str) -> str:
+    """Write a name as a checkpoint does: a slash inside a part of a name becomes `.S`."""
+    head, separator, rest = key.partition("/")
+    return head + separator + rest.replace(".", "..").replace("/", ".S") if separator else key
+
+
+def _load(path: Path) -> Any:
+    """Load a SavedModel, or say why it is none."""
+    if not (path / "saved_model.pb").is_file():
+        raise BadProgram(
+            f"{path}: no SavedModel there (no file saved_model.pb); give the folder that holds it, "
+            f"or one of the built-in programs: {', '.join(sorted(MODELS))}"
+        )
+    try:
+        return tf.saved_model.load(str(path), tags=["serve"])
+    except Exception as error:  # TensorFlow raises nearly anything for a damaged file
+        raise BadProgram(
+            f"{path}: TensorFlow cannot load this SavedModel ({error}); "
+            "export it again, with the tag 'serve'"
+        ) from error
+
+
+_CONTRACT = {
+    "learn": {"sensor_data": (tf.float32, 3), "labels": (tf.int32, 1)},
+    "predict": {"sensor_data": (tf.float32, 3)},
+}
+
+
+def _signatures(loaded: Any, path: Path) -> tuple[Any, Any]:
+    """Return `learn` and `predict`, or say how they break the contract."""
+    for name, wanted in _CONTRACT.items():
+        if name not in loaded.signatures:
+            found = ", ".join(sorted(loaded.signatures)) or "none"
+            raise BadProgram(
+                f"{path}: signature {name!r} is missing (found: {found}); "
+                "a program has the signatures 'learn' and 'predict'"
+            )
+        inputs = loaded.signatures[name].structured_input_signature[1]
+        expected = {key: f"{dtype.name} of rank {rank}" for key, (dtype, rank) in wanted.items()}
+        found = {key: f"{spec.dtype.name} {spec.shape}" for key, spec in inputs.items()}
+        fits = inputs.keys() == wanted.keys() and all(
+            inputs[key].dtype == dtype and inputs[key].shape.rank == rank
+            for key, (dtype, rank) in wanted.items()
+        )
+        if not fits or None in inputs["sensor_data"].shape[1:]:
+            raise BadProgram(
+                f"{path}: signature {name!r} takes {found}; expected {expected}, "
+                "sensor_data being [None, T, C] with fixed T and C"
+            )
+    _check_outputs(loaded.signatures, path)
+    return loaded.signatures["learn"], loaded.signatures["predict"]
+
+
+def _check_outputs(signatures: Any, path: Path) -> None:
+    """Refuse outputs that break the contract."""
+    learn, predict = (signatures[name].structured_outputs for name in ("learn", "predict"))
+    loss, predictions = learn.get("loss"), predict.get("predictions")
+    if loss is None or loss.dtype != tf.float32 or loss.shape.rank not in (0, None):
+        raise BadProgram(
+            f"{path}: signature 'learn' returns {_specs(learn)}; expected 'loss', float32 []"
+        )
+    if (
+        predictions is None
+        or predictions.dtype != tf.int32
+        or predictions.shape.rank not in (1, 2, None)
+    ):
+        raise BadProgram(
+            f"{path}: signature 'predict' returns {_specs(predict)}; "
+            "expected 'predictions', int32 [None] or [None, T]"
+        )
+
+
+def _specs(outputs: Mapping[str, Any]) -> dict[str, str]:
+    return {name: f"{spec.dtype.name} {spec.shape}" for name, spec in outputs.items()}
+
+
+def _variables_by_key(loaded: Any, path: Path) -> dict[str, Any]:
+    """Map names in the checkpoint to the loaded variables, by walking both object graphs."""
+    reader = tf.train.load_checkpoint(str(path / "variables" / "variables"))
+    graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(
+        reader.get_tensor(_OBJECT_GRAPH)
+    )
+    variables: dict[str, Any] = {}
+    seen, queue = {0}, [(0, loaded)]
+    while queue:
+        node_id, value = queue.pop()
+        for attribute in graph.nodes[node_id].attributes:
+            if attribute.checkpoint_key.endswith(_VALUE):
+                key = attribute.checkpoint_key.removesuffix(_VALUE)
+                variables[_unescape(key)] = value
+        for child in graph.nodes[node_id].children:
+            inner = value._trackable_children().get(child.local_name)
+            if child.node_id not in seen and inner is not None:
+                seen.add(child.node_id)
+                queue.append((child.node_id, inner))
+    return variables
+
+
+def inspect_program(path: Path) -> Sequence[tuple[str, str]]:
+    """Describe a SavedModel: rows of (what, value), in reading order.
+
+    Raises:
+        BadProgram: it breaks the contract.
+    """
+    program = Program(path)
+    state = program.read_state()
+    sizes = {name: value.size for name, value in program.read_parameters().items()}
+    rows = [
+        ("path", str(path)),
+        ("window", f"{program.length} samples x {program.channels} channels"),
+        ("activities", ", ".join(program.activities or ("no table inside",))),
+        ("parameters", f"{sum(sizes.values()):,} in {len(sizes)} arrays"),
+    ]
+    rows += [(f"  {name}", str(value.shape)) for name, value in program.read_parameters().items()]
+    rows.append(("other variables", f"{len(state) - len(sizes)}"))
+    rows += [("signatures", ", ".join(sorted(program._loaded.signatures)))]
+    return rows

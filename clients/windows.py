@@ -1,0 +1,113 @@
+"""Split first, then windows: spans of a user's recordings, read when they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from clients.recordings import Recording
+
+__all__ = ["Part", "Windows", "cut_windows", "read_windows", "split_at"]
+
+Part = Literal["stream", "holdout", "all"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Windows:
+    """Windows of one user; a window is a span (recording, start, length).
+
+    Attributes:
+        recording: int32 [W], index into the user's recordings.
+        start: int64 [W], first sample.
+        label: int32 [W], class index of the activity.
+        time_s: float64 [W], when the window starts.
+        length: samples per window.
+    """
+
+    recording: NDArray[np.int32]
+    start: NDArray[np.int64]
+    label: NDArray[np.int32]
+    time_s: NDArray[np.float64]
+    length: int
+
+    def __len__(self) -> int:
+        return self.start.size
+
+    def take(self, indices: ArrayLike) -> Windows:
+        """Return the windows at `indices`, in that order."""
+        chosen = np.asarray(indices, dtype=np.int64)
+        return Windows(
+            self.recording[chosen],
+            self.start[chosen],
+            self.label[chosen],
+            self.time_s[chosen],
+            self.length,
+        )
+
+
+def split_at(recording: Recording, holdout: float) -> int:
+    """Return the first sample of a recording's holdout, its last part by number of samples."""
+    count = len(recording.samples)
+    return count - round(count * holdout)
+
+
+def cut_windows(
+    recordings: Sequence[Recording],
+    activities: Sequence[str],
+    *,
+    length: int,
+    hop: int,
+    holdout: float = 0.0,
+    part: Part = "all",
+) -> Windows:
+    """Cut one user's recordings into windows that stay within a segment and within a part.
+
+    Args:
+        recordings: the user's recordings.
+        activities: class names; a window's label is its activity's index here.
+        length: samples per window.
+        hop: samples between the starts of consecutive windows.
+        holdout: share of each recording, at its end, that is never streamed.
+        part: "stream" (before the holdout), "holdout", or "all" without regard to the split.
+
+    Returns:
+        the windows in order of recording, then time.
+    """
+    rows: list[tuple[NDArray[np.int64], NDArray[np.float64], int, int]] = []
+    for index, recording in enumerate(recordings):
+        cut = split_at(recording, holdout)
+        first, last = {"stream": (0, cut), "holdout": (cut, len(recording.samples))}.get(
+            part, (0, len(recording.samples))
+        )
+        label = activities.index(recording.activity)
+        stops = np.append(recording.segment_starts[1:], len(recording.samples))
+        for begin, stop, time_s in zip(
+            recording.segment_starts, stops, recording.segment_times_s, strict=True
+        ):
+            low, high = max(int(begin), first), min(int(stop), last)
+            starts = np.arange(low, high - length + 1, hop, dtype=np.int64)
+            if starts.size:
+                rows.append((starts, time_s + (starts - begin) / recording.rate_hz, index, label))
+    counts = [len(starts) for starts, *_ in rows]
+    return Windows(
+        np.repeat(np.array([row[2] for row in rows], dtype=np.int32), counts),
+        np.concatenate([row[0] for row in rows]) if rows else np.zeros(0, np.int64),
+        np.repeat(np.array([row[3] for row in rows], dtype=np.int32), counts),
+        np.concatenate([row[1] for row in rows]) if rows else np.zeros(0, np.float64),
+        length,
+    )
+
+
+def read_windows(recordings: Sequence[Recording], windows: Windows) -> NDArray[np.float32]:
+    """Read spans of samples: float32 [W, T, C]."""
+    channels = recordings[0].samples.shape[1]
+    values = np.empty((len(windows), windows.length, channels), np.float32)
+    for index in np.unique(windows.recording):
+        rows = np.flatnonzero(windows.recording == index)
+        spans = windows.start[rows, None] + np.arange(windows.length)
+        values[rows] = recordings[index].samples[spans]
+    return values

@@ -1,0 +1,236 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from clients.errors import BadInput, WearfleetError
+from simulator.console import Display, print_rows, print_summary, print_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help="Simulate wearables that learn on the wrist, and compare personal with shared models.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+data_app = typer.Typer(help="Look at recordings.", no_args_is_help=True)
+model_app = typer.Typer(help="Export, inspect and train programs.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+app.add_typer(model_app, name="model")
+
+FileArgument = Annotated[Path, typer.Argument(help="A scenario file, in TOML.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="key=value; overrides any key, such as stream.rounds=5."),
+]
+
+
+@app.command()
+def run(
+    file: FileArgument,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Ray workers; 1 needs no Ray.")] = None,
+    overrides: SetOption = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Repeat with this many seeds.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print summary.csv as JSON.")] = False,
+) -> None:
+    """Run a scenario and compare its arms."""
+    from simulator.scenario import load_scenario
+    from simulator.store import new_folder
+
+    scenario = load_scenario(file, overrides or [])
+    quiet()
+    from simulator.fleet import Fleet, start_workers
+    from simulator.run import run_scenario, run_seeds
+
+    existed = out is not None and out.exists()
+    folder = new_folder(scenario.name, out)
+    display = Display()
+    fleet: Fleet | None = None
+    try:
+        with display:
+            fleet = Fleet(start_workers(workers or scenario.fleet.workers))
+            if seeds == 1:
+                summary = run_scenario(scenario, folder, fleet, display)
+            else:
+                summary = run_seeds(scenario, seeds, folder, fleet, display)
+    finally:
+        if fleet is not None:
+            fleet.stop()
+        if not existed and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+    _show(summary, scenario.question, folder, as_json=as_json)
+
+
+@app.command()
+def validate(file: FileArgument, overrides: SetOption = None) -> None:
+    """Check a scenario file and print it with every default filled in."""
+    from simulator.scenario import load_scenario, scenario_toml
+
+    typer.echo(scenario_toml(load_scenario(file, overrides or [])), nl=False)
+
+
+@app.command()
+def report(folder: Annotated[Path, typer.Argument(help="A run folder.")]) -> None:
+    """Write a run's report anew from its records."""
+    from simulator.report import write_report
+
+    _need_run(folder)
+    typer.echo(write_report(folder))
+
+
+@app.command()
+def scenarios(
+    folder: Annotated[Path, typer.Argument(help="Where scenario files are.")] = Path("scenarios"),
+) -> None:
+    """List the scenarios of a folder and the questions that they answer."""
+    import tomllib
+
+    files = sorted(folder.glob("*.toml"))
+    if not files:
+        raise BadInput(f"{folder}: no scenario files (*.toml) there; give the folder that has some")
+    rows = []
+    for file in files:
+        try:
+            rows.append((str(file), str(tomllib.loads(file.read_text()).get("question", ""))))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+            rows.append((str(file), "(not TOML)"))
+    print_rows(("file", "question"), rows)
+
+
+@data_app.command("summary")
+def data_summary(
+    path: Annotated[Path, typer.Argument(help="A WISDM file or folder.")],
+    rate_hz: Annotated[float, typer.Option(help="Rate to resample to.")] = 20.0,
+) -> None:
+    """Show users, activities, minutes, rates and defects of recordings."""
+    from clients.recordings import read_recordings, summarize
+
+    recordings, defects = read_recordings(path, source="auto", rate_hz=rate_hz)
+    summary = summarize(recordings, defects)
+    for title, frame in summary.tables():
+        print_table(title, frame)
+
+
+@model_app.command("export")
+def model_export(
+    program: Annotated[str, typer.Argument(help="A built-in program, or a SavedModel's folder.")],
+    out: Annotated[Path | None, typer.Option(help="Where the SavedModel goes.")] = None,
+    shared: Annotated[
+        Path | None, typer.Option(help="Write a SavedModel's shared arrays as safetensors.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the first parameters.")] = 0,
+) -> None:
+    """Write an untrained built-in program as a SavedModel, or a SavedModel's shared arrays."""
+    quiet()
+    from simulator.programs import export_builtin, export_shared
+
+    if (out is None) == (shared is None):
+        raise BadInput(
+            "model export: give --out DIR to write a built-in program as a SavedModel, or "
+            "--shared FILE.safetensors to write the shared arrays of a SavedModel"
+        )
+    if out is not None:
+        export_builtin(program, out, seed)
+        typer.echo(out)
+    elif shared is not None:
+        export_shared(Path(program), shared)
+        typer.echo(shared)
+
+
+@model_app.command("inspect")
+def model_inspect(path: Annotated[Path, typer.Argument(help="A SavedModel's folder.")]) -> None:
+    """Check a SavedModel against the contract and show what is in it."""
+    quiet()
+    from clients.program import inspect_program
+
+    print_rows(("", ""), inspect_program(path))
+
+
+@model_app.command("train")
+def model_train(
+    file: FileArgument,
+    out: Annotated[Path, typer.Option(help="Where the SavedModel goes.")],
+    folds: Annotated[
+        int, typer.Option(min=0, help="Cross-validate first, leaving users out; 0 = not.")
+    ] = 0,
+    overrides: SetOption = None,
+) -> None:
+    """Train a base model on all users of a scenario; --folds tells how good it is on others."""
+    from simulator.scenario import load_scenario
+
+    scenario = load_scenario(file, overrides or [])
+    if out.exists():
+        raise BadInput(f"--out {out}: is there already; give a folder that is not there yet")
+    quiet()
+    from simulator.programs import cross_validate, train_program
+
+    display = Display()
+    with display:
+        tables = cross_validate(scenario, folds, display) if folds else []
+        train_program(scenario, out, display)
+    for title, frame in tables:
+        print_table(title, frame)
+    typer.echo(out)
+
+
+def main() -> None:
+    """Run the command line; bad input ends with code 2, an interrupt with 130."""
+    try:
+        app(standalone_mode=False)
+    except BadInput as error:
+        _fail(str(error), 2)
+    except WearfleetError as error:
+        _fail(str(error), 1)
+    except KeyboardInterrupt:
+        _fail("interrupted; what was done is kept in the run folder", 130)
+    except typer.Abort:
+        _fail("interrupted", 130)
+    except typer.Exit as stop:
+        sys.exit(stop.exit_code)
+    except Exception as error:
+        if hasattr(error, "exit_code") and hasattr(error, "show"):  # a wrong option or argument
+            error.show()
+            sys.exit(error.exit_code)
+        raise
+
+
+def quiet() -> None:
+    """Keep TensorFlow, Ray and Flower from talking over the display."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+
+def _show(summary: pd.DataFrame, question: str, folder: Path, *, as_json: bool) -> None:
+    """Print the arms' figures, and where the report is."""
+    if as_json:
+        rows: list[dict[str, Any]] = json.loads(summary.round(6).to_json(orient="records"))
+        typer.echo(json.dumps(rows, indent=1))
+    else:
+        print_summary(summary, question)
+    typer.echo(f"report: {folder / 'report.html'}", err=as_json)
+
+
+def _need_run(folder: Path) -> None:
+    if not (folder / "scenario.toml").is_file():
+        raise BadInput(f"{folder}: no run folder (no scenario.toml in it); give one, as runs/<name>")
+
+
+def _fail(message: str, code: int) -> None:
+    typer.echo(f"wearfleet: {message}", err=True)
+    sys.exit(code)

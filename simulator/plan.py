@@ -1,0 +1,285 @@
+"""What a run is made of before it starts: people, folds, devices with their streams, cohorts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clients import chance
+from clients.device import Wear
+from clients.donors import Donated
+from clients.errors import BadRecordings, BadScenario
+from clients.heuristic import Heuristic
+from clients.methods import Arrays
+from clients.recordings import Recording, fingerprint, read_recordings
+from clients.stream import build_stream
+from clients.synthetic import synthesize
+from clients.windows import cut_windows, read_windows
+from simulator.scenario import Scenario
+
+__all__ = ["Cohort", "Fold", "Plan", "Prepared", "build_plan", "donated_windows", "read_people"]
+
+_LEAST_COHORTS = 8
+_MOST_DEVICES = 1024  # of a cohort
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fold:
+    """Users who wear devices, and users who donated the data of the base model.
+
+    Attributes:
+        index: from 0.
+        devices: indices of the fold's devices.
+        donors: ids of the users whose recordings train the base model.
+    """
+
+    index: int
+    devices: tuple[int, ...]
+    donors: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """Devices of one fold that are kept together.
+
+    Attributes:
+        index: from 0 within the run.
+        fold: index of their fold.
+        devices: their indices.
+    """
+
+    index: int
+    fold: int
+    devices: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """Everything that follows from a scenario and its data before anything is learnt.
+
+    Attributes:
+        scenario: resolved.
+        people: user id -> recordings.
+        defects: reason -> rejected or repaired lines of the data.
+        data: fingerprint of the recordings.
+        folds: see `Fold`.
+        wears: one for each device, by index.
+        cohorts: see `Cohort`.
+        rounds: until the longest stream ends, or as many as the scenario says.
+        length, hop: samples per window, and between windows.
+        channels: values per sample.
+    """
+
+    scenario: Scenario
+    people: Mapping[str, Sequence[Recording]]
+    defects: Mapping[str, int]
+    data: str
+    folds: tuple[Fold, ...]
+    wears: tuple[Wear, ...]
+    cohorts: tuple[Cohort, ...]
+    rounds: int
+    length: int
+    hop: int
+    channels: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """What the devices of one fold start with.
+
+    Attributes:
+        fold: its index.
+        path: the SavedModel that each device has a copy of.
+        params: its parameters by name.
+        head: patterns of the parameters that turn features into classes.
+        heuristic: thresholds from the fold's donors, where there are donors.
+        unseen: by device index, int64 [K, K], the untouched base model's windows by true and
+            predicted class; empty where the base model may have seen the users.
+        epochs: passes of its training, 0 where it was not trained here.
+        validation_accuracy: on the donors that validated, None where it was not trained here.
+    """
+
+    fold: int
+    path: Path
+    params: Arrays
+    head: tuple[str, ...]
+    heuristic: Heuristic | None
+    unseen: dict[int, Any]
+    epochs: int
+    validation_accuracy: float | None
+
+
+def read_people(
+    scenario: Scenario,
+) -> tuple[dict[str, list[Recording]], dict[str, int]]:
+    """Read or generate the scenario's recordings.
+
+    Returns:
+        user id -> recordings, in order of user; reason -> number of defects.
+
+    Raises:
+        BadRecordings: the data cannot be read, or lacks a user or an activity.
+    """
+    data = scenario.data
+    defects: dict[str, int] = {}
+    if data.source == "synthetic":
+        users = data.users if isinstance(data.users, list) else int(data.users)
+        recordings = synthesize(
+            users,
+            data.activities,
+            rate_hz=data.rate_hz,
+            seed=scenario.seed,
+            minutes=data.minutes,
+            unusual=data.unusual,
+        )
+    else:
+        recordings, report = read_recordings(
+            Path(data.path),
+            source=data.source,
+            rate_hz=data.rate_hz,
+            activities=data.activities,
+            users=None if data.users == "all" else data.users,
+        )
+        defects = dict(report.counts())
+    people: dict[str, list[Recording]] = {}
+    for recording in recordings:
+        people.setdefault(recording.user, []).append(recording)
+    return dict(sorted(people.items())), defects
+
+
+def build_plan(scenario: Scenario) -> Plan:
+    """Read the data and lay out folds, devices, streams and cohorts.
+
+    Raises:
+        BadRecordings: the data cannot be read, or lacks a user or an activity.
+        BadScenario: windows, folds or rounds do not fit the data.
+    """
+    people, defects = read_people(scenario)
+    length, hop, channels = _shape(scenario, people)
+    users = list(people)
+    if len(users) < 2 * scenario.split.folds and scenario.split.folds > 1:
+        raise BadScenario(
+            f"split.folds = {scenario.split.folds}: the data has {len(users)} users, and each fold "
+            "needs 2 at least; give fewer folds or more users"
+        )
+    wears = tuple(
+        _wear(scenario, index, user, people[user], length, hop) for index, user in enumerate(users)
+    )
+    folds = _folds(scenario, users)
+    return Plan(
+        scenario,
+        people,
+        defects,
+        fingerprint([r for own in people.values() for r in own]),
+        folds,
+        wears,
+        _cohorts(folds),
+        _rounds(scenario, [len(wear.stream) for wear in wears]),
+        length,
+        hop,
+        channels,
+    )
+
+
+def donated_windows(plan: Plan, users: Sequence[str], hop: int) -> Donated:
+    """Read all windows of donors: a donor has no holdout, since it wears no device in this fold."""
+    activities = plan.scenario.data.activities
+    x, labels, owners = [], [], []
+    for number, user in enumerate(users):
+        windows = cut_windows(plan.people[user], activities, length=plan.length, hop=hop)
+        if len(windows):
+            x.append(read_windows(plan.people[user], windows))
+            labels.append(windows.label)
+            owners.append(np.full(len(windows), number, np.int32))
+    if not x:
+        raise BadScenario(
+            f"data.window_s: no donor has a window of {plan.length} samples; make it shorter"
+        )
+    return Donated(np.concatenate(x), np.concatenate(labels), np.concatenate(owners))
+
+
+def _shape(
+    scenario: Scenario, people: Mapping[str, Sequence[Recording]]
+) -> tuple[int, int, int]:
+    """Return samples per window, samples between windows, and values per sample."""
+    data = scenario.data
+    channels = next(iter(people.values()))[0].samples.shape[1]
+    if data.source == "wisdm-v1.1-features":
+        return 1, 1, channels  # a row is one window
+    length, hop = round(data.window_s * data.rate_hz), round(data.hop_s * data.rate_hz)
+    if length < 1 or hop < 1:
+        raise BadScenario(
+            f"data.window_s = {data.window_s} and data.hop_s = {data.hop_s}: at "
+            f"{data.rate_hz} Hz that is {length} and {hop} samples; each must be 1 at least"
+        )
+    return length, hop, channels
+
+
+def _wear(
+    scenario: Scenario, index: int, user: str, recordings: Sequence[Recording], length: int, hop: int
+) -> Wear:
+    """Give one user a device."""
+    cut = {"length": length, "hop": hop, "holdout": scenario.split.holdout}
+    activities = scenario.data.activities
+    streamed = cut_windows(recordings, activities, part="stream", **cut)  # type: ignore[arg-type]
+    stream = build_stream(
+        streamed,
+        order=scenario.stream.order,
+        hop=hop,
+        bout_windows=scenario.stream.bout_windows,
+        batch=scenario.stream.batch,
+        random=chance.generator(scenario.seed, "stream", index),
+    )
+    if not len(stream):
+        raise BadRecordings(
+            f"user {user}: no window of {length} samples fits into the streamed part of any "
+            "recording; make data.window_s shorter or leave this user out of data.users"
+        )
+    holdout = cut_windows(recordings, activities, part="holdout", **cut)  # type: ignore[arg-type]
+    return Wear(index, user, user, recordings, stream, holdout)
+
+
+def _folds(scenario: Scenario, users: Sequence[str]) -> tuple[Fold, ...]:
+    """Deal the users to folds in random order; the donors of a fold are all other users."""
+    count = scenario.split.folds
+    order = chance.generator(scenario.seed, "folds").permutation(len(users))
+    folds = []
+    for index in range(count):
+        devices = tuple(sorted(int(i) for i in order[index::count]))
+        donors = tuple(user for i, user in enumerate(users) if count > 1 and i not in devices)
+        folds.append(Fold(index, devices, donors))
+    return tuple(folds)
+
+
+def _cohorts(folds: Sequence[Fold]) -> tuple[Cohort, ...]:
+    """Cut each fold's devices into cohorts; their sizes depend on the number of devices alone."""
+    cohorts: list[Cohort] = []
+    for fold in folds:
+        count = max(_LEAST_COHORTS, -(-len(fold.devices) // _MOST_DEVICES))
+        parts: list[NDArray[np.int64]] = np.array_split(np.array(fold.devices), count)
+        for part in parts:
+            if part.size:
+                devices = tuple(int(device) for device in part)
+                cohorts.append(Cohort(len(cohorts), fold.index, devices))
+    return tuple(cohorts)
+
+
+def _rounds(scenario: Scenario, questions: Sequence[int]) -> int:
+    """Return the number of rounds of a run."""
+    per_round = scenario.stream.questions_per_round
+    lengths = [-(-count // per_round) for count in questions]
+    if scenario.stream.rounds == "all":
+        return max(lengths)
+    middle = int(median(lengths))
+    if scenario.stream.rounds > middle:
+        raise BadScenario(
+            f"stream.rounds = {scenario.stream.rounds}: the median stream ends after {middle} "
+            f'rounds of {per_round} questions; give at most {middle}, or "all"'
+        )
+    return scenario.stream.rounds

@@ -1,0 +1,139 @@
+"""Write `report.html`: a run folder as one page that needs no network.
+
+    scenario.toml, manifest.json, summary.csv, users.csv, windows/, rounds/, events/ -> report.html
+
+`report_records` and `report_reductions` read the folder, `report_answer` puts its numbers into
+words, `report_sections` and `report_protocol` say what is shown, `report_charts` (Plotly) and
+`report_svg` draw it, `report_page` and `report_style` are the paper.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from simulator.report_answer import answer_sentences, rival_of, scored_protocol, user_order
+from simulator.report_page import page, prose
+from simulator.report_protocol import data_defects, origins, protocol_in_words
+from simulator.report_records import (
+    RunRecords,
+    SeedRecords,
+    read_run,
+    read_seeds,
+    seed_folders,
+)
+from simulator.report_sections import (
+    View,
+    arms_overview,
+    confusion,
+    cost,
+    events,
+    over_time,
+    seeds_overview,
+    users_by_dots,
+    users_over_time,
+)
+from simulator.report_svg import arm_styles
+
+__all__ = ["answer_sentences", "write_report"]
+
+
+def write_report(run: Path) -> Path:
+    """Write `report.html` from the files of a run folder, or of the parent folder of seeds.
+
+    Args:
+        run: a run folder; what an interrupted run has not written yet is left out of the report.
+
+    Returns:
+        The path of the report, replaced at once when it is complete.
+
+    Raises:
+        BadInput: the folder holds no readable scenario.
+    """
+    html = _seeds_page(read_seeds(run)) if seed_folders(run) else _run_page(read_run(run))
+    path, temporary = run / "report.html", run / ".report.html.tmp"
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(html)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    return path
+
+
+def _run_page(records: RunRecords) -> str:
+    view = _view(records.scenario, records.arms, records.summary, records.users)
+    sections = {
+        "Arms": arms_overview(view),
+        "Over time": over_time(view, records),
+        "Users": users_by_dots(view) + users_over_time(view, records),
+        "Confusions": confusion(view, records),
+        "Cost": cost(view, records.costs) + events(records.events),
+        "Protocol": protocol_in_words(records.scenario, records.manifest),
+        "Data": data_defects(records.scenario, records.manifest),
+        "Origins": origins(records.scenario_text, records.manifest),
+    }
+    interrupted = records.manifest.get("status", "done") != "done"
+    sentences = answer_sentences(
+        records.summary, records.users, view.baseline, interrupted=interrupted
+    )
+    return _page(records.scenario, sentences, sections)
+
+
+def _seeds_page(records: SeedRecords) -> str:
+    view = _view(records.scenario, records.arms, records.summary, records.users)
+    sections = {
+        "Arms": arms_overview(view),
+        "Seeds": seeds_overview(view, records.seeds),
+        "Users": users_by_dots(view),
+        "Cost": cost(view, pd.DataFrame({"arm": records.arms})),
+        "Protocol": protocol_in_words(records.scenario, records.manifest),
+        "Data": data_defects(records.scenario, records.manifest),
+        "Origins": origins(records.scenario_text, records.manifest),
+    }
+    sentences = answer_sentences(
+        records.summary,
+        records.users,
+        view.baseline,
+        interrupted=records.manifest.get("status", "done") != "done",
+        seeds=len(records.seeds),
+    )
+    return _page(records.scenario, sentences, sections)
+
+
+def _view(
+    scenario: Mapping[str, Any], arms: list[str], summary: pd.DataFrame, users: pd.DataFrame
+) -> View:
+    baseline = str(scenario.get("baseline", arms[0] if arms else ""))
+    protocol = scored_protocol(summary)
+    rival = None if protocol is None else rival_of(summary, baseline, protocol)
+    return View(
+        summary=summary,
+        users=users,
+        baseline=baseline,
+        rival=rival,
+        protocol=protocol,
+        styles=arm_styles(arms),
+        order=user_order(users, baseline, rival, protocol),
+    )
+
+
+def _page(scenario: Mapping[str, Any], sentences: list[str], sections: Mapping[str, str]) -> str:
+    from plotly.offline import get_plotlyjs
+
+    name = str(scenario.get("name", "run"))
+    answer = "".join(f"<p>{prose(sentence)}</p>" for sentence in sentences)
+    header = (
+        f"<h1>{escape(name)}</h1>"
+        f'<p class="question">{escape(str(scenario.get("question", "")))}</p>'
+        f'<section class="answer" aria-label="Answer">{answer}</section>'
+        '<p class="note">These sentences describe this run. No test of significance stands behind '
+        "them: better and worse count any difference, down to a single window. How each accuracy "
+        "is measured is told under Protocol.</p>"
+    )
+    filled = {title: body for title, body in sections.items() if body}
+    return page(f"{name}: Wearfleet report", header, filled, str(get_plotlyjs()))

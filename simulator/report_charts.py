@@ -1,0 +1,181 @@
+"""Charts of the report: Plotly figures as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from html import escape
+from typing import Any
+
+import pandas as pd
+
+from simulator.report_answer import Protocol
+from simulator.report_svg import ArmStyle
+
+__all__ = [
+    "dot_plot",
+    "rounds_chart",
+    "spread",
+]
+
+_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
+_INK, _GRID = "#1b1f24", "#e4e7eb"
+
+
+def spread(series: pd.DataFrame) -> pd.DataFrame:
+    """Average arm, user, round, accuracy over users: arm, round, mean, low (10th), high (90th)."""
+    if series.empty:
+        return pd.DataFrame(columns=["arm", "round", "mean", "low", "high"])
+    by_round = series.groupby(["arm", "round"], sort=True)["accuracy"]
+    parts = {"mean": by_round.mean(), "low": by_round.quantile(0.1), "high": by_round.quantile(0.9)}
+    return pd.DataFrame(parts).reset_index()
+
+
+def rounds_chart(
+    means: pd.DataFrame, styles: Mapping[str, ArmStyle], banded: Collection[str], y_title: str
+) -> str:
+    """Draw the mean over users by round, one line per arm.
+
+    Args:
+        means: arm, round, mean, low, high, from `spread`.
+        styles: by arm, in the order of the legend.
+        banded: arms around whose line the band from low to high is drawn.
+        y_title: what the accuracy is, with its protocol.
+
+    Returns:
+        A Plotly figure as JSON.
+    """
+    from plotly import graph_objects as go
+
+    figure = go.Figure(layout=_layout(380))
+    for arm, style in styles.items():
+        rows = means[means["arm"] == arm]
+        if rows.empty:
+            continue
+        name, rounds = escape(arm), [int(value) for value in rows["round"]]
+        low, high = _rounded(rows["low"]), _rounded(rows["high"])
+        if arm in banded:
+            figure.add_scatter(**_band(rounds, low, high, style))
+        figure.add_scatter(
+            x=rounds,
+            y=_rounded(rows["mean"]),
+            customdata=[[a, b] for a, b in zip(low, high, strict=True)],
+            name=name,
+            legendgroup=name,
+            mode="lines+markers" if len(rounds) <= 40 else "lines",
+            line={"color": style.colour, "dash": style.dash, "width": 2},
+            marker={"symbol": style.symbol, "size": 8},
+            hovertemplate="%{y:.1%} (%{customdata[0]:.1%} to %{customdata[1]:.1%})",
+        )
+    figure.update_layout(hovermode="x unified")
+    every = max(1, -(-int(means["round"].max()) // 10))
+    figure.update_xaxes(title=_title("round"), tick0=0, dtick=every, **_axis())
+    figure.update_yaxes(title=_title(y_title), tickformat=".0%", **_axis())
+    return str(figure.to_json())
+
+
+def dot_plot(
+    users: pd.DataFrame, order: list[str], styles: Mapping[str, ArmStyle], protocol: Protocol
+) -> str:
+    """Draw one row per user and one dot per arm.
+
+    Args:
+        users: the columns of `users.csv`; with `_min` and `_max` beside, hovering tells the range.
+        order: users from the top row down.
+        styles: by arm, in the order of the legend.
+        protocol: which accuracy.
+
+    Returns:
+        A Plotly figure as JSON.
+    """
+    from plotly import graph_objects as go
+
+    places = {user: place for place, user in enumerate(order)}
+    rows_height = 20 * max(len(order), 4)
+    figure = go.Figure(layout=_layout(130 + rows_height))
+    figure.update_layout(legend={"y": -16 / rows_height, "yanchor": "top"})
+    for i, (arm, style) in enumerate(styles.items()):
+        lane = 0.56 * ((i + 0.5) / len(styles) - 0.5)  # so that equal values do not hide each other
+        rows = users[users["arm"] == arm].dropna(subset=[protocol.column])
+        if rows.empty:
+            continue
+        figure.add_scatter(
+            x=_rounded(rows[protocol.column]),
+            y=[round(places[str(user)] + lane, 3) for user in rows["user"]],
+            text=_with_ranges(rows, protocol),
+            name=escape(arm),
+            mode="markers",
+            marker={"color": style.colour, "symbol": style.symbol, "size": 9, "opacity": 0.85},
+            hovertemplate="%{x:.1%}, user %{text}",
+        )
+    title = _title(f"{protocol.name} accuracy")
+    figure.update_xaxes(title=title, tickformat=".0%", side="top", **_axis())
+    figure.update_yaxes(
+        title=_title("user"),
+        tickvals=list(range(len(order))),
+        ticktext=[escape(user) for user in order],
+        range=[len(order) - 0.4, -0.6],
+        **_axis(),
+    )
+    return str(figure.to_json())
+
+
+def _band(
+    rounds: list[int], low: list[float], high: list[float], style: ArmStyle
+) -> dict[str, Any]:
+    return {
+        "x": rounds + rounds[::-1],
+        "y": high + low[::-1],
+        "fill": "toself",
+        "fillcolor": _faint(style.colour),
+        "line": {"width": 0},
+        "mode": "lines",
+        "hoverinfo": "skip",
+        "legendgroup": escape(style.arm),
+        "showlegend": False,
+    }
+
+
+def _with_ranges(rows: pd.DataFrame, protocol: Protocol) -> list[str]:
+    """Name the users of the rows, with the range over seeds where it is known."""
+    told = [escape(str(user)) for user in rows["user"]]
+    low, high = f"{protocol.column}_min", f"{protocol.column}_max"
+    if low not in rows or high not in rows:
+        return told
+    ends = zip(told, rows[low], rows[high], strict=True)
+    return [f"{user}: {a:.1%} to {b:.1%} over seeds" for user, a, b in ends]
+
+
+def _rounded(values: pd.Series[float]) -> list[float]:
+    return [round(float(value), 4) for value in values]
+
+
+def _faint(colour: str) -> str:
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.13)"
+
+
+def _title(text: str) -> dict[str, Any]:
+    return {"text": text, "font": {"size": 13}, "standoff": 6}
+
+
+def _axis() -> dict[str, Any]:
+    return {
+        "gridcolor": _GRID,
+        "linecolor": "#8a929c",
+        "zeroline": False,
+        "automargin": True,
+        "fixedrange": True,
+    }
+
+
+def _layout(height: int) -> dict[str, Any]:
+    return {
+        "template": "none",
+        "height": height,
+        "autosize": True,
+        "font": {"family": _FONT, "size": 13, "color": _INK},
+        "margin": {"l": 8, "r": 12, "t": 16, "b": 8},
+        "paper_bgcolor": "#ffffff",
+        "plot_bgcolor": "#ffffff",
+        "legend": {"orientation": "h", "x": 0, "y": 1.03, "yanchor": "bottom"},
+    }

@@ -1,0 +1,189 @@
+"""How a run was measured, on which data, and where it came from, each as HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+from simulator.report_page import facts, plain_table, prose
+
+__all__ = ["data_defects", "origins", "protocol_in_words"]
+
+
+def protocol_in_words(scenario: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
+    """Tell in sentences what the scenario says about data, split, stream, answers and learning."""
+    sentences = [
+        *_data(scenario, _table(manifest, "data")),
+        *_split(_table(scenario, "split"), _table(scenario, "model")),
+        *_stream(_table(scenario, "stream")),
+        *_labels(_table(scenario, "labels"), _table(scenario, "learning")),
+    ]
+    body = f"<p>{' '.join(prose(sentence) for sentence in sentences)}</p>" if sentences else ""
+    meanings = facts(
+        {
+            "prequential": "Each window of the stream is predicted, and scored, before the device "
+            "learns from it.",
+            "holdout": "The last part of each user's recordings, never streamed, scored after a "
+            "round; nothing is learnt from it.",
+            "unseen-users": "All windows of users on whom the base model was not trained, scored "
+            "by that model, untouched.",
+        }
+    )
+    return body + meanings + _base_models(manifest) + _arms(scenario)
+
+
+def data_defects(scenario: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
+    """Tell how much data there was and what was wrong with it."""
+    data = _table(manifest, "data")
+    told = {
+        "source": _table(scenario, "data").get("source"),
+        "users": data.get("users"),
+        "windows": data.get("windows"),
+        "fingerprint": manifest.get("data_fingerprint"),
+    }
+    body = facts({name: value for name, value in told.items() if value is not None})
+    defects = data.get("defects")
+    if not isinstance(defects, dict):
+        return body
+    rows = [[str(reason), f"{count:,}"] for reason, count in defects.items() if count]
+    if not rows:
+        return body + "<p>No defects were found in the data.</p>"
+    return body + plain_table(["defect", "count"], rows, "Lines rejected or repaired, by reason")
+
+
+def origins(scenario_text: str, manifest: Mapping[str, Any]) -> str:
+    """Show versions, machine and the resolved scenario, which runs again as it is."""
+    told: dict[str, object] = {
+        "status": manifest.get("status"),
+        "seed": manifest.get("seed"),
+        "git revision": manifest.get("git"),
+        "wall time": _wall_time(manifest.get("wall_s")),
+    }
+    for part in ("versions", "machine"):
+        told.update({f"{name}": value for name, value in _table(manifest, part).items()})
+    return (
+        facts({name: value for name, value in told.items() if value is not None})
+        + "<details><summary>The resolved scenario</summary>"
+        + f'<pre tabindex="0">{escape(scenario_text)}</pre></details>'
+    )
+
+
+def _data(scenario: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    data = _table(scenario, "data")
+    if not data:
+        return []
+    users = found.get("users")
+    people = f" of {users} users" if users is not None else ""
+    sentences = [f"The data are accelerometer recordings{people} (source: {data.get('source')})."]
+    activities = data.get("activities")
+    if activities:
+        names = ", ".join(str(name) for name in activities)
+        sentences.append(f"{len(activities)} activities are told apart: {names}.")
+    if "window_s" in data and "rate_hz" in data:
+        sentences.append(
+            f"A window is {data['window_s']:g} s at {data['rate_hz']:g} Hz"
+            + (f", one every {data['hop_s']:g} s." if "hop_s" in data else ".")
+        )
+    return sentences
+
+
+def _split(split: Mapping[str, Any], model: Mapping[str, Any]) -> list[str]:
+    sentences = []
+    folds = split.get("folds")
+    if folds == 1:
+        sentences.append("Every user wears a device.")
+    elif folds is not None:
+        sentences.append(
+            f"In each of {folds} folds some users are donors and the others wear devices; every "
+            "user is a device once."
+        )
+    if model.get("base") == "donors":
+        sentences.append(
+            "The base model is trained offline on the donors, so no device's user is in it."
+        )
+    elif model.get("base") == "random":
+        sentences.append("The base model is random: it has been trained on nobody.")
+    if "holdout" in split:
+        sentences.append(
+            f"The last {100 * split['holdout']:g} % of each recording is holdout, never streamed."
+        )
+    return sentences
+
+
+def _stream(stream: Mapping[str, Any]) -> list[str]:
+    if not {"questions_per_round", "batch"} <= stream.keys():
+        return []
+    order = {
+        "recorded": "in the order of the recordings",
+        "bouts": "in bouts of one activity",
+        "shuffled": "shuffled",
+    }.get(str(stream.get("order")), "in its order")
+    return [
+        f"The stream comes {order}; a device works through {stream['questions_per_round']} "
+        f"questions a round, each of up to {stream['batch']} windows that get one answer."
+    ]
+
+
+def _labels(labels: Mapping[str, Any], learning: Mapping[str, Any]) -> list[str]:
+    sentences = []
+    if "answer_rate" in labels:
+        mistakes = labels.get("mistake_rate", 0)
+        sentences.append(
+            f"Users answer {100 * labels['answer_rate']:g} % of the questions they are asked, "
+            f"{100 * mistakes:g} % of the answers being wrong."
+        )
+    delay = labels.get("delay_rounds")
+    if delay:
+        sentences.append(f"Answers arrive {delay} {'round' if delay == 1 else 'rounds'} late.")
+    if "steps" in learning:
+        memory = learning.get("memory", 0)
+        rehearsal = f"rehearsing from a memory of {memory} windows" if memory else "without memory"
+        sentences.append(f"Each answer is learnt in {learning['steps']} steps, {rehearsal}.")
+    return sentences
+
+
+def _arms(scenario: Mapping[str, Any]) -> str:
+    rows = []
+    for arm in scenario.get("arms", []):
+        rest = [f"{key} = {arm[key]}" for key in arm if key not in ("name", "method")]
+        rows.append([str(arm.get("name")), str(arm.get("method")), ", ".join(rest) or "–"])
+    return plain_table(["arm", "method", "options"], rows, "The arms") if rows else ""
+
+
+def _base_models(manifest: Mapping[str, Any]) -> str:
+    bases = manifest.get("base")
+    if not isinstance(bases, list) or not bases:
+        return ""
+    rows = [
+        [
+            str(base.get("fold", "–")),
+            str(base.get("epochs", "–")),
+            _share(base.get("validation_accuracy")),
+            _share(base.get("unseen_accuracy")),
+        ]
+        for base in bases
+        if isinstance(base, dict)
+    ]
+    head = ["fold", "epochs", "validation, %", "unseen-users, %"]
+    return plain_table(
+        head,
+        rows,
+        "The base models: accuracy on donors' validation windows and on users they never saw",
+    )
+
+
+def _share(value: object) -> str:
+    return f"{100 * value:.1f}" if isinstance(value, int | float) else "–"
+
+
+def _wall_time(wall_s: object) -> str | None:
+    if not isinstance(wall_s, int | float):
+        return None
+    minutes, seconds = divmod(round(wall_s), 60)
+    return f"{minutes} min {seconds} s" if minutes else f"{wall_s:.1f} s"
+
+
+def _table(mapping: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = mapping.get(key)
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,177 @@
+"""What a report needs of a run folder, read from its files."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from clients.errors import BadInput
+from simulator.report_reductions import (
+    EVENTS,
+    SERIES,
+    IntArray,
+    confusion_of,
+    costs_of,
+    events_of,
+    holdout_of,
+    joined,
+    prequential_of,
+)
+
+__all__ = [
+    "RunRecords",
+    "SeedRecords",
+    "read_csv",
+    "read_run",
+    "read_seeds",
+    "seed_folders",
+]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RunRecords:
+    """What the report tells of one run.
+
+    Attributes:
+        scenario: the resolved scenario, and `scenario_text` the file that it was read from.
+        manifest: how the run came about; every key may be missing.
+        summary: `summary.csv`, one row per arm; empty if it was not written yet.
+        users: `users.csv`, one row per arm and user; empty if it was not written yet.
+        arms: names in the scenario's order.
+        holdout: arm, user, round, accuracy: share of the user's holdout windows.
+        prequential: arm, user, round, accuracy: fading-factor accuracy when the round ended,
+            averaged over the user's devices.
+        confusions: by arm, int64 [K, K], rows are the truth: windows of all users together, when
+            each device was last scored on holdout.
+        scored_rounds: by arm, the round of that scoring.
+        costs: one row per arm, sums over devices and rounds, and `devices`.
+        events: arm, kind, reason, count.
+    """
+
+    scenario: Mapping[str, Any]
+    scenario_text: str
+    manifest: Mapping[str, Any]
+    summary: pd.DataFrame
+    users: pd.DataFrame
+    arms: list[str]
+    holdout: pd.DataFrame
+    prequential: pd.DataFrame
+    confusions: dict[str, IntArray]
+    scored_rounds: dict[str, int]
+    costs: pd.DataFrame
+    events: pd.DataFrame
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SeedRecords:
+    """What the report tells of several seeds of one scenario.
+
+    Attributes:
+        scenario, scenario_text, manifest, summary, users, arms: as in `RunRecords`; the numbers of
+            `summary` and `users` are means, with columns `_min` and `_max` beside.
+        seeds: by the folder's name, such as "seed-7", that seed's own `summary.csv`.
+    """
+
+    scenario: Mapping[str, Any]
+    scenario_text: str
+    manifest: Mapping[str, Any]
+    summary: pd.DataFrame
+    users: pd.DataFrame
+    arms: list[str]
+    seeds: dict[str, pd.DataFrame]
+
+
+def seed_folders(run: Path) -> list[Path]:
+    """List the complete run folders `seed-<n>/` of a run, by seed; empty for an ordinary run."""
+    folders = [path.parent for path in run.glob("seed-*/scenario.toml")]
+    folders = [path for path in folders if path.name.removeprefix("seed-").isdigit()]
+    return sorted(folders, key=lambda path: int(path.name.removeprefix("seed-")))
+
+
+def read_run(run: Path) -> RunRecords:
+    """Read one run folder.
+
+    Raises:
+        BadInput: there is no readable `scenario.toml` or `manifest.json` in it.
+    """
+    text, scenario, manifest = _read_heads(run)
+    summary, users = _read_summary(run), _read_users(run)
+    arms = _arm_names(scenario, summary)
+    confusions = {arm: found for arm in arms if (found := confusion_of(run, arm)) is not None}
+    return RunRecords(
+        scenario=scenario,
+        scenario_text=text,
+        manifest=manifest,
+        summary=summary,
+        users=users,
+        arms=arms,
+        holdout=joined([holdout_of(run, arm) for arm in arms], SERIES),
+        prequential=joined([prequential_of(run, arm) for arm in arms], SERIES),
+        confusions={arm: found[0] for arm, found in confusions.items()},
+        scored_rounds={arm: found[1] for arm, found in confusions.items()},
+        costs=joined([costs_of(run, arm) for arm in arms], ["arm", "devices"]),
+        events=joined([events_of(run, arm) for arm in arms], EVENTS),
+    )
+
+
+def read_seeds(run: Path) -> SeedRecords:
+    """Read the parent folder of several seeds.
+
+    Raises:
+        BadInput: there is no readable `scenario.toml` or `manifest.json` in it.
+    """
+    text, scenario, manifest = _read_heads(run)
+    summary = _read_summary(run)
+    return SeedRecords(
+        scenario=scenario,
+        scenario_text=text,
+        manifest=manifest,
+        summary=summary,
+        users=_read_users(run),
+        arms=_arm_names(scenario, summary),
+        seeds={folder.name: _read_summary(folder) for folder in seed_folders(run)},
+    )
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """Read a table of a run folder; an empty cell is missing, users and arms are text."""
+    if not path.exists():
+        return pd.DataFrame()
+    names = {"arm": str, "user": str, "method": str}
+    return pd.read_csv(path, dtype=names, keep_default_na=False, na_values=[""])
+
+
+def _read_heads(run: Path) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    path = run / "scenario.toml"
+    try:
+        text = path.read_text(encoding="utf-8")
+        scenario = tomllib.loads(text)
+        path = run / "manifest.json"
+        manifest = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except FileNotFoundError:
+        raise BadInput(f"{run} holds no scenario.toml: give the folder of a run") from None
+    except ValueError as error:
+        raise BadInput(f"{path} cannot be read: {error}") from error
+    return text, scenario, manifest if isinstance(manifest, dict) else {}
+
+
+def _read_summary(run: Path) -> pd.DataFrame:
+    summary = read_csv(run / "summary.csv")
+    return summary if "arm" in summary else pd.DataFrame({"arm": pd.Series(dtype=str)})
+
+
+def _read_users(run: Path) -> pd.DataFrame:
+    users = read_csv(run / "users.csv")
+    empty = pd.DataFrame({"arm": pd.Series(dtype=str), "user": pd.Series(dtype=str)})
+    return users if "user" in users else empty
+
+
+def _arm_names(scenario: Mapping[str, Any], summary: pd.DataFrame) -> list[str]:
+    declared = [str(arm["name"]) for arm in scenario.get("arms", []) if "name" in arm]
+    return list(dict.fromkeys([*declared, *(str(arm) for arm in summary["arm"])]))

@@ -1,0 +1,109 @@
+"""The style sheet and the script of the report's page."""
+
+__all__ = ["SCRIPT", "STYLE"]
+
+STYLE = """
+:root { color-scheme: light; --ink: #1b1f24; --soft: #57606a; --line: #d8dde3; --tint: #f5f7f9; }
+* { box-sizing: border-box; }
+html { -webkit-text-size-adjust: 100%; }
+body { margin: 0; background: #fff; color: var(--ink); line-height: 1.55;
+  font-family: system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
+main, header, nav { max-width: 72rem; margin: 0 auto; padding: 0 1.25rem; }
+header { padding-top: 2.5rem; }
+h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .4rem; overflow-wrap: anywhere; }
+h2 { font-size: 1.3rem; margin: 3rem 0 .6rem; padding-top: .8rem;
+  border-top: 1px solid var(--line); }
+h3 { font-size: 1rem; margin: 1.4rem 0 .4rem; }
+p, li { max-width: 46rem; }
+.question { font-size: 1.2rem; color: var(--soft); margin: 0 0 1.2rem; }
+.answer { border-left: 4px solid #0072B2; background: var(--tint); padding: .9rem 1.2rem; }
+.answer p { margin: .3rem 0; }
+.answer p:first-child { font-size: 1.15rem; font-weight: 550; }
+.note { color: var(--soft); font-size: .9rem; }
+.warning { border-left: 4px solid #D55E00; padding: .5rem 1rem; background: #fdf3ec; }
+nav { margin-top: 1.2rem; font-size: .95rem; }
+nav a { margin-right: 1rem; white-space: nowrap; }
+a { color: #005a8e; }
+code { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: .92em; }
+.number { white-space: nowrap; }
+.scroll { overflow-x: auto; margin: 0 0 .8rem; }
+table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
+.caption { color: var(--soft); font-size: .9rem; margin: .8rem 0 .3rem; }
+th, td { padding: .35rem .6rem; text-align: right; border-bottom: 1px solid var(--line);
+  vertical-align: baseline; }
+thead th { font-weight: 600; border-bottom-color: #8a929c; vertical-align: bottom; }
+thead td { border: 0; }
+thead th.name { font-weight: 600; }
+thead .group { text-align: center; color: var(--soft); font-weight: 500; border-bottom: 0; }
+th[scope=row], th.name, td.name { text-align: left; font-weight: 500; white-space: nowrap; }
+.arms th:first-child { position: sticky; left: 0; background: #fff; }
+td small { display: block; color: var(--soft); white-space: nowrap; }
+.best { font-weight: 700; white-space: nowrap; }
+.star { color: #8a5a00; }
+.matrices { display: grid; gap: 1.2rem 2rem;
+  grid-template-columns: repeat(auto-fill, minmax(min(100%, 22rem), 1fr)); }
+.matrix td { text-align: center; border: 1px solid #fff; min-width: 2.4rem;
+  padding: .25rem .3rem; line-height: 1.3; color: #10151a;
+  -webkit-print-color-adjust: exact; print-color-adjust: exact; }
+.matrix td small { color: inherit; }
+.matrix td.truth { outline: 2px solid var(--ink); outline-offset: -2px; }
+.matrix th { font-size: .78rem; border: 0; padding: .2rem .3rem; text-align: center; }
+.matrix th[scope=row], .matrix .name { text-align: right; }
+figure { margin: 1rem 0; }
+figcaption { color: var(--soft); font-size: .9rem; max-width: 46rem; }
+.chart { width: 100%; min-height: 12rem; overflow: hidden; }
+.swatch { width: 30px; height: 12px; vertical-align: -1px; }
+.legend { list-style: none; padding: 0; margin: .6rem 0; display: flex; flex-wrap: wrap;
+  gap: .2rem 1.2rem; }
+.multiples { display: grid; gap: .6rem .8rem;
+  grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); }
+.multiples figure { margin: 0; break-inside: avoid; }
+.multiples figcaption { font-size: .82rem; color: var(--ink); padding-left: 14%; }
+.multiples svg { width: 100%; height: auto; display: block; }
+.multiples path:not([fill]) { fill: none; stroke-width: 1.5; }
+.multiples .grid { stroke: var(--line); stroke-width: 1; }
+.multiples text { font-size: 9px; fill: var(--soft); }
+pre { overflow-x: auto; background: var(--tint); padding: 1rem; font-size: .85rem; }
+summary { cursor: pointer; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1.2rem; font-size: .95rem; }
+dt { color: var(--soft); }
+dd { margin: 0; overflow-wrap: anywhere; }
+.hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+footer { height: 4rem; }
+@media (max-width: 40rem) {
+  body { font-size: .95rem; }
+  header { padding-top: 1.4rem; }
+  h1 { font-size: 1.5rem; }
+  .arms thead th { min-width: 4.6rem; }
+  .matrix, .matrix th { font-size: .74rem; }
+  .matrix td { min-width: 2rem; padding: .2rem; }
+  dl { grid-template-columns: 1fr; gap: 0; }
+  dd { margin-bottom: .5rem; }
+}
+@media print {
+  body { font-size: 10pt; }
+  nav { display: none; }
+  main, header { max-width: none; padding: 0; }
+  h2, h3 { break-after: avoid; }
+  figure, tr { break-inside: avoid; }
+  .scroll { overflow: visible; }
+  table { font-size: 8pt; }
+  th, td { padding: .2rem .35rem; }
+  .matrix, .matrix th { font-size: 7.5pt; }
+}
+"""
+
+# Plotly keeps the width that it was drawn with; paper is narrower than most screens.
+SCRIPT = """
+const charts = [...document.querySelectorAll(".chart")];
+for (const chart of charts) {
+  const figure = JSON.parse(chart.nextElementSibling.textContent);
+  Plotly.newPlot(chart, figure.data, figure.layout, {responsive: true, displayModeBar: false});
+}
+addEventListener("beforeprint", () => {
+  for (const chart of charts) Plotly.relayout(chart, {width: 660});
+});
+addEventListener("afterprint", () => {
+  for (const chart of charts) Plotly.relayout(chart, {width: null, autosize: true});
+});
+"""

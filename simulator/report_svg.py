@@ -1,0 +1,141 @@
+"""Arms as they look everywhere, and small charts of users, drawn as plain SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+
+import pandas as pd
+
+__all__ = ["ArmStyle", "arm_styles", "legend", "small_multiples", "swatch"]
+
+# Okabe & Ito's palette without its yellow, which is too pale for lines on white.
+_COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
+_DASHES = ["solid", "8px,4px", "2px,3px", "10px,3px,2px,3px", "5px,2px"]
+# Plotly's name of a marker -> the same shape in SVG, about 0, 0, within a circle of radius 5.
+_SHAPES = {
+    "circle": "M-4,0a4,4 0 1,0 8,0a4,4 0 1,0 -8,0z",
+    "square": "M-3.6,-3.6h7.2v7.2h-7.2z",
+    "diamond": "M0,-5L5,0L0,5L-5,0z",
+    "triangle-up": "M0,-4.6L4.6,3.6H-4.6z",
+    "triangle-down": "M0,4.6L4.6,-3.6H-4.6z",
+    "pentagon": "M0,-4.8L4.6,-1.5L2.8,3.9H-2.8L-4.6,-1.5z",
+    "hexagon": "M-4.2,-2.4L0,-4.8L4.2,-2.4V2.4L0,4.8L-4.2,2.4z",
+    "cross": "M-1.6,-4.6h3.2v3h3v3.2h-3v3h-3.2v-3h-3v-3.2h3z",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ArmStyle:
+    """How an arm looks in every chart and table: colour, dash and marker, never colour alone.
+
+    Attributes:
+        arm: the arm's name.
+        colour: as in CSS.
+        dash: "solid" or lengths of dashes and gaps, as Plotly takes them.
+        symbol: Plotly's name of the marker.
+    """
+
+    arm: str
+    colour: str
+    dash: str
+    symbol: str
+
+
+def arm_styles(arms: list[str]) -> dict[str, ArmStyle]:
+    """Give each arm its look; the cycles differ in length, so that no two arms soon agree."""
+    symbols = list(_SHAPES)
+    return {
+        arm: ArmStyle(
+            arm,
+            _COLOURS[i % len(_COLOURS)],
+            _DASHES[i % len(_DASHES)],
+            symbols[i % len(symbols)],
+        )
+        for i, arm in enumerate(arms)
+    }
+
+
+def legend(styles: Mapping[str, ArmStyle]) -> str:
+    """Name the arms beside their line and marker, in HTML."""
+    items = "".join(f"<li>{swatch(style)} {escape(arm)}</li>" for arm, style in styles.items())
+    return f'<ul class="legend">{items}</ul>'
+
+
+def swatch(style: ArmStyle) -> str:
+    """Draw an arm's line and marker, in SVG; the name has to stand beside it."""
+    return (
+        '<svg class="swatch" viewBox="0 0 30 12" aria-hidden="true">'
+        f'<path d="M0,6H30" stroke="{style.colour}" stroke-width="2"{_svg_dash(style)}/>'
+        f'<path transform="translate(15,6)" d="{_SHAPES[style.symbol]}" fill="{style.colour}"/>'
+        "</svg>"
+    )
+
+
+def small_multiples(
+    series: pd.DataFrame, order: list[str], styles: Mapping[str, ArmStyle], protocol: str
+) -> str:
+    """Draw a small chart per user, all on the same axes, one line per arm, in HTML and SVG.
+
+    Args:
+        series: arm, user, round, accuracy.
+        order: users, first to last.
+        styles: by arm.
+        protocol: what the accuracy is, for those who hear the page.
+    """
+    floor = max(0.0, float(series["accuracy"].min()) // 0.1 * 0.1)
+    first, last = int(series["round"].min()), int(series["round"].max())
+    by_user = {str(user): rows for user, rows in series.groupby("user")}
+    cells = [
+        _small_chart(user, by_user[user], styles, (first, last, floor), protocol)
+        for user in order
+        if user in by_user
+    ]
+    return f'<div class="multiples">{"".join(cells)}</div>'
+
+
+def _small_chart(
+    user: str,
+    rows: pd.DataFrame,
+    styles: Mapping[str, ArmStyle],
+    frame: tuple[int, int, float],
+    protocol: str,
+) -> str:
+    """Draw one user; `frame` is the first and the last round and the least accuracy shown."""
+    first, last, floor = frame
+    width, height = 132.0, 72.0
+    lines, told = [], []
+    for arm, style in styles.items():
+        found = rows[rows["arm"] == arm].sort_values("round")
+        if found.empty:
+            continue
+        xs = 24 + (found["round"] - first) / max(last - first, 1) * width
+        ys = 6 + (1.0 - found["accuracy"]) / max(1.0 - floor, 0.1) * height
+        points = [f"{x:.1f},{y:.1f}" for x, y in zip(xs, ys, strict=True)]
+        path = "M" + "L".join(points)
+        lines.append(f'<path d="{path}" stroke="{style.colour}"{_svg_dash(style)}/>')
+        lines.append(
+            f'<path transform="translate({points[-1]}) scale(.7)" d="{_SHAPES[style.symbol]}" '
+            f'fill="{style.colour}"/>'
+        )
+        told.append(f"{arm} {found['accuracy'].iloc[-1]:.1%}")
+    label = escape(
+        f"User {user}, {protocol}, rounds {first} to {last}; at the end " + ", ".join(told)
+    )
+    return (
+        f'<figure><figcaption>{escape(user)}</figcaption><svg role="img" viewBox="0 0 164 92" '
+        f'aria-label="{label}"><title>{label}</title>'
+        '<path class="grid" d="M24,6H156M24,78H156"/>'
+        '<text x="21" y="9" text-anchor="end">100</text>'
+        f'<text x="21" y="81" text-anchor="end">{100 * floor:.0f}</text>'
+        f'<text x="24" y="90">{first}</text>'
+        f'<text x="156" y="90" text-anchor="end">{last}</text>'
+        f"{''.join(lines)}</svg></figure>"
+    )
+
+
+def _svg_dash(style: ArmStyle) -> str:
+    if style.dash == "solid":
+        return ""
+    return f' stroke-dasharray="{style.dash.replace("px", "")}"'

@@ -1,0 +1,271 @@
+"""A run: arms x folds x rounds, from a scenario to its folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+from flwr.app import ArrayRecord, ConfigRecord
+
+from clients import chance
+from clients.errors import WearfleetError
+from clients.messages import pack, unpack
+from clients.methods import Arrays
+from server.guard import Guard
+from server.strategies import STRATEGIES
+from simulator.arms import method_in_round
+from simulator.fleet import Fleet
+from simulator.grid import FleetGrid
+from simulator.metrics import summary_frame, users_frame
+from simulator.plan import Plan, Prepared, build_plan
+from simulator.report import write_report
+from simulator.scenario import Arm, Scenario
+from simulator.store import USERS_COLUMNS, RunFolder, average_over_seeds
+
+__all__ = ["Watcher", "run_scenario", "run_seeds"]
+
+
+class Watcher(Protocol):
+    """Is told how a run goes."""
+
+    def stage(self, name: str, rounds: int) -> None:
+        """Hear that something began that takes some rounds."""
+        ...
+
+    def advance(self) -> None:
+        """Hear that one round is done."""
+        ...
+
+
+@dataclass(slots=True)
+class _Session:
+    """One arm in one fold while it runs."""
+
+    arm: Arm
+    fold: int
+    shared: Arrays = field(default_factory=dict)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    done: int = -1
+
+
+def run_seeds(
+    scenario: Scenario, seeds: int, folder: Path, fleet: Fleet, watcher: Watcher
+) -> pd.DataFrame:
+    """Run a scenario under several seeds, one after the other, and average what they measured.
+
+    Returns:
+        the rows of the parent's summary.csv.
+    """
+    parent = RunFolder(folder)
+    parent.start(scenario)
+    started, summaries, users, status = time.time(), [], [], "interrupted"
+    try:
+        for seed in range(scenario.seed, scenario.seed + seeds):
+            own = folder / f"seed-{seed}"
+            own.mkdir()
+            seeded = scenario.model_copy(update={"seed": seed})
+            summaries.append(run_scenario(seeded, own, fleet, watcher))
+            users.append(pd.read_csv(own / "users.csv", dtype={"user": str}))
+        status = "done"
+    finally:
+        if summaries:
+            summary = average_over_seeds(summaries, ["arm", "method"])
+            parent.write_frame("summary.csv", summary)
+            parent.write_frame("users.csv", average_over_seeds(users, ["arm", "user"]))
+            parent.write_manifest(
+                {"status": status, "seed": scenario.seed, "seeds": len(summaries),
+                 "wall_s": round(time.time() - started, 1)}
+            )  # fmt: skip
+            write_report(folder)
+    return summary
+
+
+def run_scenario(
+    scenario: Scenario, folder: Path, fleet: Fleet, watcher: Watcher
+) -> pd.DataFrame:
+    """Run a scenario into a folder that is there and empty.
+
+    Returns:
+        the rows of summary.csv.
+
+    Raises:
+        BadInput: the data or the program cannot be used; the folder is removed.
+        KeyboardInterrupt: after what was done has been written.
+    """
+    run, started, status = RunFolder(folder), time.time(), "interrupted"
+    try:
+        watcher.stage("reading recordings", 0)
+        plan = build_plan(scenario)
+        watcher.stage("training base models", 0)
+        prepared = fleet.prepare(plan, folder)
+    except (WearfleetError, KeyboardInterrupt):
+        run.remove()
+        raise
+    run.start(scenario)
+    try:
+        for arm in scenario.arms:
+            _run_arm(plan, arm, prepared, fleet, run, watcher)
+        status = "done"
+    finally:
+        summary = _close(plan, prepared, run, status, time.time() - started)
+    return summary
+
+
+def _run_arm(
+    plan: Plan,
+    arm: Arm,
+    prepared: Sequence[Prepared],
+    fleet: Fleet,
+    run: RunFolder,
+    watcher: Watcher,
+) -> None:
+    """Run one arm in all folds and write its records, interrupted or not."""
+    watcher.stage(arm.name, plan.rounds * len(plan.folds))
+    events: list[dict[str, Any]] = []
+    for fold in plan.folds:
+        session = _Session(arm, fold.index, events=events)
+        fleet.open(arm, fold.index)
+        try:
+            _run_rounds(plan, session, prepared[fold.index], fleet, watcher)
+        finally:
+            fleet.write(session.done)
+            run.write_events(arm.name, events)
+
+
+def _run_rounds(
+    plan: Plan, session: _Session, prepared: Prepared, fleet: Fleet, watcher: Watcher
+) -> None:
+    """Run the rounds of one arm in one fold."""
+    scenario, arm = plan.scenario, session.arm
+    serve = _Server(plan, session, prepared, fleet)
+    fleet.score(0, None)
+    session.done = 0
+    for round_ in range(1, plan.rounds + 1):
+        shared = serve.round(round_)
+        last = round_ == plan.rounds
+        if last or round_ % scenario.measure.holdout_every == 0:
+            fleet.score(round_, shared)
+        if last or round_ % scenario.checkpoints.every_rounds == 0:
+            fleet.save(round_, shared)
+        session.done = round_
+        watcher.advance()
+
+
+class _Server:
+    """The server of one arm in one fold, where the arm has one."""
+
+    def __init__(self, plan: Plan, session: _Session, prepared: Prepared, fleet: Fleet) -> None:
+        self._plan, self._session, self._prepared, self._fleet = plan, session, prepared, fleet
+        self._round = 0
+        self._strategy = STRATEGIES[session.arm.method]() if session.arm.method in STRATEGIES else None
+        bound = plan.scenario.guard.max_norm
+        self._grid = FleetGrid(
+            self._work, Guard(None if bound == "off" else float(bound)), self._refused
+        )
+        if self._strategy is not None:
+            method = method_in_round(session.arm, 1, prepared.head)
+            self._session.shared = method.end(prepared.params)[0]
+
+    def round(self, round_: int) -> Arrays | None:
+        """Run one round; returns the shared arrays where the devices are scored with them."""
+        self._round = round_
+        arm, session = self._session.arm, self._session
+        method = method_in_round(arm, round_, self._prepared.head)
+        if self._strategy is None or not method.uploads:
+            self._fleet.work(round_, (), session.shared if method.downloads == "all" else None)
+            return None
+        self._grid.participants = self._choose(round_)
+        messages = self._strategy.configure_train(
+            round_, pack(session.shared), ConfigRecord(), self._grid
+        ) if self._grid.participants else []
+        replies = list(self._grid.send_and_receive(messages))
+        arrays, _ = self._strategy.aggregate_train(round_, replies) if replies else (None, None)
+        if isinstance(arrays, ArrayRecord):
+            session.shared = unpack(arrays)
+        return session.shared
+
+    def _choose(self, round_: int) -> list[int]:
+        """Choose the participants among the devices whose stream goes on, seeded."""
+        plan, arm = self._plan, self._session.arm
+        devices = plan.folds[self._session.fold].devices
+        per_round = plan.scenario.stream.questions_per_round
+        draws = chance.uniforms(plan.scenario.seed, "participants", round_, devices, 1)[:, 0]
+        wearing = [
+            bool(plan.wears[device].stream.questions(round_, per_round)) for device in devices
+        ]
+        ranked = [devices[i] for i in np.argsort(draws, kind="stable") if wearing[i]]
+        share = 1.0 if arm.participation is None else arm.participation
+        return sorted(ranked[: max(1, round(share * len(ranked)))])
+
+    def _work(self, participants: Sequence[int], shared: Arrays) -> Any:
+        return self._fleet.work(self._round, participants, shared)
+
+    def _refused(self, device: int, reason: str) -> None:
+        self._session.events.append(
+            {
+                "arm": self._session.arm.name,
+                "fold": self._session.fold,
+                "round": self._round,
+                "device": self._plan.wears[device].name,
+                "kind": "refused",
+                "reason": reason,
+            }
+        )
+
+
+def _close(
+    plan: Plan, prepared: Sequence[Prepared], run: RunFolder, status: str, wall_s: float
+) -> pd.DataFrame:
+    """Write what follows from the records: figures, manifest, report."""
+    rounds = run.rounds()
+    base = [_accuracy(matrix) for one in prepared for matrix in one.unseen.values()]
+    summary = pd.DataFrame()
+    if not rounds.empty:
+        order = {arm.name: i for i, arm in enumerate(plan.scenario.arms)}
+        rounds = rounds.sort_values("arm", key=lambda names: names.map(order), kind="stable")
+        users = users_frame(rounds).sort_values(
+            ["arm", "user"], key=lambda c: c.map(order) if c.name == "arm" else c, kind="stable"
+        )
+        summary = summary_frame(users, plan.scenario.arms, float(np.mean(base)) if base else None)
+        run.write_frame("users.csv", users[USERS_COLUMNS])
+        run.write_frame("summary.csv", summary)
+    run.write_manifest(
+        {
+            "status": status,
+            "seed": plan.scenario.seed,
+            "wall_s": round(wall_s, 1),
+            "data_fingerprint": plan.data,
+            "data": {
+                "users": len(plan.people),
+                "windows": sum(len(wear.stream.windows) for wear in plan.wears),
+                "rounds": plan.rounds,
+                "defects": dict(plan.defects),
+            },
+            "base": [
+                {
+                    "fold": one.fold,
+                    "epochs": one.epochs,
+                    "validation_accuracy": one.validation_accuracy,
+                    "unseen_accuracy": _mean([_accuracy(m) for m in one.unseen.values()]),
+                }
+                for one in prepared
+            ],
+        }
+    )
+    write_report(run.path)
+    return summary
+
+
+def _accuracy(confusion: Any) -> float:
+    return float(np.trace(confusion) / max(int(confusion.sum()), 1))
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None
+
+

@@ -1,0 +1,171 @@
+"""The run folder: what a run leaves on disk, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from clients.errors import BadInput
+from simulator.scenario import Scenario, scenario_toml
+
+__all__ = ["RunFolder", "average_over_seeds", "new_folder", "write_text"]
+
+USERS_COLUMNS = [
+    "arm", "user", "devices", "windows", "answered",
+    "prequential_accuracy", "holdout_accuracy", "holdout_macro_f1",
+]  # fmt: skip
+_VERSIONS = ("wearfleet", "flwr", "ray", "tensorflow", "numpy", "pandas", "pyarrow")
+_DIGITS = 6  # of a number in a CSV file
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole: to a temporary name, synced, then renamed."""
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    with unfinished.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+
+
+def new_folder(name: str, out: Path | None) -> Path:
+    """Make the folder of a new run: `out`, or runs/<name>-<time>.
+
+    Raises:
+        BadInput: `out` exists and is not empty.
+    """
+    if out is None:
+        stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
+        out = Path("runs") / f"{name}-{stamp}"
+        number = 1
+        while out.exists():
+            number += 1
+            out = Path("runs") / f"{name}-{stamp}-{number}"
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise BadInput(f"--out {out}: is there and not empty; give a folder that is not there yet")
+    out.mkdir(parents=True, exist_ok=True)
+    return out
+
+
+class RunFolder:
+    """One run on disk.
+
+    Attributes:
+        path: the folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def start(self, scenario: Scenario) -> None:
+        """Write the resolved scenario."""
+        write_text(self.path / "scenario.toml", scenario_toml(scenario))
+
+    def write_events(self, arm: str, events: Sequence[Mapping[str, Any]]) -> None:
+        """Write what happened in an arm's simulation, such as refused updates."""
+        if not events:
+            return
+        path = self.path / "events" / f"{arm}.parquet"
+        path.parent.mkdir(exist_ok=True)
+        unfinished = path.with_suffix(".unfinished")
+        pq.write_table(pa.Table.from_pylist(list(events)), unfinished, compression="zstd")
+        unfinished.replace(path)
+
+    def rounds(self) -> pd.DataFrame:
+        """Read the rows of `rounds/`, in order of arm, cohort, device and round."""
+        arms = sorted((self.path / "rounds").glob("*"))
+        files = [file for arm in arms for file in sorted(arm.glob("*.parquet"))]
+        if not files:
+            return pd.DataFrame()
+        frame = ds.dataset(files, format="parquet").to_table().to_pandas()
+        return frame.astype({"arm": str, "device": str, "user": str})
+
+    def write_frame(self, name: str, frame: pd.DataFrame) -> None:
+        """Write a CSV file; what does not apply is an empty cell."""
+        write_text(self.path / name, frame.round(_DIGITS).to_csv(index=False))
+
+    def write_manifest(self, facts: Mapping[str, Any]) -> None:
+        """Write what the run was made with: versions, machine, and the given facts."""
+        manifest = {
+            **facts,
+            "versions": {name: version(name) for name in _VERSIONS} | _python(),
+            "git": _git_revision(),
+            "machine": {
+                "system": platform.platform(),
+                "processor": _processor(),
+                "cores": len(os.sched_getaffinity(0)),
+            },
+        }
+        write_text(self.path / "manifest.json", json.dumps(manifest, indent=2) + "\n")
+
+    def remove(self) -> None:
+        """Remove the folder: nothing half-written is left."""
+        shutil.rmtree(self.path)
+
+
+def average_over_seeds(frames: Sequence[pd.DataFrame], keys: Sequence[str]) -> pd.DataFrame:
+    """Average equal rows of several frames, with the range beside each figure.
+
+    Args:
+        frames: one of each seed.
+        keys: columns that name a row; other text columns keep their first value.
+
+    Returns:
+        the columns of the frames, and `<column>_min` and `<column>_max` for each figure.
+    """
+    joined = pd.concat(frames, ignore_index=True)
+    figures = [c for c in joined if c not in keys and pd.api.types.is_numeric_dtype(joined[c])]
+    grouped = joined.groupby(list(keys), sort=False)
+    columns: dict[str, Any] = {}
+    for column in joined:
+        if column in keys:
+            continue
+        if column in figures:
+            columns[str(column)] = grouped[column].mean()
+            columns[f"{column}_min"] = grouped[column].min()
+            columns[f"{column}_max"] = grouped[column].max()
+        else:
+            columns[str(column)] = grouped[column].first()
+    return pd.DataFrame(columns).reset_index()
+
+
+def _python() -> dict[str, str]:
+    return {"python": platform.python_version()}
+
+
+def _git_revision() -> str | None:
+    """Return the revision of the checkout that the code runs from, if it is one."""
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
+
+
+def _processor() -> str:
+    """Return the processor's name, as far as the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()

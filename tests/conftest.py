@@ -1,0 +1,30 @@
+"""Real data for tests; it lies beside the repository, never in it."""
+
+import tarfile
+from pathlib import Path
+
+import pytest
+
+WISDM = Path(__file__).resolve().parents[2] / "shared" / "wisdm"
+
+
+def _present(path: Path) -> Path:
+    if not path.exists():
+        pytest.skip(f"{path} is absent: tests on real WISDM data are skipped")
+    return path
+
+
+@pytest.fixture(scope="session")
+def wisdm_watch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the folder of the 36 files `data_<user>_accel_watch.txt` of WISDM 2019."""
+    archive = _present(WISDM / "wisdm2019-watch.tar.xz")
+    folder = tmp_path_factory.mktemp("wisdm2019")
+    with tarfile.open(archive) as packed:
+        packed.extractall(folder, filter="data")
+    return folder / "watch"
+
+
+@pytest.fixture(scope="session")
+def wisdm_features() -> Path:
+    """Give the path of the v1.1 feature table."""
+    return _present(WISDM / "v1.1" / "WISDM_ar_v1.1_transformed.arff")
