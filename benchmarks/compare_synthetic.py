@@ -1,10 +1,11 @@
 """Compare generated people with the recordings of WISDM 2019.
 
-`python -m benchmarks.compare_synthetic PATH`, where PATH is the folder of the files `data_<user>_accel_watch.txt`. For every activity the script prints
-one row for the real people and one for the generated ones: means over people of what each person's
-4-second windows show, with the standard deviation between people after "±". It also prints how
-long 1,000 people take. The files are read here by a few lines of their own, so that the comparison
-does not depend on how Wearfleet reads them.
+`python -m benchmarks.compare_synthetic PATH`, where PATH is the folder of the 36 files
+`data_<user>_accel_watch.txt`. For every activity the script prints one row for the real people and
+one for the generated ones: means over people of what each person's windows of 4 seconds show, with
+the standard deviation between people after "±". It also prints how long 1,000 people take. The
+files are read here by a few lines of their own, so that the comparison does not depend on how
+Wearfleet reads them.
 """
 
 from __future__ import annotations
@@ -82,8 +83,8 @@ def figures(samples: Samples) -> NDArray[np.float64]:
     """Return one person's figures in one activity, float64 [11].
 
     They are mean x, y, z; deviation within a window of x, y, z and of the magnitude; mean
-    magnitude; dominant frequency; and how far the windows' mean vectors and deviations stray (drift in
-    posture; variation of vigour as a share).
+    magnitude; dominant frequency; how far the windows' mean vectors stray (drift in posture); and
+    how much their deviations vary (drift in vigour, a share).
     """
     count = len(samples) // WINDOW
     windows = samples[: count * WINDOW].reshape(count, WINDOW, 3).astype(np.float64)

@@ -80,7 +80,7 @@ _WALKING = Movement(
     wander=1.2, shifts_per_min=1.0, shift=0.9,
     cadence_hz=0.94, cadence_spread=0.055, cadence_drift=0.015,
     swing=(
-        (1.2, 2.6, 0.7, 0.7, 0.3, 0.4),
+        (1.2, 2.8, 0.7, 0.7, 0.3, 0.4),
         (2.2, 0.9, 0.7, 0.6, 0.4, 0.3),
         (1.3, 0.7, 0.5, 0.3, 0.2, 0.2),
     ),
@@ -89,18 +89,18 @@ _WALKING = Movement(
         (0.6, -2.4, 2.7, -2.7),
         (-1.2, -1.1, -0.9, -0.6),
     ),
-    phase_spread=0.7, swing_spread=0.38,
-    noise=(1.3, 1.0, 0.9), noise_spread=0.2, bursts=0.3,
+    phase_spread=0.7, swing_spread=0.35,
+    noise=(1.1, 0.9, 0.8), noise_spread=0.2, bursts=0.3,
     pauses_per_min=0.3, gait=True,
 )
 # slower, the hand works harder and the posture (a rail, a raised arm) varies more
 _UPSTAIRS = replace(_WALKING,
     posture=(8.3, -3.3, 0.5), spread=(1.8, 1.2, 1.4), length=9.81, length_spread=0.3,
     wander=1.6, shifts_per_min=3.0, shift=1.1,
-    cadence_hz=0.79, cadence_spread=0.07, cadence_drift=0.05,
+    cadence_hz=0.77, cadence_spread=0.06, cadence_drift=0.05,
     swing=(
-        (1.1, 2.4, 1.2, 0.9, 0.5, 0.4),
-        (1.3, 1.1, 0.8, 0.6, 0.4, 0.3),
+        (1.1, 2.7, 1.4, 1.0, 0.5, 0.4),
+        (1.2, 1.1, 0.8, 0.6, 0.4, 0.3),
         (1.1, 0.9, 0.6, 0.4, 0.3, 0.2),
     ),
     swing_spread=0.3,
@@ -109,9 +109,9 @@ _UPSTAIRS = replace(_WALKING,
 )
 # harder steps, a little quicker
 _DOWNSTAIRS = replace(_UPSTAIRS,
-    cadence_hz=0.87,
+    cadence_hz=0.84,
     swing=(
-        (1.1, 3.8, 1.7, 1.5, 0.7, 0.5),
+        (1.1, 4.1, 1.9, 1.6, 0.7, 0.5),
         (1.3, 1.1, 0.9, 0.8, 0.5, 0.4),
         (1.1, 0.9, 0.7, 0.5, 0.4, 0.3),
     ),
@@ -138,14 +138,14 @@ _JOGGING = Movement(
 )
 # hands in the lap or on a table; still, with fidgets
 _SITTING = Movement(
-    posture=(1.0, -3.2, 6.8), spread=(2.0, 3.5, 3.0),
-    wander=0.2, shifts_per_min=1.2, shift=1.2,
+    posture=(1.0, -3.2, 6.8), spread=(1.4, 3.5, 2.7),
+    wander=0.2, shifts_per_min=1.2, shift=1.1,
     noise=(0.06, 0.07, 0.07), noise_s=0.01, noise_spread=0.9, bursts=1.3,
 )
 # the arm hangs in most people; others fold their arms or hold something
 _STANDING = replace(_SITTING,
-    posture=(7.4, -2.8, 0.4), spread=(3.6, 2.2, 2.5),
-    wander=0.22, shift=1.1,
+    posture=(7.4, -2.8, 0.4), spread=(3.5, 2.0, 1.6),
+    wander=0.22, shift=1.0,
     noise=(0.08, 0.08, 0.08),
 )
 _TYPING = Movement(

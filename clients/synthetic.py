@@ -117,7 +117,7 @@ def _climb(draw: np.random.Generator, person: Person, times: Floats, rate_hz: fl
     """Alternate between going up, going down and landings; float64 [N, 3]."""
     parts = [_move(draw, person, MOVEMENTS[name], times, rate_hz) for name in STAIRS]
     flights = draw.uniform(8.0, 22.0, size=2 + int(times[-1] / 8.0))
-    landings = draw.uniform(0.5, 2.5, size=flights.size)
+    landings = draw.uniform(0.4, 1.5, size=flights.size)
     ends = np.cumsum(np.stack([flights, landings], axis=1).ravel())
     leg = np.searchsorted(ends, times, side="right")
     part = np.where(leg % 2 == 1, 2, (leg // 2 + draw.integers(2)) % 2)

@@ -20,7 +20,7 @@ from clients.models import Model
 from clients.optimizers import OPTIMIZERS
 from clients.program import Blueprint
 
-__all__ = ["Base", "Progress", "Recipe", "predict_windows", "train_base"]
+__all__ = ["Base", "Progress", "Recipe", "predict_windows", "scaled", "train_base"]
 
 Progress = Callable[[int, int, float], None]
 """Called after each epoch with (epoch, most epochs, validation accuracy)."""
@@ -105,8 +105,8 @@ def train_base(
     best: Base | None = None
     for epoch in range(1, recipe.epochs + 1):
         x, labels = _augmented(training, recipe, random)
-        trainer.run_epoch(_scaled(x, mean, scale), labels)
-        said = predict_windows(model, trainer.params, _scaled(validating.x, mean, scale))
+        trainer.run_epoch(scaled(x, mean, scale), labels)
+        said = predict_windows(model, trainer.params, scaled(validating.x, mean, scale))
         score = _balanced_accuracy(said, validating.labels)
         if best is None or score > best.validation_accuracy:
             best = Base(trainer.read(), mean, scale, epoch, score)
@@ -196,7 +196,7 @@ def _scaling(x: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.fl
     return mean.astype(np.float32), np.maximum(scale, 1e-3).astype(np.float32)
 
 
-def _scaled(
+def scaled(
     x: NDArray[np.float32], mean: NDArray[np.float32], scale: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Scale windows as an exported program does; a missing value becomes an average one."""

@@ -83,8 +83,8 @@ class Rows:
     time: NDArray[np.int64]
     samples: NDArray[np.float32]
 
-    def take(self, index: NDArray[Any]) -> Rows:
-        """Return the rows at an index or under a mask."""
+    def take(self, index: NDArray[Any] | slice) -> Rows:
+        """Return the rows at an index, under a mask, or of a slice (then views)."""
         return Rows(
             self.file[index],
             self.line[index],
@@ -102,7 +102,9 @@ class Rows:
         for places in np.split(order, edges)[1:]:
             first = places[0]
             name = form.names[int(self.activity[first])]
-            yield str(self.user[first]), name, self.take(places)
+            last = places[-1] + 1
+            rows = self.take(slice(first, last) if last - first == places.size else places)
+            yield str(self.user[first]), name, rows
 
 
 def concatenate(parts: list[Rows]) -> Rows:

@@ -17,10 +17,10 @@ from clients.models import MODELS
 from clients.program import Blueprint, Program, export_program
 from clients.training import Base, Recipe, train_base
 from clients.windows import cut_windows
-from simulator.plan import Fold, Plan, Prepared, donated_windows
+from simulator.plan import Fold, Plan, Population, Prepared, donated_windows
 from simulator.scenario import Scenario
 
-__all__ = ["blueprint_of", "prepare", "recipe_of"]
+__all__ = ["blueprint_of", "prepare", "recipe_of", "training_hop"]
 
 
 def blueprint_of(scenario: Scenario, length: int, channels: int) -> Blueprint:
@@ -41,6 +41,13 @@ def recipe_of(scenario: Scenario) -> Recipe:
     return Recipe(**scenario.training.model_dump(exclude={"hop_s"}))
 
 
+def training_hop(scenario: Scenario, population: Population) -> int:
+    """Return the samples between donors' windows; they overlap where the scenario says so."""
+    if population.length == 1:
+        return 1
+    return max(1, round(scenario.training.hop_s * scenario.data.rate_hz))
+
+
 def prepare(plan: Plan, fold: Fold, folder: Path) -> Prepared:
     """Make a fold's base model and write it as a SavedModel.
 
@@ -59,7 +66,7 @@ def prepare(plan: Plan, fold: Fold, folder: Path) -> Prepared:
     trained: Base | None = None
     head: tuple[str, ...] = ()
     if scenario.model.program in MODELS:
-        blueprint = blueprint_of(scenario, plan.length, plan.channels)
+        blueprint = blueprint_of(scenario, plan.population.length, plan.population.channels)
         head = blueprint.model().head
         if scenario.model.base == "donors":
             trained = _train(plan, fold, blueprint)
@@ -67,7 +74,7 @@ def prepare(plan: Plan, fold: Fold, folder: Path) -> Prepared:
         elif scenario.model.base == "random":
             random = chance.generator(scenario.seed, "base", fold.index)
             params = blueprint.model().init(random)
-            export_program(blueprint, params, np.zeros(plan.channels), np.ones(plan.channels), path)
+            export_program(blueprint, params, np.zeros(plan.population.channels), np.ones(plan.population.channels), path)
         else:
             seen = _take_over(blueprint, Path(scenario.model.base), path)
     else:
@@ -92,8 +99,10 @@ def prepare(plan: Plan, fold: Fold, folder: Path) -> Prepared:
 def _train(plan: Plan, fold: Fold, blueprint: Blueprint) -> Base:
     """Train the base model of one fold on its donors."""
     scenario = plan.scenario
-    hop = plan.hop if plan.length == 1 else round(scenario.training.hop_s * scenario.data.rate_hz)
-    donated = donated_windows(plan, fold.donors, max(hop, 1))
+    hop = training_hop(scenario, plan.population)
+    donated = donated_windows(
+        plan.population, scenario.data.activities, fold.donors, hop
+    )
     random = chance.generator(scenario.seed, "training", fold.index)
     return train_base(blueprint, donated, recipe_of(scenario), random)
 
@@ -129,10 +138,10 @@ def _check_given(scenario: Scenario) -> None:
 
 def _check_fit(plan: Plan, program: Program) -> None:
     """Refuse a program that does not fit the data."""
-    if (program.length, program.channels) != (plan.length, plan.channels):
+    if (program.length, program.channels) != (plan.population.length, plan.population.channels):
         raise BadScenario(
             f"model.program: {program.path} takes windows of {program.length} x "
-            f"{program.channels}; the data gives {plan.length} x {plan.channels}: change "
+            f"{program.channels}; the data gives {plan.population.length} x {plan.population.channels}: change "
             "data.window_s, data.rate_hz or the program"
         )
     activities = tuple(plan.scenario.data.activities)
@@ -147,7 +156,9 @@ def _heuristic(plan: Plan, fold: Fold) -> Heuristic | None:
     """Set the thresholds of the heuristic arm, if there is one, from the fold's donors."""
     if not any(arm.method == "heuristic" for arm in plan.scenario.arms):
         return None
-    donated = donated_windows(plan, fold.donors, plan.hop)
+    donated = donated_windows(
+        plan.population, plan.scenario.data.activities, fold.donors, plan.population.hop
+    )
     return Heuristic(
         donated.x,
         donated.labels,
@@ -166,7 +177,7 @@ def _unseen(
         wear = plan.wears[index]
         if seen is not None and wear.user not in seen:
             windows = cut_windows(
-                wear.recordings, scenario.data.activities, length=plan.length, hop=plan.hop
+                wear.recordings, scenario.data.activities, length=plan.population.length, hop=plan.population.hop
             )
             classes = len(scenario.data.activities)
             counted[index] = score_windows(program, wear.recordings, windows, classes)

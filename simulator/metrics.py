@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from simulator.scenario import Arm
 
-__all__ = ["kappa_temporal", "macro_f1", "summary_frame", "users_frame", "worst_tenth"]
+__all__ = ["f1_by_class", "kappa_temporal", "macro_f1", "summary_frame", "users_frame", "worst_tenth"]
 
 _MORE_THAN_WINDOWS = 2  # by which an arm must be worse than `local` to count as worse
 
@@ -27,12 +27,15 @@ def macro_f1(confusion: NDArray[np.int64]) -> float:
     Args:
         confusion: int64 [K, K], windows by true class (row) and predicted class.
     """
-    occurs = confusion.sum(axis=1) > 0
-    if not occurs.any():
-        return float("nan")
+    f1 = f1_by_class(confusion)
+    return float(np.nanmean(f1)) if not np.isnan(f1).all() else float("nan")
+
+
+def f1_by_class(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the F1 of each activity, float64 [K], NaN for one that does not occur."""
     hits = np.diag(confusion).astype(np.float64)
     f1 = 2.0 * hits / np.maximum(confusion.sum(axis=0) + confusion.sum(axis=1), 1)
-    return float(f1[occurs].mean())
+    return np.where(confusion.sum(axis=1) > 0, f1, np.nan)
 
 
 def kappa_temporal(accuracy: float, no_change: float) -> float:

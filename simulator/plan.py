@@ -23,10 +23,30 @@ from clients.synthetic import synthesize
 from clients.windows import cut_windows, read_windows
 from simulator.scenario import Scenario
 
-__all__ = ["Cohort", "Fold", "Plan", "Prepared", "build_plan", "donated_windows", "read_people"]
+__all__ = ["Cohort", "Fold", "Plan", "Population", "Prepared", "build_plan", "donated_windows", "gather_people"]
 
 _LEAST_COHORTS = 8
 _MOST_DEVICES = 1024  # of a cohort
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Population:
+    """The people of a scenario, and the shape of their windows.
+
+    Attributes:
+        recordings: user id -> recordings, in order of user.
+        defects: reason -> rejected or repaired lines of the data.
+        fingerprint: of the recordings.
+        length, hop: samples per window, and between windows.
+        channels: values per sample.
+    """
+
+    recordings: Mapping[str, Sequence[Recording]]
+    defects: Mapping[str, int]
+    fingerprint: str
+    length: int
+    hop: int
+    channels: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,28 +85,19 @@ class Plan:
 
     Attributes:
         scenario: resolved.
-        people: user id -> recordings.
-        defects: reason -> rejected or repaired lines of the data.
-        data: fingerprint of the recordings.
+        population: see `Population`.
         folds: see `Fold`.
         wears: one for each device, by index.
         cohorts: see `Cohort`.
         rounds: until the longest stream ends, or as many as the scenario says.
-        length, hop: samples per window, and between windows.
-        channels: values per sample.
     """
 
     scenario: Scenario
-    people: Mapping[str, Sequence[Recording]]
-    defects: Mapping[str, int]
-    data: str
+    population: Population
     folds: tuple[Fold, ...]
     wears: tuple[Wear, ...]
     cohorts: tuple[Cohort, ...]
     rounds: int
-    length: int
-    hop: int
-    channels: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,23 +126,18 @@ class Prepared:
     validation_accuracy: float | None
 
 
-def read_people(
-    scenario: Scenario,
-) -> tuple[dict[str, list[Recording]], dict[str, int]]:
-    """Read or generate the scenario's recordings.
-
-    Returns:
-        user id -> recordings, in order of user; reason -> number of defects.
+def gather_people(scenario: Scenario) -> Population:
+    """Read or generate a scenario's recordings.
 
     Raises:
         BadRecordings: the data cannot be read, or lacks a user or an activity.
+        BadScenario: windows without samples.
     """
     data = scenario.data
     defects: dict[str, int] = {}
     if data.source == "synthetic":
-        users = data.users if isinstance(data.users, list) else int(data.users)
         recordings = synthesize(
-            users,
+            data.users if isinstance(data.users, list) else int(data.users),
             data.activities,
             rate_hz=data.rate_hz,
             seed=scenario.seed,
@@ -150,7 +156,11 @@ def read_people(
     people: dict[str, list[Recording]] = {}
     for recording in recordings:
         people.setdefault(recording.user, []).append(recording)
-    return dict(sorted(people.items())), defects
+    length, hop = _window_samples(scenario)
+    channels = recordings[0].samples.shape[1]
+    return Population(
+        dict(sorted(people.items())), defects, fingerprint(recordings), length, hop, channels
+    )
 
 
 def build_plan(scenario: Scenario) -> Plan:
@@ -160,71 +170,59 @@ def build_plan(scenario: Scenario) -> Plan:
         BadRecordings: the data cannot be read, or lacks a user or an activity.
         BadScenario: windows, folds or rounds do not fit the data.
     """
-    people, defects = read_people(scenario)
-    length, hop, channels = _shape(scenario, people)
-    users = list(people)
-    if len(users) < 2 * scenario.split.folds and scenario.split.folds > 1:
+    population = gather_people(scenario)
+    users = list(population.recordings)
+    if scenario.split.folds > 1 and len(users) < 2 * scenario.split.folds:
         raise BadScenario(
             f"split.folds = {scenario.split.folds}: the data has {len(users)} users, and each fold "
             "needs 2 at least; give fewer folds or more users"
         )
-    wears = tuple(
-        _wear(scenario, index, user, people[user], length, hop) for index, user in enumerate(users)
-    )
+    wears = tuple(_wear(scenario, population, index, user) for index, user in enumerate(users))
     folds = _folds(scenario, users)
-    return Plan(
-        scenario,
-        people,
-        defects,
-        fingerprint([r for own in people.values() for r in own]),
-        folds,
-        wears,
-        _cohorts(folds),
-        _rounds(scenario, [len(wear.stream) for wear in wears]),
-        length,
-        hop,
-        channels,
-    )
+    rounds = _rounds(scenario, [len(wear.stream) for wear in wears])
+    return Plan(scenario, population, folds, wears, _cohorts(folds), rounds)
 
 
-def donated_windows(plan: Plan, users: Sequence[str], hop: int) -> Donated:
-    """Read all windows of donors: a donor has no holdout, since it wears no device in this fold."""
-    activities = plan.scenario.data.activities
+def donated_windows(
+    population: Population, activities: Sequence[str], users: Sequence[str], hop: int
+) -> Donated:
+    """Read all windows of donors: a donor has no holdout, since it wears no device in this fold.
+
+    Raises:
+        BadScenario: no donor has a window.
+    """
     x, labels, owners = [], [], []
     for number, user in enumerate(users):
-        windows = cut_windows(plan.people[user], activities, length=plan.length, hop=hop)
+        own = population.recordings[user]
+        windows = cut_windows(own, activities, length=population.length, hop=hop)
         if len(windows):
-            x.append(read_windows(plan.people[user], windows))
+            x.append(read_windows(own, windows))
             labels.append(windows.label)
             owners.append(np.full(len(windows), number, np.int32))
     if not x:
         raise BadScenario(
-            f"data.window_s: no donor has a window of {plan.length} samples; make it shorter"
+            f"data.window_s: no donor has a window of {population.length} samples; make it shorter"
         )
     return Donated(np.concatenate(x), np.concatenate(labels), np.concatenate(owners))
 
 
-def _shape(
-    scenario: Scenario, people: Mapping[str, Sequence[Recording]]
-) -> tuple[int, int, int]:
-    """Return samples per window, samples between windows, and values per sample."""
+def _window_samples(scenario: Scenario) -> tuple[int, int]:
+    """Return samples per window, and samples between windows."""
     data = scenario.data
-    channels = next(iter(people.values()))[0].samples.shape[1]
     if data.source == "wisdm-v1.1-features":
-        return 1, 1, channels  # a row is one window
+        return 1, 1  # a row is one window
     length, hop = round(data.window_s * data.rate_hz), round(data.hop_s * data.rate_hz)
     if length < 1 or hop < 1:
         raise BadScenario(
             f"data.window_s = {data.window_s} and data.hop_s = {data.hop_s}: at "
             f"{data.rate_hz} Hz that is {length} and {hop} samples; each must be 1 at least"
         )
-    return length, hop, channels
+    return length, hop
 
 
-def _wear(
-    scenario: Scenario, index: int, user: str, recordings: Sequence[Recording], length: int, hop: int
-) -> Wear:
+def _wear(scenario: Scenario, population: Population, index: int, user: str) -> Wear:
     """Give one user a device."""
+    recordings, length, hop = population.recordings[user], population.length, population.hop
     cut = {"length": length, "hop": hop, "holdout": scenario.split.holdout}
     activities = scenario.data.activities
     streamed = cut_windows(recordings, activities, part="stream", **cut)  # type: ignore[arg-type]

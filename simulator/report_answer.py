@@ -16,7 +16,8 @@ __all__ = [
     "user_order",
 ]
 
-_EQUAL = 1e-6  # shares of windows that differ by less are the same share, written to CSV
+_NONE = "0.0 points"
+_EQUAL = 2e-6  # CSV files keep six digits: shares that differ by less are the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,13 +209,13 @@ def _lead(
     found = contrast(users, first, second, protocol)
     if found is None:
         return f"{opening}."
-    if f"{100 * found.mean:.1f}" in ("0.0", "-0.0"):
+    if _points(found.mean) == _NONE:
         return f"{opening}: the same on average; `{first}` is {_counts(found)}."
     direction = "better" if found.mean > 0 else "worse"
-    return (
-        f"{opening}: `{first}` is {_counts(found)}, "
-        f"and {_points(found.mean)} {direction} on average."
-    )
+    average = f"{_points(found.mean)} {direction} on average"
+    if (found.better - found.worse) * found.mean < 0:
+        return f"{opening}: `{first}` is {average}, and yet {_counts(found)}."
+    return f"{opening}: `{first}` is {_counts(found)}, and {average}."
 
 
 def _for_whom(users: pd.DataFrame, arm: str, other: str, protocol: Protocol) -> list[str]:
@@ -238,6 +239,8 @@ def _against(
     found = contrast(users, arm, baseline, protocol)
     if found is None:
         return f"{opening}."
+    if _points(found.mean) == _NONE:
+        return f"{opening}, the same as `{baseline}` on average: {_counts(found)}."
     direction = "above" if found.mean > 0 else "below"
     return (
         f"{opening}, {_points(found.mean)} {direction} `{baseline}` on average: {_counts(found)}."
@@ -249,8 +252,12 @@ def _while_learning(summary: pd.DataFrame, arms: list[str]) -> list[str]:
     told = [f"`{arm}` on {_percent(scores[arm])}" for arm in arms if arm in scores.index]
     if not told:
         return []
-    first = told[0].replace("` on", "` is right on", 1)
-    return [f"{_PREQUENTIAL.phrase}, " + " and ".join([first, *told[1:]]) + "."]
+    told[0] = told[0].replace("` on", "` is right on", 1)
+    best = str(scores.idxmax())
+    if best not in arms:
+        told.append(f"`{best}`, the best arm, on {_percent(scores[best])}")
+    listed = " and ".join([", ".join(told[:-1]), told[-1]] if len(told) > 1 else told)
+    return [f"{_PREQUENTIAL.phrase}, {listed}."]
 
 
 def _across_seeds(

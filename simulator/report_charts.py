@@ -74,7 +74,11 @@ def rounds_chart(
 
 
 def dot_plot(
-    users: pd.DataFrame, order: list[str], styles: Mapping[str, ArmStyle], protocol: Protocol
+    users: pd.DataFrame,
+    order: list[str],
+    styles: Mapping[str, ArmStyle],
+    large: Collection[str],
+    protocol: Protocol,
 ) -> str:
     """Draw one row per user and one dot per arm.
 
@@ -82,6 +86,7 @@ def dot_plot(
         users: the columns of `users.csv`; with `_min` and `_max` beside, hovering tells the range.
         order: users from the top row down.
         styles: by arm, in the order of the legend.
+        large: arms whose dots stand out.
         protocol: which accuracy.
 
     Returns:
@@ -104,7 +109,12 @@ def dot_plot(
             text=_with_ranges(rows, protocol),
             name=escape(arm),
             mode="markers",
-            marker={"color": style.colour, "symbol": style.symbol, "size": 9, "opacity": 0.85},
+            marker={
+                "color": style.colour,
+                "symbol": style.symbol,
+                "size": 10 if arm in large else 7,
+                "opacity": 0.9 if arm in large else 0.65,
+            },
             hovertemplate="%{x:.1%}, user %{text}",
         )
     title = _title(f"{protocol.name} accuracy")

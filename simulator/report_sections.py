@@ -106,9 +106,7 @@ def arms_overview(view: View) -> str:
 
 def over_time(view: View, records: RunRecords) -> str:
     """Show accuracy through the rounds, on holdout and prequentially."""
-    banded = list(view.styles)
-    if len(banded) > _FEW_ARMS:
-        banded = [arm for arm in (view.baseline, view.rival) if arm is not None]
+    banded = _foremost(view)
     bands = "Bands" if len(view.styles) <= _FEW_ARMS else f"Bands (of {' and '.join(banded)} only)"
     held, streamed = (spread(series) for series in (records.holdout, records.prequential))
     body = ""
@@ -140,7 +138,7 @@ def users_by_dots(view: View) -> str:
     if view.rival is not None:
         order = f"first those for whom {view.rival} gains most over {view.baseline}"
     label = f"Dot plot of the {name} accuracy of {len(view.order)} users, one dot per arm, {order}."
-    figure = dot_plot(view.users, view.order, view.styles, view.protocol)
+    figure = dot_plot(view.users, view.order, view.styles, _foremost(view), view.protocol)
     return (
         f"<h3>{name.capitalize()} accuracy of each user</h3>"
         + chart(figure, f"{label} The numbers are in the table below it.", f"Users: {order}.")
@@ -260,6 +258,13 @@ def _users_table(view: View, protocol: Protocol) -> str:
     caption = f"{protocol.name.capitalize()} accuracy, %"
     body = plain_table(["user", *arms], rows, caption)
     return f"<details><summary>The same as a table</summary>{body}</details>"
+
+
+def _foremost(view: View) -> list[str]:
+    """Choose the arms to draw with emphasis: all if they are few, else those of the answer."""
+    if len(view.styles) <= _FEW_ARMS:
+        return list(view.styles)
+    return [arm for arm in (view.baseline, view.rival) if arm is not None]
 
 
 def _swatches(view: View) -> dict[str, str]:

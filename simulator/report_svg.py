@@ -104,7 +104,7 @@ def _small_chart(
 ) -> str:
     """Draw one user; `frame` is the first and the last round and the least accuracy shown."""
     first, last, floor = frame
-    width, height = 132.0, 72.0
+    width, height = 132.0, 84.0
     lines, told = [], []
     for arm, style in styles.items():
         found = rows[rows["arm"] == arm].sort_values("round")
@@ -124,13 +124,13 @@ def _small_chart(
         f"User {user}, {protocol}, rounds {first} to {last}; at the end " + ", ".join(told)
     )
     return (
-        f'<figure><figcaption>{escape(user)}</figcaption><svg role="img" viewBox="0 0 164 92" '
+        f'<figure><figcaption>{escape(user)}</figcaption><svg role="img" viewBox="0 0 164 104" '
         f'aria-label="{label}"><title>{label}</title>'
-        '<path class="grid" d="M24,6H156M24,78H156"/>'
+        '<path class="grid" d="M24,6H156M24,90H156"/>'
         '<text x="21" y="9" text-anchor="end">100</text>'
-        f'<text x="21" y="81" text-anchor="end">{100 * floor:.0f}</text>'
-        f'<text x="24" y="90">{first}</text>'
-        f'<text x="156" y="90" text-anchor="end">{last}</text>'
+        f'<text x="21" y="93" text-anchor="end">{100 * floor:.0f}</text>'
+        f'<text x="24" y="102">{first}</text>'
+        f'<text x="156" y="102" text-anchor="end">{last}</text>'
         f"{''.join(lines)}</svg></figure>"
     )
 

@@ -239,12 +239,12 @@ def _close(
             "status": status,
             "seed": plan.scenario.seed,
             "wall_s": round(wall_s, 1),
-            "data_fingerprint": plan.data,
+            "data_fingerprint": plan.population.fingerprint,
             "data": {
-                "users": len(plan.people),
+                "users": len(plan.population.recordings),
                 "windows": sum(len(wear.stream.windows) for wear in plan.wears),
                 "rounds": plan.rounds,
-                "defects": dict(plan.defects),
+                "defects": dict(plan.population.defects),
             },
             "base": [
                 {

@@ -162,6 +162,15 @@ def test_data_without_a_second_in_one_piece_is_refused(tmp_path):
         read(path)
 
 
+@pytest.mark.parametrize("source", ["auto", "wisdm-v1.1", "wisdm-2019", "wisdm-v1.1-features"])
+@pytest.mark.parametrize("data", [b"", b"\n\n", b"5,Walking,1,2\n"])
+def test_file_without_a_valid_row_is_refused_by_name(tmp_path, source, data):
+    path = tmp_path / "nothing.txt"
+    path.write_bytes(data)
+    with pytest.raises(BadRecordings, match=r"nothing\.txt: no.*expected"):
+        read(path, source=source)
+
+
 def test_2019_letters_become_names_and_files_are_told_apart(tmp_path):
     for user in (1600, 1601):
         rows = lines(user, "M", 100, 30) + lines(user, "N", 200, 30)

@@ -14,6 +14,7 @@ from plotly.offline import get_plotlyjs
 
 from clients.errors import BadInput
 from simulator.report import answer_sentences, write_report
+from simulator.report_page import chart
 from simulator.report_records import read_run
 from simulator.report_reductions import faded_accuracy
 
@@ -331,7 +332,7 @@ def test_records_of_a_hand_written_run(tmp_path: Path):
 
 
 def test_f1_of_a_hand_written_run(tmp_path: Path):
-    told = words(write_report(hand_written_run(tmp_path / "run")).read_text(encoding="utf-8"))
+    told = words(page_without_plotly(write_report(hand_written_run(tmp_path / "run"))))
     # own: a has 4 right of 6 true and 5 said, 8 / 11; b has 5 right of 6 true and 7 said, 10 / 13.
     assert "72.7" in told
     assert "76.9" in told
@@ -380,6 +381,10 @@ def test_markup_in_a_scenario_is_shown_not_run(tmp_path: Path):
     assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp;" in html
     assert "</script><b>" not in html
     assert "\\u003c/script" not in html.replace("\\u002f", "/")  # Plotly would take it for markup
+
+
+def test_chart_data_cannot_end_its_script():
+    assert chart('{"name": "</script>"}', "label", "caption").count("</script>") == 1
 
 
 def test_run_without_holdout_tells_prequential_accuracy(tmp_path: Path):

@@ -1,0 +1,189 @@
+"""Programs outside of a run: exported untrained, trained on a scenario's users, cross-validated."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+from numpy.typing import NDArray
+from safetensors.numpy import save_file
+
+from clients import chance
+from clients.errors import BadInput
+from clients.models import MODELS
+from clients.program import Blueprint, Program, export_program
+from clients.training import predict_windows, scaled, train_base
+from simulator.base import blueprint_of, recipe_of, training_hop
+from simulator.console import Display
+from simulator.metrics import f1_by_class, macro_f1
+from simulator.plan import Population, donated_windows, gather_people
+from simulator.scenario import Scenario
+
+__all__ = ["cross_validate", "export_builtin", "export_shared", "train_program"]
+
+_SIX = ("walking", "jogging", "upstairs", "downstairs", "sitting", "standing")
+_SAMPLES, _CHANNELS = 80, 3  # 4 s at 20 Hz, three axes
+
+
+def export_builtin(name: str, out: Path, seed: int) -> None:
+    """Write an untrained built-in program: 20 Hz, 4 s, six activities.
+
+    Raises:
+        BadInput: an unknown name, or `out` is there already.
+    """
+    if name not in MODELS:
+        raise BadInput(
+            f"model export: no built-in program {name!r}; there are: {', '.join(sorted(MODELS))}"
+        )
+    _need_new(out)
+    blueprint = Blueprint(name, _SAMPLES, _CHANNELS, _SIX)
+    params = blueprint.model().init(chance.generator(seed, "base", 0))
+    _write_whole(blueprint, params, np.zeros(_CHANNELS), np.ones(_CHANNELS), out)
+
+
+def export_shared(path: Path, file: Path) -> None:
+    """Write a SavedModel's parameters, by name, as a safetensors file.
+
+    Raises:
+        BadProgram: no SavedModel, or one that breaks the contract.
+        BadInput: `file` is there already.
+    """
+    _need_new(file)
+    arrays = {k: np.ascontiguousarray(v) for k, v in Program(path).read_parameters().items()}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = file.with_name(f".{file.name}.unfinished")
+    save_file(arrays, unfinished)
+    unfinished.replace(file)
+
+
+def train_program(scenario: Scenario, out: Path, display: Display) -> None:
+    """Train a base model on all users of a scenario and write it with notes on who they were."""
+    display.stage("reading recordings", 0)
+    population = gather_people(scenario)
+    blueprint = _trainable(scenario, population)
+    users = list(population.recordings)
+    donated = donated_windows(
+        population, scenario.data.activities, users, training_hop(scenario, population)
+    )
+    display.stage("training", scenario.training.epochs)
+    base = train_base(
+        blueprint,
+        donated,
+        recipe_of(scenario),
+        chance.generator(scenario.seed, "training", 0),
+        lambda *epoch: _told(display, "training", *epoch),
+    )
+    _write_whole(blueprint, base.params, base.mean, base.scale, out)
+    notes = {
+        "users": users,
+        "data_fingerprint": population.fingerprint,
+        "epochs": base.epochs,
+        "validation_accuracy": base.validation_accuracy,
+    }
+    (out / "assets.extra").mkdir()
+    (out / "assets.extra" / "training.json").write_text(json.dumps(notes, indent=2) + "\n")
+
+
+def cross_validate(
+    scenario: Scenario, folds: int, display: Display
+) -> list[tuple[str, pd.DataFrame]]:
+    """Train a base model for each fold of users and score it on the users that it never saw.
+
+    Returns:
+        titled tables: accuracy and macro-F1 by fold and over all, F1 by activity.
+    """
+    display.stage("reading recordings", 0)
+    population = gather_people(scenario)
+    blueprint = _trainable(scenario, population)
+    users = list(population.recordings)
+    if not 2 <= folds <= len(users) // 2:
+        raise BadInput(
+            f"--folds {folds}: with {len(users)} users, 2 to {len(users) // 2} folds are possible"
+        )
+    order = chance.generator(scenario.seed, "folds").permutation(len(users))
+    matrices = []
+    for fold in range(folds):
+        left_out = [users[i] for i in sorted(order[fold::folds])]
+        title = f"fold {fold + 1} of {folds}"
+        display.stage(title, scenario.training.epochs)
+        donors = [user for user in users if user not in left_out]
+        matrices.append(_score_fold(scenario, population, blueprint, fold, donors, left_out, display))
+    names = [f"fold {i + 1}" for i in range(folds)] + ["all"]
+    matrices.append(np.sum(matrices, axis=0))
+    scores = pd.DataFrame(
+        {
+            "users left out": names,
+            "windows": [int(m.sum()) for m in matrices],
+            "accuracy": [float(np.trace(m) / m.sum()) for m in matrices],
+            "macro-F1": [macro_f1(m) for m in matrices],
+        }
+    )
+    by_activity = pd.DataFrame(
+        {"activity": scenario.data.activities, "F1": f1_by_class(matrices[-1])}
+    )
+    return [
+        ("On users that the model never saw (unseen-users, per window)", scores),
+        ("By activity, all folds together", by_activity),
+    ]
+
+
+def _score_fold(
+    scenario: Scenario,
+    population: Population,
+    blueprint: Blueprint,
+    fold: int,
+    donors: list[str],
+    left_out: list[str],
+    display: Display,
+) -> NDArray[np.int64]:
+    """Train on donors; return the confusion matrix of the users left out."""
+    activities = scenario.data.activities
+    base = train_base(
+        blueprint,
+        donated_windows(population, activities, donors, training_hop(scenario, population)),
+        recipe_of(scenario),
+        chance.generator(scenario.seed, "training", fold),
+        lambda *epoch: _told(display, f"fold {fold + 1}", *epoch),
+    )
+    unseen = donated_windows(population, activities, left_out, population.hop)
+    params = {name: tf.constant(value[None]) for name, value in base.params.items()}
+    said = predict_windows(blueprint.model(), params, scaled(unseen.x, base.mean, base.scale))
+    confusion = np.zeros((len(activities), len(activities)), np.int64)
+    np.add.at(confusion, (unseen.labels, said), 1)
+    return confusion
+
+
+def _trainable(scenario: Scenario, population: Population) -> Blueprint:
+    """Return the blueprint of a scenario's program, which must be a built-in one."""
+    if scenario.model.program not in MODELS:
+        raise BadInput(
+            f"model.program = {scenario.model.program!r}: `model train` trains built-in programs: "
+            f"{', '.join(sorted(MODELS))}"
+        )
+    return blueprint_of(scenario, population.length, population.channels)
+
+
+def _told(display: Display, name: str, epoch: int, epochs: int, score: float) -> None:
+    """Show an epoch."""
+    del epochs
+    display.advance()
+    display.tell(f"{name}: epoch {epoch}, {100.0 * score:.1f}%")
+
+
+def _need_new(path: Path) -> None:
+    if path.exists():
+        raise BadInput(f"{path}: is there already; give a path that is not there yet")
+
+
+def _write_whole(blueprint: Blueprint, params: Any, mean: Any, scale: Any, out: Path) -> None:
+    """Export a program whole or not at all."""
+    unfinished = out.with_name(f".{out.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.parent.mkdir(parents=True, exist_ok=True)
+    export_program(blueprint, params, mean, scale, unfinished)
+    unfinished.rename(out)
