@@ -23,11 +23,11 @@ from pathlib import Path
 
 import numpy as np
 
-from clients.defects import DefectLog
 from clients.recordings import read_recordings
-from clients.sources import find_files
-from clients.wisdm import read_rows
-from clients.wisdm_rows import LINE_FORMS
+from clients.wisdm.defects import DefectLog
+from clients.wisdm.parser import read_rows
+from clients.wisdm.rows import LINE_FORMS
+from clients.wisdm.sources import find_files
 
 ARCHIVE = Path(__file__).resolve().parents[2] / "shared" / "wisdm" / "wisdm2019-watch.tar.xz"
 ROWS = 1_098_207

@@ -46,6 +46,10 @@ class Learner(Protocol):
         """Return every variable by its name in the checkpoint."""
         ...
 
+    def assign_state(self, values: Arrays) -> None:
+        """Set variables by their names in the checkpoint."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Wear:
@@ -245,6 +249,35 @@ class Device:
         self._program.assign_parameters({name: own[name] for name in served})
         return state
 
+    def snapshot(self) -> dict[str, NDArray[Any]]:
+        """Return all that the device is, as named arrays: program, memory, late answers."""
+        memory = self._memory
+        return {
+            **{f"program/{key}": value for key, value in self._program.read_state().items()},
+            "memory/positions": memory.positions[: memory.size].copy(),
+            "memory/labels": memory.labels[: memory.size].copy(),
+            "memory/seen": memory.seen.copy(),
+            "memory/full": memory.full.copy(),
+            "late": np.array(self._late, np.int64).reshape(-1, 3),
+        }
+
+    def restore(self, snapshot: Arrays) -> None:
+        """Become what a snapshot holds."""
+        program = {
+            key.removeprefix("program/"): value
+            for key, value in snapshot.items()
+            if key.startswith("program/")
+        }
+        self._program.assign_state(program)
+        memory = Memory(self._habits.memory, self._habits.classes)
+        memory.size = len(snapshot["memory/positions"])
+        memory.positions[: memory.size] = snapshot["memory/positions"]
+        memory.labels[: memory.size] = snapshot["memory/labels"]
+        memory.seen[:], memory.full[:] = snapshot["memory/seen"], snapshot["memory/full"]
+        self._memory = memory
+        self._late = [(int(due), int(q), int(answer)) for due, q, answer in snapshot["late"]]
+        self._holdout = None
+
     @property
     def memory_windows(self) -> int:
         """Windows in the device's memory."""
@@ -263,7 +296,7 @@ class Device:
     def _draw(self, purpose: str, round_: int, *shape: int) -> NDArray[np.float64]:
         count = int(np.prod(shape))
         drawn = chance.uniforms(self._habits.seed, purpose, round_, [self.wear.index], count)
-        return drawn[0].reshape(shape)
+        return np.asarray(drawn[0].reshape(shape))
 
     def _ask(
         self, round_: int, questions: range, opened: Sequence[Prediction], outcome: Outcome

@@ -84,3 +84,8 @@ class Heuristic:
     def read_state(self) -> dict[str, NDArray[Any]]:
         """Return no variables: there is no SavedModel."""
         return {}
+
+    def assign_state(self, values: Arrays) -> None:
+        """Accept no variables, as `read_state` gives none."""
+        if values:
+            raise RunFailed(f"a heuristic was sent variables: {sorted(values)}")

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from clients.device import Update
 
-__all__ = ["pack", "reply_to", "unpack"]
+__all__ = ["ARRAYS", "CONFIG", "METRICS", "pack", "reply_to", "unpack"]
 
-ARRAYS, METRICS = "arrays", "metrics"
+ARRAYS, CONFIG, METRICS = "arrays", "config", "metrics"
 
 
 def pack(arrays: Mapping[str, NDArray[Any]]) -> ArrayRecord:
@@ -25,8 +25,14 @@ def pack(arrays: Mapping[str, NDArray[Any]]) -> ArrayRecord:
     return ArrayRecord({name: Array(np.ascontiguousarray(v)) for name, v in arrays.items()})
 
 
-def unpack(record: ArrayRecord) -> dict[str, NDArray[Any]]:
-    """Take named arrays out of a record."""
+def unpack(record: object) -> dict[str, NDArray[Any]]:
+    """Take named arrays out of a record.
+
+    Raises:
+        TypeError: for a record that is no ArrayRecord.
+    """
+    if not isinstance(record, ArrayRecord):
+        raise TypeError(f"expected an ArrayRecord, got {type(record).__name__}")
     return {name: array.numpy() for name, array in record.items()}
 
 

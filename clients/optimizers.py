@@ -46,7 +46,9 @@ class Optimizer:
 
 def _per_device(value: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
     """Reshape [D] so that it broadcasts over a parameter [D, ...]."""
-    return tf.reshape(value, tf.concat([tf.shape(value), tf.ones([len(like.shape) - 1], tf.int32)], 0))
+    return tf.reshape(
+        value, tf.concat([tf.shape(value), tf.ones([len(like.shape) - 1], tf.int32)], 0)
+    )
 
 
 def _sgd(params: Tensors, slots: Tensors, gradients: Tensors) -> tuple[Tensors, Tensors]:

@@ -53,7 +53,7 @@ KINDS: Mapping[str, Kind] = {
     "limp": Kind(
         cadence=0.7,
         swing=0.9,
-        odd=2.6,
+        odd=3.0,
         warp=0.9,
         gait_posture=(-3.5, 3.5, 3.0),
         rest_posture=(-1.0, -2.0, 2.0),
@@ -63,12 +63,12 @@ KINDS: Mapping[str, Kind] = {
         cadence=0.72,
         swing=0.45,
         impact=7.0,
-        gait_posture=(-3.0, -3.0, 5.0),
+        gait_posture=(-5.0, -4.0, 5.0),
         rest_posture=(2.0, -3.0, -2.0),
     ),
     # trained: quick, wide and regular
     "athlete": Kind(
-        cadence=1.16, swing=1.7, gait_posture=(-4.0, -3.0, 0.0), rest_posture=(-2.0, -3.0, 1.0)
+        cadence=1.16, swing=1.9, gait_posture=(-4.0, -3.0, 0.0), rest_posture=(-2.0, -3.0, 1.0)
     ),
 }
 

@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from clients.defects import DefectLog, ReadReport, Reason
 from clients.errors import BadRecordings
-from clients.features import FEATURE_NAMES, FEATURE_WINDOW_S, FeatureRows, read_features
-from clients.resample import native_rates_hz, resample
-from clients.segments import Segment, cut_segments, drop_two_activities
-from clients.selection import select
-from clients.sources import FEATURES_SOURCE, SourceFiles, find_files
-from clients.wisdm import read_rows
-from clients.wisdm_rows import LINE_FORMS, LineForm, Rows, concatenate
+from clients.wisdm.defects import DefectLog, ReadReport, Reason
+from clients.wisdm.features import FEATURE_NAMES, FEATURE_WINDOW_S, FeatureRows, read_features
+from clients.wisdm.parser import read_rows
+from clients.wisdm.resample import native_rates_hz, resample
+from clients.wisdm.rows import LINE_FORMS, LineForm, Rows, concatenate
+from clients.wisdm.segments import Segment, cut_segments, drop_two_activities
+from clients.wisdm.selection import select
+from clients.wisdm.sources import FEATURES_SOURCE, SourceFiles, find_files
 
 __all__ = ["FEATURE_NAMES", "ReadReport", "Recording", "fingerprint", "read_recordings"]
 

@@ -40,9 +40,7 @@ class Stream:
 
     def questions(self, round_: int, per_round: int) -> range:
         """Return the questions that reach the device in one round, counted from 1."""
-        return range(
-            min((round_ - 1) * per_round, len(self)), min(round_ * per_round, len(self))
-        )
+        return range(min((round_ - 1) * per_round, len(self)), min(round_ * per_round, len(self)))
 
 
 def build_stream(
@@ -71,9 +69,7 @@ def build_stream(
     follows = (np.diff(windows.recording) == 0) & (np.diff(windows.start) == hop)
     runs = np.split(np.arange(len(windows)), np.flatnonzero(~follows) + 1)
     longest = {"recorded": max(len(windows), 1), "bouts": bout_windows, "shuffled": 1}[order]
-    bouts = [
-        run[first : first + longest] for run in runs for first in range(0, len(run), longest)
-    ]
+    bouts = [run[first : first + longest] for run in runs for first in range(0, len(run), longest)]
     if order == "recorded":
         bouts.sort(key=lambda bout: (windows.time_s[bout[0]], bout[0]))
     else:

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from clients.donors import Donated
 from clients.errors import BadInput
+from clients.export import Blueprint
 from clients.models import Model
 from clients.optimizers import OPTIMIZERS
-from clients.program import Blueprint
 
 __all__ = ["Base", "Progress", "Recipe", "predict_windows", "scaled", "train_base"]
 
@@ -186,21 +186,21 @@ def predict_windows(
         model.forward(params, tf.constant(x[None, first : first + _PREDICT_BATCH])).numpy()[0]
         for first in range(0, len(x), _PREDICT_BATCH)
     ]
-    return np.concatenate(said).argmax(axis=1).astype(np.int32)
+    return np.asarray(np.concatenate(said).argmax(axis=1), np.int32)
 
 
 def _scaling(x: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return mean and standard deviation by channel, float32 [C]; missing values are left out."""
-    scale = np.nanstd(x, axis=(0, 1), dtype=np.float64)
-    mean = np.nanmean(x, axis=(0, 1), dtype=np.float64)
-    return mean.astype(np.float32), np.maximum(scale, 1e-3).astype(np.float32)
+    mean = np.asarray(np.nanmean(x, axis=(0, 1), dtype=np.float64), np.float32)
+    scale = np.asarray(np.nanstd(x, axis=(0, 1), dtype=np.float64), np.float32)
+    return mean, np.maximum(scale, np.float32(1e-3))
 
 
 def scaled(
     x: NDArray[np.float32], mean: NDArray[np.float32], scale: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Scale windows as an exported program does; a missing value becomes an average one."""
-    return np.nan_to_num((x - mean) / scale)
+    return np.asarray(np.nan_to_num((x - mean) / scale), np.float32)
 
 
 def _augmented(

@@ -69,9 +69,7 @@ class Guard:
         for i, reason in zip(whole, why, strict=True):
             reasons[i] = reason
         if self._max_norm is not None and accepted.any():
-            self._bound = self._max_norm * float(
-                np.median(np.linalg.norm(moved[accepted], axis=1))
-            )
+            self._bound = self._max_norm * float(np.median(np.linalg.norm(moved[accepted], axis=1)))
         return reasons
 
 

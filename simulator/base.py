@@ -12,9 +12,10 @@ import numpy as np
 from clients import chance
 from clients.device import score_windows
 from clients.errors import BadScenario
+from clients.export import Blueprint, export_program
 from clients.heuristic import Heuristic
 from clients.models import MODELS
-from clients.program import Blueprint, Program, export_program
+from clients.program import Program
 from clients.training import Base, Recipe, train_base
 from clients.windows import cut_windows
 from simulator.plan import Fold, Plan, Population, Prepared, donated_windows
@@ -61,12 +62,13 @@ def prepare(plan: Plan, fold: Fold, folder: Path) -> Prepared:
         BadScenario: it does not fit the data.
     """
     scenario, path = plan.scenario, folder / f"fold-{fold.index}"
+    length, channels = plan.population.length, plan.population.channels
     folder.mkdir(parents=True, exist_ok=True)
     seen: set[str] | None = set()
     trained: Base | None = None
     head: tuple[str, ...] = ()
     if scenario.model.program in MODELS:
-        blueprint = blueprint_of(scenario, plan.population.length, plan.population.channels)
+        blueprint = blueprint_of(scenario, length, channels)
         head = blueprint.model().head
         if scenario.model.base == "donors":
             trained = _train(plan, fold, blueprint)
@@ -74,7 +76,13 @@ def prepare(plan: Plan, fold: Fold, folder: Path) -> Prepared:
         elif scenario.model.base == "random":
             random = chance.generator(scenario.seed, "base", fold.index)
             params = blueprint.model().init(random)
-            export_program(blueprint, params, np.zeros(plan.population.channels), np.ones(plan.population.channels), path)
+            export_program(
+                blueprint,
+                params,
+                np.zeros(plan.population.channels),
+                np.ones(plan.population.channels),
+                path,
+            )
         else:
             seen = _take_over(blueprint, Path(scenario.model.base), path)
     else:
@@ -100,15 +108,13 @@ def _train(plan: Plan, fold: Fold, blueprint: Blueprint) -> Base:
     """Train the base model of one fold on its donors."""
     scenario = plan.scenario
     hop = training_hop(scenario, plan.population)
-    donated = donated_windows(
-        plan.population, scenario.data.activities, fold.donors, hop
-    )
+    donated = donated_windows(plan.population, scenario.data.activities, fold.donors, hop)
     random = chance.generator(scenario.seed, "training", fold.index)
     return train_base(blueprint, donated, recipe_of(scenario), random)
 
 
 def _take_over(blueprint: Blueprint, given: Path, path: Path) -> set[str] | None:
-    """Export the parameters of a trained SavedModel anew; return the users it has seen, if known."""
+    """Export the parameters of a trained SavedModel anew; return the users that it saw, if known."""
     program = Program(given)
     state = program.read_state()
     wanted = {name: value.shape for name, value in blueprint.model().init(_ANY).items()}
@@ -138,10 +144,11 @@ def _check_given(scenario: Scenario) -> None:
 
 def _check_fit(plan: Plan, program: Program) -> None:
     """Refuse a program that does not fit the data."""
-    if (program.length, program.channels) != (plan.population.length, plan.population.channels):
+    length, channels = plan.population.length, plan.population.channels
+    if (program.length, program.channels) != (length, channels):
         raise BadScenario(
             f"model.program: {program.path} takes windows of {program.length} x "
-            f"{program.channels}; the data gives {plan.population.length} x {plan.population.channels}: change "
+            f"{program.channels}; the data gives {length} x {channels}: change "
             "data.window_s, data.rate_hz or the program"
         )
     activities = tuple(plan.scenario.data.activities)
@@ -167,9 +174,7 @@ def _heuristic(plan: Plan, fold: Fold) -> Heuristic | None:
     )
 
 
-def _unseen(
-    plan: Plan, fold: Fold, program: Program, seen: set[str] | None
-) -> dict[int, Any]:
+def _unseen(plan: Plan, fold: Fold, program: Program, seen: set[str] | None) -> dict[int, Any]:
     """Score the untouched base model on all windows of users that it never saw."""
     scenario = plan.scenario
     counted = {}
@@ -177,7 +182,10 @@ def _unseen(
         wear = plan.wears[index]
         if seen is not None and wear.user not in seen:
             windows = cut_windows(
-                wear.recordings, scenario.data.activities, length=plan.population.length, hop=plan.population.hop
+                wear.recordings,
+                scenario.data.activities,
+                length=plan.population.length,
+                hop=plan.population.hop,
             )
             classes = len(scenario.data.activities)
             counted[index] = score_windows(program, wear.recordings, windows, classes)

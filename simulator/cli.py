@@ -116,12 +116,15 @@ def data_summary(
     rate_hz: Annotated[float, typer.Option(help="Rate to resample to.")] = 20.0,
 ) -> None:
     """Show users, activities, minutes, rates and defects of recordings."""
-    from clients.recordings import read_recordings, summarize
+    from clients.recordings import read_recordings
+    from clients.wisdm.summary import summarize
 
     recordings, defects = read_recordings(path, source="auto", rate_hz=rate_hz)
     summary = summarize(recordings, defects)
-    for title, frame in summary.tables():
-        print_table(title, frame)
+    kept = f"{defects.rows_kept:,} of {defects.rows_read:,} rows kept"
+    print_table("Activities", summary.activities)
+    print_table("Users", summary.users)
+    print_table(f"Defects ({kept})", summary.defects)
 
 
 @model_app.command("export")
@@ -228,7 +231,9 @@ def _show(summary: pd.DataFrame, question: str, folder: Path, *, as_json: bool) 
 
 def _need_run(folder: Path) -> None:
     if not (folder / "scenario.toml").is_file():
-        raise BadInput(f"{folder}: no run folder (no scenario.toml in it); give one, as runs/<name>")
+        raise BadInput(
+            f"{folder}: no run folder (no scenario.toml in it); give one, as runs/<name>"
+        )
 
 
 def _fail(message: str, code: int) -> None:

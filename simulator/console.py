@@ -84,7 +84,9 @@ class Display:
 def print_summary(summary: pd.DataFrame, question: str) -> None:
     """Print the arms of a run, a row each."""
     columns = [column for column in _SHOWN if column in summary]
-    rows = [[_cell(column, row[column], row) for column in columns] for _, row in summary.iterrows()]
+    rows = [
+        [_cell(column, row[column], row) for column in columns] for _, row in summary.iterrows()
+    ]
     print_rows([_SHOWN[column] for column in columns], rows, title=question)
     if "base_accuracy" in summary and summary["base_accuracy"].notna().any():
         base = 100.0 * float(summary["base_accuracy"].iloc[0])

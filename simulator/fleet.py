@@ -157,9 +157,7 @@ class Fleet:
         count = self._workers.count
         self._workers.call("open", [(arm, self._cohorts[i::count]) for i in range(count)])
 
-    def work(
-        self, round_: int, participants: Sequence[int], shared: Arrays | None
-    ) -> list[Update]:
+    def work(self, round_: int, participants: Sequence[int], shared: Arrays | None) -> list[Update]:
         """Let every device of the open fold work through one round; replies in device order."""
         sent = None if shared is None else self._workers.share(shared)
         arguments = [(round_, list(participants), sent)] * self._workers.count

@@ -15,7 +15,6 @@ from clients.messages import ARRAYS, reply_to, unpack
 from clients.methods import Arrays
 from server.guard import Guard
 
-
 __all__ = ["FleetGrid"]
 
 _RUN_ID, _SERVER_NODE, _FIRST_NODE = 1, 1, 2

@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 
 from simulator.scenario import Arm
 
-__all__ = ["f1_by_class", "kappa_temporal", "macro_f1", "summary_frame", "users_frame", "worst_tenth"]
+__all__ = [
+    "f1_by_class",
+    "kappa_temporal",
+    "macro_f1",
+    "summary_frame",
+    "users_frame",
+    "worst_tenth",
+]
 
 _MORE_THAN_WINDOWS = 2  # by which an arm must be worse than `local` to count as worse
 

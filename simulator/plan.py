@@ -23,7 +23,16 @@ from clients.synthetic import synthesize
 from clients.windows import cut_windows, read_windows
 from simulator.scenario import Scenario
 
-__all__ = ["Cohort", "Fold", "Plan", "Population", "Prepared", "build_plan", "donated_windows", "gather_people"]
+__all__ = [
+    "Cohort",
+    "Fold",
+    "Plan",
+    "Population",
+    "Prepared",
+    "build_plan",
+    "donated_windows",
+    "gather_people",
+]
 
 _LEAST_COHORTS = 8
 _MOST_DEVICES = 1024  # of a cohort

@@ -15,8 +15,9 @@ from safetensors.numpy import save_file
 
 from clients import chance
 from clients.errors import BadInput
+from clients.export import Blueprint, export_program
 from clients.models import MODELS
-from clients.program import Blueprint, Program, export_program
+from clients.program import Program
 from clients.training import predict_windows, scaled, train_base
 from simulator.base import blueprint_of, recipe_of, training_hop
 from simulator.console import Display
@@ -112,7 +113,9 @@ def cross_validate(
         title = f"fold {fold + 1} of {folds}"
         display.stage(title, scenario.training.epochs)
         donors = [user for user in users if user not in left_out]
-        matrices.append(_score_fold(scenario, population, blueprint, fold, donors, left_out, display))
+        matrices.append(
+            _score_fold(scenario, population, blueprint, fold, donors, left_out, display)
+        )
     names = [f"fold {i + 1}" for i in range(folds)] + ["all"]
     matrices.append(np.sum(matrices, axis=0))
     scores = pd.DataFrame(

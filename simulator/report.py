@@ -3,8 +3,8 @@
     scenario.toml, manifest.json, summary.csv, users.csv, windows/, rounds/, events/ -> report.html
 
 `report_records` and `report_reductions` read the folder, `report_answer` puts its numbers into
-words, `report_sections` and `report_protocol` say what is shown, `report_charts` (Plotly) and
-`report_svg` draw it, `report_page` and `report_style` are the paper.
+words, `report_sections`, `report_confusion` and `report_protocol` say what is shown,
+`report_charts` (Plotly) and `report_svg` draw it, `report_page` and `report_style` are the paper.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 import pandas as pd
 
 from simulator.report_answer import answer_sentences, rival_of, scored_protocol, user_order
+from simulator.report_confusion import confusion
 from simulator.report_page import page, prose
 from simulator.report_protocol import data_defects, origins, protocol_in_words
 from simulator.report_records import (
@@ -30,7 +31,6 @@ from simulator.report_records import (
 from simulator.report_sections import (
     View,
     arms_overview,
-    confusion,
     cost,
     events,
     over_time,

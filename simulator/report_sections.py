@@ -18,17 +18,15 @@ from simulator.report_page import (
     percent,
     plain_table,
     prose,
-    shaded_table,
     size,
 )
 from simulator.report_records import RunRecords
-from simulator.report_reductions import ALPHA, IntArray
+from simulator.report_reductions import ALPHA
 from simulator.report_svg import ArmStyle, legend, small_multiples, swatch
 
 __all__ = [
     "View",
     "arms_overview",
-    "confusion",
     "cost",
     "events",
     "over_time",
@@ -88,6 +86,11 @@ class View:
     styles: Mapping[str, ArmStyle]
     order: list[str]
 
+    @property
+    def swatches(self) -> dict[str, str]:
+        """Draw each arm's line and marker, by arm."""
+        return {arm: swatch(style) for arm, style in self.styles.items()}
+
 
 def arms_overview(view: View) -> str:
     """Show the table of arms, best values marked."""
@@ -97,7 +100,7 @@ def arms_overview(view: View) -> str:
         "A share of each user's windows, averaged over users. ★ marks the best value of a column, "
         "by the digits shown."
     )
-    return arms_table(view.summary, _ACCURACIES, _swatches(view), caption) + (
+    return arms_table(_without_self(view.summary), _ACCURACIES, view.swatches, caption) + (
         f'<p class="note">{prose(f"The baseline is `{view.baseline}`.")} Worst tenth: mean over '
         "the tenth of the users with the least accuracy. κ temporal: 0 is as good as repeating the "
         "last true label, 1 is perfect. Worse than local: by more than two holdout windows.</p>"
@@ -162,38 +165,6 @@ def users_over_time(view: View, records: RunRecords) -> str:
     )
 
 
-def confusion(view: View, records: RunRecords) -> str:
-    """Show per-activity F1 and a confusion matrix for each arm, on holdout."""
-    arms = [arm for arm in view.styles if arm in records.confusions]
-    if not arms:
-        return ""
-    names = _activities(records)
-    rounds = sorted({records.scored_rounds[arm] for arm in arms})
-    when = f"round {rounds[0]}" if len(rounds) == 1 else "the last scored round"
-    frame = pd.DataFrame(
-        [[arm, *_f1(records.confusions[arm])] for arm in arms], columns=["arm", *names]
-    )
-    columns = [Column(name, name, percent, "high", "F1 on holdout, %") for name in names]
-    table = arms_table(
-        frame,
-        columns,
-        _swatches(view),
-        f"F1 of each activity on holdout after {when}, over the windows of all users together "
-        "(the macro-F1 above is a mean over users).",
-    )
-    matrices = "".join(
-        f"<div><h3>{swatch(view.styles[arm])} {prose(f'`{arm}`')}</h3>"
-        + shaded_table(
-            names,
-            records.confusions[arm].tolist(),
-            f"Holdout after round {records.scored_rounds[arm]}: percent of each row, windows below",
-        )
-        + "</div>"
-        for arm in arms
-    )
-    return f'{table}<div class="matrices">{matrices}</div>'
-
-
 def cost(view: View, costs: pd.DataFrame) -> str:
     """Show what each arm computes and sends, per device over the run."""
     per_device = costs.copy()
@@ -210,7 +181,7 @@ def cost(view: View, costs: pd.DataFrame) -> str:
     return arms_table(
         table,
         _COSTS,
-        _swatches(view),
+        view.swatches,
         "Means per device over the whole run. An answer may take several gradients: rehearsal and "
         "repeated steps count.",
     )
@@ -260,15 +231,21 @@ def _users_table(view: View, protocol: Protocol) -> str:
     return f"<details><summary>The same as a table</summary>{body}</details>"
 
 
+def _without_self(summary: pd.DataFrame) -> pd.DataFrame:
+    """Blank how `local` compares with itself, which would always be the best value."""
+    if not {"method", "worse_than_local"} <= set(summary.columns):
+        return summary
+    summary = summary.copy()
+    own = summary.index[summary["method"] == "local"][:1]
+    summary.loc[own, "worse_than_local"] = np.nan
+    return summary
+
+
 def _foremost(view: View) -> list[str]:
     """Choose the arms to draw with emphasis: all if they are few, else those of the answer."""
     if len(view.styles) <= _FEW_ARMS:
         return list(view.styles)
     return [arm for arm in (view.baseline, view.rival) if arm is not None]
-
-
-def _swatches(view: View) -> dict[str, str]:
-    return {arm: swatch(style) for arm, style in view.styles.items()}
 
 
 def _told(what: str, means: pd.DataFrame, view: View) -> str:
@@ -282,19 +259,3 @@ def _told(what: str, means: pd.DataFrame, view: View) -> str:
                 f"to {percent(last['mean'])} % (round {last['round']:.0f})"
             )
     return f"{what}, mean over users, as lines through the rounds: " + "; ".join(parts) + "."
-
-
-def _activities(records: RunRecords) -> list[str]:
-    classes = max(len(matrix) for matrix in records.confusions.values())
-    names = [str(name) for name in records.scenario.get("data", {}).get("activities", [])]
-    return names if len(names) == classes else [f"class {i}" for i in range(classes)]
-
-
-def _f1(matrix: IntArray) -> list[float]:
-    """F1 = 2 TP / (2 TP + FP + FN) of each class; NaN for one that is neither true nor said."""
-    said_and_true = matrix.sum(axis=0) + matrix.sum(axis=1)
-    right = 2.0 * np.diag(matrix)
-    shares = np.divide(
-        right, said_and_true, out=np.full(len(matrix), np.nan), where=said_and_true > 0
-    )
-    return [float(share) for share in shares]

@@ -85,9 +85,7 @@ def run_seeds(
     return summary
 
 
-def run_scenario(
-    scenario: Scenario, folder: Path, fleet: Fleet, watcher: Watcher
-) -> pd.DataFrame:
+def run_scenario(scenario: Scenario, folder: Path, fleet: Fleet, watcher: Watcher) -> pd.DataFrame:
     """Run a scenario into a folder that is there and empty.
 
     Returns:
@@ -141,7 +139,7 @@ def _run_rounds(
     plan: Plan, session: _Session, prepared: Prepared, fleet: Fleet, watcher: Watcher
 ) -> None:
     """Run the rounds of one arm in one fold."""
-    scenario, arm = plan.scenario, session.arm
+    scenario = plan.scenario
     serve = _Server(plan, session, prepared, fleet)
     fleet.score(0, None)
     session.done = 0
@@ -162,7 +160,8 @@ class _Server:
     def __init__(self, plan: Plan, session: _Session, prepared: Prepared, fleet: Fleet) -> None:
         self._plan, self._session, self._prepared, self._fleet = plan, session, prepared, fleet
         self._round = 0
-        self._strategy = STRATEGIES[session.arm.method]() if session.arm.method in STRATEGIES else None
+        make = STRATEGIES.get(session.arm.method)
+        self._strategy = make() if make else None
         bound = plan.scenario.guard.max_norm
         self._grid = FleetGrid(
             self._work, Guard(None if bound == "off" else float(bound)), self._refused
@@ -180,9 +179,11 @@ class _Server:
             self._fleet.work(round_, (), session.shared if method.downloads == "all" else None)
             return None
         self._grid.participants = self._choose(round_)
-        messages = self._strategy.configure_train(
-            round_, pack(session.shared), ConfigRecord(), self._grid
-        ) if self._grid.participants else []
+        messages = (
+            self._strategy.configure_train(round_, pack(session.shared), ConfigRecord(), self._grid)
+            if self._grid.participants
+            else []
+        )
         replies = list(self._grid.send_and_receive(messages))
         arrays, _ = self._strategy.aggregate_train(round_, replies) if replies else (None, None)
         if isinstance(arrays, ArrayRecord):
@@ -267,5 +268,3 @@ def _accuracy(confusion: Any) -> float:
 
 def _mean(values: Sequence[float]) -> float | None:
     return float(np.mean(values)) if values else None
-
-

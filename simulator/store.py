@@ -90,7 +90,7 @@ class RunFolder:
         files = [file for arm in arms for file in sorted(arm.glob("*.parquet"))]
         if not files:
             return pd.DataFrame()
-        frame = ds.dataset(files, format="parquet").to_table().to_pandas()
+        frame: pd.DataFrame = ds.dataset(files, format="parquet").to_table().to_pandas()
         return frame.astype({"arm": str, "device": str, "user": str})
 
     def write_frame(self, name: str, frame: pd.DataFrame) -> None:
@@ -127,18 +127,16 @@ def average_over_seeds(frames: Sequence[pd.DataFrame], keys: Sequence[str]) -> p
         the columns of the frames, and `<column>_min` and `<column>_max` for each figure.
     """
     joined = pd.concat(frames, ignore_index=True)
-    figures = [c for c in joined if c not in keys and pd.api.types.is_numeric_dtype(joined[c])]
+    columns_of = [str(column) for column in joined if column not in keys]
     grouped = joined.groupby(list(keys), sort=False)
     columns: dict[str, Any] = {}
-    for column in joined:
-        if column in keys:
-            continue
-        if column in figures:
-            columns[str(column)] = grouped[column].mean()
+    for column in columns_of:
+        if pd.api.types.is_numeric_dtype(joined[column]):
+            columns[column] = grouped[column].mean()
             columns[f"{column}_min"] = grouped[column].min()
             columns[f"{column}_max"] = grouped[column].max()
         else:
-            columns[str(column)] = grouped[column].first()
+            columns[column] = grouped[column].first()
     return pd.DataFrame(columns).reset_index()
 
 

@@ -70,9 +70,7 @@ class Worker:
                     learner = self._program(len(self._devices), prepared.path, state)
                 self._devices[index] = Device(self._plan.wears[index], habits, learner)
 
-    def work(
-        self, round_: int, participants: Sequence[int], shared: Arrays | None
-    ) -> list[Update]:
+    def work(self, round_: int, participants: Sequence[int], shared: Arrays | None) -> list[Update]:
         """Let every device work through its questions of one round.
 
         Args:
@@ -121,9 +119,7 @@ class Worker:
             for index in cohort.devices:
                 device = self._devices[index]
                 if round_ == 0:
-                    records.rows.append(
-                        RoundRow(0, device.wear, False, Outcome(), 0, 0, 0)
-                    )
+                    records.rows.append(RoundRow(0, device.wear, False, Outcome(), 0, 0, 0))
                     rows[index] = records.rows[-1]
                 rows[index].holdout = device.score_holdout(method, shared)
 

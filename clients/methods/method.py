@@ -54,9 +54,7 @@ class Method:
     serve: Callable[[Arrays, Arrays], Arrays]
 
 
-def partition(
-    private: tuple[str, ...], *, learns: Who, downloads: Who, uploads: bool
-) -> Method:
+def partition(private: tuple[str, ...], *, learns: Who, downloads: Who, uploads: bool) -> Method:
     """Build a method that shares some parameters and keeps the others.
 
     Args:

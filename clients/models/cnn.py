@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
@@ -14,7 +16,7 @@ __all__ = ["Cnn"]
 class Cnn:
     """Three convolutions over time, mean and maximum over time, one hidden layer."""
 
-    head = ("classes/*",)
+    head: ClassVar[tuple[str, ...]] = ("classes/*",)
     _layers = (("conv1", 16, 9, 2), ("conv2", 24, 5, 2), ("conv3", 32, 5, 1))
     _hidden = 32
 

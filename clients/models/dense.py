@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
@@ -14,7 +16,7 @@ __all__ = ["Dense"]
 class Dense:
     """One hidden layer over all values of a window."""
 
-    head = ("classes/*",)
+    head: ClassVar[tuple[str, ...]] = ("classes/*",)
     _hidden = 64
 
     def __init__(self, length: int, channels: int, classes: int) -> None:

@@ -49,4 +49,5 @@ def glorot(random: np.random.Generator, rows: int, columns: int) -> NDArray[np.f
 
 def he(random: np.random.Generator, rows: int, columns: int) -> NDArray[np.float32]:
     """Draw a kernel for a layer followed by a rectifier (He et al. 2015, eq. 10)."""
-    return (random.standard_normal((rows, columns)) * np.sqrt(2.0 / rows)).astype(np.float32)
+    kernel = random.standard_normal((rows, columns)) * np.sqrt(2.0 / rows)
+    return np.asarray(kernel, np.float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -22,10 +22,10 @@ class Model(Protocol):
             head (FedPer, FedRep) keeps these on the device.
     """
 
+    head: ClassVar[tuple[str, ...]]
     length: int
     channels: int
     classes: int
-    head: tuple[str, ...]
 
     def init(self, random: np.random.Generator) -> dict[str, NDArray[np.float32]]:
         """Draw one device's parameters."""

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import scipy.io.arff
 
-from clients.defects import DefectLog, Reason
 from clients.errors import BadRecordings
-from clients.features import FEATURE_NAMES, read_features
 from clients.recordings import read_recordings
+from clients.wisdm.defects import DefectLog, Reason
+from clients.wisdm.features import FEATURE_NAMES, read_features
 
 HEADER = "\n".join(
     [

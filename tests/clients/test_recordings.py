@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import clients.recordings
-import clients.summary
+import clients.wisdm.summary
 from clients.errors import BadRecordings
 from clients.recordings import fingerprint, read_recordings
-from clients.summary import summarize
+from clients.wisdm.summary import summarize
 
 SECOND = 1_000_000_000
 
@@ -40,7 +40,7 @@ def test_public_names_are_pinned():
         "fingerprint",
         "read_recordings",
     ]
-    assert clients.summary.__all__ == ["Summary", "summarize"]
+    assert clients.wisdm.summary.__all__ == ["Summary", "summarize"]
 
 
 def test_recording_joins_segments_in_time_order_with_times_from_the_users_first_sample(tmp_path):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from clients.resample import native_rates_hz, resample
+from clients.wisdm.resample import native_rates_hz, resample
 
 
 def tone(frequency_hz, time_s):

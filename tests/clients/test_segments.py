@@ -4,9 +4,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clients.defects import REJECTED, DefectLog, Reason
-from clients.segments import cut_segments, drop_two_activities
-from clients.wisdm_rows import Rows
+from clients.wisdm.defects import REJECTED, DefectLog, Reason
+from clients.wisdm.rows import Rows
+from clients.wisdm.segments import cut_segments, drop_two_activities
 
 MS = 1000.0  # ticks per second
 

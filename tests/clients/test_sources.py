@@ -3,7 +3,7 @@
 import pytest
 
 from clients.errors import BadRecordings
-from clients.sources import find_files
+from clients.wisdm.sources import find_files
 
 LINE_2019 = "1600,A,90426708196641,7.091625,-0.5916671,8.195502;\n"
 LINE_V1 = "33,Jogging,49105962326000,-0.69,12.68,0.50;\n"

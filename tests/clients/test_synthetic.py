@@ -262,17 +262,17 @@ def test_a_known_person_is_recognised_better_than_an_unseen_one_and_an_unusual_o
         return np.concatenate(parts), np.concatenate(labels)
 
     people = make(36, FIVE)
-    known, unseen = people[: 18 * 5], people[18 * 5 :]
-    odd = make(
-        [f"p{40 + n:03d}-{kind}" for kind in KINDS if kind != "ordinary" for n in range(6)], FIVE
-    )
-    train = windows(known, 0.0, 0.7)
-    scores = [
-        accuracy(train, windows(known, 0.7, 1.0)),
-        accuracy(train, windows(unseen, 0.7, 1.0)),
-        accuracy(train, windows(odd, 0.7, 1.0)),
-    ]
-    assert scores[0] > 0.85
-    assert scores[0] > scores[1] + 0.05
-    assert scores[1] > scores[2] + 0.03
-    assert scores[2] > 0.4
+    halves = people[: 18 * 5], people[18 * 5 :]
+    kinds = [kind for kind in KINDS if kind != "ordinary"]
+    unusual = make([f"p{40 + n:03d}-{kind}" for kind in kinds for n in range(6)], FIVE)
+    scores = []
+    for donors, others in (halves, halves[::-1]):
+        train = windows(donors, 0.0, 0.7)
+        scores.append(
+            [accuracy(train, windows(who, 0.7, 1.0)) for who in (donors, others, unusual)]
+        )
+    known, unseen, odd = np.mean(scores, axis=0)
+    assert known > 0.85
+    assert known > unseen + 0.03
+    assert unseen > odd + 0.08
+    assert odd > 0.4

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clients.defects import REJECTED, DefectLog, Reason
-from clients.wisdm import read_rows
-from clients.wisdm_rows import LINE_FORMS, concatenate
+from clients.wisdm.defects import REJECTED, DefectLog, Reason
+from clients.wisdm.parser import read_rows
+from clients.wisdm.rows import LINE_FORMS, concatenate
 
 V1 = LINE_FORMS["wisdm-v1.1"]
 GOOD = "33,Jogging,49105962326000,-0.69,12.68,0.50;"

@@ -454,6 +454,16 @@ def test_best_value_is_marked_by_more_than_colour(tmp_path: Path):
     assert marked[0] == "75.0"  # of holdout; both arms share the prequential value: no mark
 
 
+def test_local_is_not_marked_for_not_being_worse_than_itself(tmp_path: Path):
+    run = hand_written_run(tmp_path / "run")
+    (run / "summary.csv").write_text(
+        "arm,method,worse_than_local\nown,local,0.0\nshared,fedavg,0.25\n"
+    )
+    html = page_without_plotly(write_report(run))
+    assert "25.0" in words(html)
+    assert "★</span> 0.0" not in html
+
+
 def test_report_of_many_users_and_arms_stays_small(tmp_path: Path):
     arms = ("local", "shared", "ditto", "fedper", "apfl", "frozen", "pooled")
     run = fake_run(tmp_path / "run", users=36, arms=arms, rounds=10)
@@ -479,6 +489,30 @@ def test_answer_names_the_better_arm_first():
     assert answer_sentences(summary, users, "local")[0] == (
         "On holdout, `local` is right on 70.0 % of windows and `shared` on 80.0 %: `shared` is "
         "better for 2 of 3 people, worse for 1, and 10.0 points better on average."
+    )
+
+
+def test_answer_tells_when_most_people_lose_though_the_average_gains():
+    summary = two_arms(holdout_accuracy=[0.6, 0.7])
+    users = by_user([0.6, 0.6, 0.6], [1.0, 0.55, 0.55])
+    assert answer_sentences(summary, users, "local")[0].endswith(
+        ": `shared` is 10.0 points better on average, and yet better for 1 of 3 people, "
+        "worse for 2."
+    )
+
+
+def test_answer_names_the_best_prequential_arm_even_if_holdout_does_not():
+    summary = pd.DataFrame(
+        {
+            "arm": ["local", "shared", "frozen"],
+            "holdout_accuracy": [0.8, 0.9, 0.7],
+            "prequential_accuracy": [0.7, 0.75, 0.85],
+        }
+    )
+    sentences = answer_sentences(summary, pd.DataFrame({"arm": [], "user": []}), "local")
+    assert sentences[1] == (
+        "Prequentially (each window scored before it is learnt from), `local` is right on 70.0 %, "
+        "`shared` on 75.0 % and `frozen`, the best arm, on 85.0 %."
     )
 
 

@@ -8,8 +8,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from clients.defects import DefectLog, Reason
-from clients.wisdm_rows import Rows
+from clients.wisdm.defects import DefectLog, Reason
+from clients.wisdm.rows import Rows
 
 __all__ = ["GAP_S", "SHORTEST_S", "Segment", "cut_segments", "drop_two_activities"]
 

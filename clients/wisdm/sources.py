@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clients.errors import BadRecordings
-from clients.wisdm_rows import LINE_FORMS
+from clients.wisdm.rows import LINE_FORMS
 
 __all__ = ["FEATURES_SOURCE", "RAW_2019", "SOURCES", "SourceFiles", "find_files"]
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from clients.defects import DefectLog, Reason
 from clients.errors import BadRecordings
-from clients.wisdm_rows import LINE_FORMS
+from clients.wisdm.defects import DefectLog, Reason
+from clients.wisdm.rows import LINE_FORMS
 
 __all__ = ["FEATURE_NAMES", "FEATURE_WINDOW_S", "FeatureRows", "read_features"]
 

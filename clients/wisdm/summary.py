@@ -8,8 +8,8 @@ from itertools import islice
 
 import pandas as pd
 
-from clients.defects import MEANINGS, REJECTED, ReadReport, Reason
 from clients.recordings import Recording
+from clients.wisdm.defects import MEANINGS, REJECTED, ReadReport, Reason
 
 __all__ = ["Summary", "summarize"]
 

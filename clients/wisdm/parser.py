@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.csv
 from numpy.typing import NDArray
 
-from clients.defects import DefectLog, Reason
-from clients.wisdm_lines import LineParser
-from clients.wisdm_rows import LineForm, Rows, concatenate, no_rows
+from clients.wisdm.defects import DefectLog, Reason
+from clients.wisdm.lines import LineParser
+from clients.wisdm.rows import LineForm, Rows, concatenate, no_rows
 
 __all__ = ["read_rows"]
 

@@ -6,8 +6,8 @@ import re
 
 import numpy as np
 
-from clients.defects import DefectLog, Reason
-from clients.wisdm_rows import LineForm, Rows
+from clients.wisdm.defects import DefectLog, Reason
+from clients.wisdm.rows import LineForm, Rows
 
 __all__ = ["LineParser"]
 

@@ -1,0 +1,138 @@
+"""Flower's ClientApp: one wearable behind Flower's messages.
+
+A node is the device of one person: node `partition-id` i wears the device of person i. What the
+device learnt is kept in the node's state between messages, never in this module.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from flwr.app import ArrayRecord, Context, Message, MetricRecord, RecordDict
+from flwr.clientapp import ClientApp
+
+from clients import chance
+from clients.device import Device, Habits, Wear
+from clients.errors import BadInput
+from clients.messages import ARRAYS, CONFIG, METRICS, pack, reply_to, unpack
+from clients.methods import METHODS, Method, MethodOptions
+from clients.program import Program
+from clients.recordings import Recording, read_recordings
+from clients.stream import build_stream
+from clients.synthetic import synthesize
+from clients.windows import cut_windows
+
+__all__ = ["app"]
+
+app = ClientApp()
+
+_STATE = "device"
+_RATE_HZ = 20.0
+Config = Mapping[str, Any]
+
+
+@app.train()
+def train(message: Message, context: Context) -> Message:
+    """Begin from the server's arrays, work through one round, send what was learnt."""
+    device, round_ = _device(context), _round(message)
+    method = _method(context.run_config, round_)
+    device.begin(method, unpack(message.content[ARRAYS]))
+    outcome = device.work(round_, learns=True)
+    context.state[_STATE] = pack(device.snapshot())
+    return reply_to(message, device.update(method, outcome))
+
+
+@app.evaluate()
+def evaluate(message: Message, context: Context) -> Message:
+    """Score the holdout with the server's arrays; nothing is learnt from it."""
+    method = _method(context.run_config, _round(message))
+    confusion = _device(context).score_holdout(method, unpack(message.content[ARRAYS]))
+    windows = int(confusion.sum())
+    metrics = MetricRecord(
+        {"num-examples": windows, "holdout-accuracy": float(confusion.trace() / max(windows, 1))}
+    )
+    return Message(content=RecordDict({METRICS: metrics}), reply_to=message)
+
+
+def _round(message: Message) -> int:
+    """Return the server's round, from 1."""
+    config = message.content[CONFIG]
+    return int(config["server-round"])  # type: ignore[arg-type]
+
+
+def _method(config: Config, round_: int) -> Method:
+    """Return the way of learning that the run's configuration names."""
+    name = str(config["method"])
+    if name not in METHODS:
+        raise BadInput(f"method = {name!r}: expected one of {', '.join(sorted(METHODS))}")
+    private = tuple(str(config["private"]).split())
+    return METHODS[name](MethodOptions(round_, int(config["rounds"]), private))
+
+
+def _device(context: Context) -> Device:
+    """Return the node's device as its last message left it."""
+    config = tuple(sorted(context.run_config.items()))
+    device = _new_device(config, int(context.node_config["partition-id"]))
+    kept = context.state.get(_STATE)
+    if isinstance(kept, ArrayRecord):
+        device.restore(unpack(kept))
+    return device
+
+
+@cache
+def _new_device(items: tuple[tuple[str, Any], ...], index: int) -> Device:
+    """Build one person's device; it serves again for later messages to the same node."""
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    config: Config = dict(items)
+    program = Program(Path(str(config["model"])))
+    activities = program.activities
+    if activities is None:
+        raise BadInput(f"model = {config['model']}: has no table of activities; use an export")
+    own = _recordings(config, activities, index)
+    cut = {"length": program.length, "hop": program.length, "holdout": float(config["holdout"])}
+    streamed = cut_windows(own, activities, part="stream", **cut)  # type: ignore[arg-type]
+    held = cut_windows(own, activities, part="holdout", **cut)  # type: ignore[arg-type]
+    seed, batch = int(config["seed"]), int(config["batch"])
+    stream = build_stream(
+        streamed,
+        order="bouts",
+        hop=program.length,
+        bout_windows=batch,
+        batch=batch,
+        random=chance.generator(seed, "stream", index),
+    )
+    habits = Habits(
+        seed=seed,
+        classes=len(activities),
+        batch=batch,
+        questions_per_round=int(config["questions-per-round"]),
+        answer_rate=float(config["answer-rate"]),
+        mistake_rate=float(config["mistake-rate"]),
+        delay_rounds=0,
+        ask="all",
+        budget=int(config["questions-per-round"]),
+        steps=int(config["steps"]),
+        memory=int(config["memory"]),
+    )
+    user = own[0].user
+    return Device(Wear(index, user, user, own, stream, held), habits, program)
+
+
+def _recordings(config: Config, activities: tuple[str, ...], index: int) -> list[Recording]:
+    """Return one person's recordings."""
+    if config["data-path"]:
+        everyone, _ = read_recordings(
+            str(config["data-path"]), source="auto", rate_hz=_RATE_HZ, activities=activities
+        )
+    else:
+        everyone = synthesize(
+            index + 1, activities, rate_hz=_RATE_HZ, seed=int(config["seed"]), minutes=3.0
+        )
+    users = sorted({recording.user for recording in everyone})
+    if index >= len(users):
+        raise BadInput(f"partition-id = {index}: the data has {len(users)} people")
+    return [recording for recording in everyone if recording.user == users[index]]

@@ -1,0 +1,162 @@
+"""Built-in programs, written as SavedModels.
+
+They hold plain variables alone, so that any client of TensorFlow's C API can run them, and add
+pure functions over stacked parameters for computing many devices at once. `learn` and `predict`
+are the case of one device of those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from clients.models import MODELS, Model
+from clients.optimizers import OPTIMIZERS, Optimizer
+
+__all__ = ["Blueprint", "export_program"]
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Blueprint:
+    """What a built-in program is made of.
+
+    Attributes:
+        program: a name in `MODELS`.
+        length: samples per window, T.
+        channels: values per sample, C.
+        activities: class index -> name.
+        optimizer: a name in `OPTIMIZERS`.
+        learning_rate: of a device that learns.
+        dtype: of its variables; "float64" is for tests of equality.
+    """
+
+    program: str
+    length: int
+    channels: int
+    activities: tuple[str, ...]
+    optimizer: str = "adam"
+    learning_rate: float = 0.001
+    dtype: str = "float32"
+
+    def model(self) -> Model:
+        """Build the architecture."""
+        return MODELS[self.program](self.length, self.channels, len(self.activities))
+
+
+class _Exported(tf.Module):  # type: ignore[misc]
+    """The module behind a built-in program; its attributes name the variables in the checkpoint."""
+
+    def __init__(self, blueprint: Blueprint, params: Arrays, mean: Any, scale: Any) -> None:
+        super().__init__()
+        self._blueprint = blueprint
+        self._model = blueprint.model()
+        self._optimizer: Optimizer = OPTIMIZERS[blueprint.optimizer]
+        dtype = blueprint.dtype
+        shapes = {name: value.shape for name, value in params.items()}
+        slots = self._optimizer.start(shapes, blueprint.learning_rate, dtype)
+        self.params = {
+            name: tf.Variable(np.asarray(value, dtype), name=name) for name, value in params.items()
+        }
+        self.slots = {
+            name: tf.Variable(value, trainable=False, name=name) for name, value in slots.items()
+        }
+        self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
+        self.mean = tf.Variable(np.asarray(mean, dtype), trainable=False, name="mean")
+        self.scale = tf.Variable(np.asarray(scale, dtype), trainable=False, name="scale")
+
+    def forward(self, params: Any, x: Any) -> Any:
+        """Compute logits [D, B, K] from raw windows [D, B, T, C]."""
+        x = (tf.cast(x, self._blueprint.dtype) - self.mean) / self.scale
+        # A missing feature is as good as an average one, by the donors' figures.
+        return self._model.forward(params, tf.where(tf.math.is_nan(x), tf.zeros_like(x), x))
+
+    def fleet_predict(self, params: Any, state: Any, x: Any, mask: Any) -> Any:
+        """Predict for many devices: logits [D, B, K], zero where the mask is."""
+        return self.forward(params, x) * tf.cast(mask, self._blueprint.dtype)[:, :, None], state
+
+    def fleet_gradients(self, params: Any, state: Any, x: Any, y: Any, mask: Any) -> Any:
+        """Take each device's gradients of its mean cross-entropy over the mask."""
+        weight = tf.cast(mask, self._blueprint.dtype)
+        with tf.GradientTape() as tape:
+            tape.watch(params)
+            logits = self.forward(params, x)
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)
+            loss = tf.reduce_sum(losses * weight, 1) / tf.maximum(tf.reduce_sum(weight, 1), 1.0)
+            total = tf.reduce_sum(loss)
+        return tape.gradient(total, params), state, loss
+
+    def fleet_apply(self, params: Any, slots: Any, gradients: Any) -> Any:
+        """Take the optimizer's step for many devices."""
+        return self._optimizer.apply(params, slots, gradients)
+
+    def predict(self, sensor_data: Any) -> Any:
+        """Predict for this device: the case of one device of `fleet_predict`."""
+        mask = tf.ones([1, tf.shape(sensor_data)[0]], tf.bool)
+        logits, _ = self.fleet_predict(_stack(self.params), {}, sensor_data[None], mask)
+        return {
+            "predictions": tf.argmax(logits[0], axis=1, output_type=tf.int32),
+            "logits": tf.cast(logits[0], tf.float32),
+        }
+
+    def learn(self, sensor_data: Any, labels: Any) -> Any:
+        """Take one step for this device: the case of one device of the fleet's functions."""
+        mask = tf.ones([1, tf.shape(labels)[0]], tf.bool)
+        params = _stack(self.params)
+        gradients, _, loss = self.fleet_gradients(params, {}, sensor_data[None], labels[None], mask)
+        params, slots = self.fleet_apply(params, _stack(self.slots), gradients)
+        for name, value in params.items():
+            self.params[name].assign(value[0])
+        for name, value in slots.items():
+            self.slots[name].assign(value[0])
+        self.step.assign_add(1)
+        return {"loss": tf.cast(loss[0], tf.float32)}
+
+    def classes(self) -> Any:
+        """Return the table class index -> name."""
+        return {"names": tf.constant(self._blueprint.activities)}
+
+
+def _stack(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Give one device's variables a device axis."""
+    return {name: variable[None] for name, variable in variables.items()}
+
+
+def export_program(blueprint: Blueprint, params: Arrays, mean: Any, scale: Any, path: Path) -> None:
+    """Write a built-in program as a SavedModel.
+
+    Args:
+        blueprint: what it is made of.
+        params: the parameters, each without a device axis.
+        mean: float [C], subtracted from the samples.
+        scale: float [C], what they are divided by after that.
+        path: a folder that does not exist yet.
+    """
+    module = _Exported(blueprint, params, mean, scale)
+    dtype = blueprint.dtype
+    x = tf.TensorSpec([None, blueprint.length, blueprint.channels], tf.float32, "sensor_data")
+    y = tf.TensorSpec([None], tf.int32, "labels")
+    many_x = tf.TensorSpec([None, None, blueprint.length, blueprint.channels], tf.float32)
+    many_y = tf.TensorSpec([None, None], tf.int32)
+    mask = tf.TensorSpec([None, None], tf.bool)
+    specs = {name: tf.TensorSpec([None, *v.shape], dtype) for name, v in module.params.items()}
+    slots = {name: tf.TensorSpec([None, *v.shape], dtype) for name, v in module.slots.items()}
+    inputs: dict[str, list[Any]] = {
+        "learn": [x, y],
+        "predict": [x],
+        "classes": [],
+        "fleet_predict": [specs, {}, many_x, mask],
+        "fleet_gradients": [specs, {}, many_x, many_y, mask],
+        "fleet_apply": [specs, slots, specs],
+    }
+    for name, signature in inputs.items():
+        setattr(module, name, tf.function(getattr(module, name), input_signature=signature))
+    signatures = {name: getattr(module, name) for name in ("learn", "predict", "classes")}
+    tf.saved_model.save(module, str(path), signatures=signatures)

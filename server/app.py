@@ -1,0 +1,44 @@
+"""Flower's ServerApp: aggregates what real or simulated nodes learnt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flwr.app import Array, ArrayRecord, Context
+from flwr.serverapp import Grid, ServerApp
+from flwr.serverapp.strategy import FedAvg
+from safetensors.numpy import load_file, save_file
+
+__all__ = ["app"]
+
+app = ServerApp()
+
+
+@app.main()
+def main(grid: Grid, context: Context) -> None:
+    """Run the rounds of a federation from the shared arrays in a safetensors file.
+
+    Raises:
+        FileNotFoundError: the configuration names no such file.
+    """
+    config = context.run_config
+    shared = Path(str(config["shared"]))
+    if not shared.is_file():
+        raise FileNotFoundError(
+            f"shared = {str(shared)!r}: no such file; write it by `wearfleet model export MODEL "
+            "--shared FILE.safetensors` and give its full path: flwr run . -c 'shared=\"...\"'"
+        )
+    arrays = {name: Array(value) for name, value in sorted(load_file(shared).items())}
+    devices = int(config["min-devices"])
+    strategy = FedAvg(
+        fraction_train=float(config["participation"]),
+        min_train_nodes=devices,
+        min_evaluate_nodes=devices,
+        min_available_nodes=devices,
+    )
+    result = strategy.start(
+        grid=grid, initial_arrays=ArrayRecord(arrays), num_rounds=int(config["rounds"])
+    )
+    if config["result"]:
+        learnt = {name: array.numpy() for name, array in result.arrays.items()}
+        save_file(learnt, str(config["result"]))
