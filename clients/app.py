@@ -61,7 +61,7 @@ def evaluate(message: Message, context: Context) -> Message:
 def _round(message: Message) -> int:
     """Return the server's round, from 1."""
     config = message.content[CONFIG]
-    return int(config["server-round"])  # type: ignore[arg-type]
+    return int(str(config["server-round"]))
 
 
 def _method(config: Config, round_: int) -> Method:
@@ -94,8 +94,8 @@ def _new_device(items: tuple[tuple[str, Any], ...], index: int) -> Device:
         raise BadInput(f"model = {config['model']}: has no table of activities; use an export")
     own = _recordings(config, activities, index)
     cut = {"length": program.length, "hop": program.length, "holdout": float(config["holdout"])}
-    streamed = cut_windows(own, activities, part="stream", **cut)  # type: ignore[arg-type]
-    held = cut_windows(own, activities, part="holdout", **cut)  # type: ignore[arg-type]
+    streamed = cut_windows(own, activities, part="stream", **cut)
+    held = cut_windows(own, activities, part="holdout", **cut)
     seed, batch = int(config["seed"]), int(config["batch"])
     stream = build_stream(
         streamed,

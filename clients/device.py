@@ -328,10 +328,10 @@ class Device:
         return due
 
     def _rehearsals(self, round_: int) -> Any:
-        """Yield each answer's draws: places to rehearse [steps, B], and for the memory [B, 2]."""
+        """Yield each answer's draws: to rehearse [steps, B, 2], and for the memory [B, 2]."""
         habits = self._habits
         answers, batch = habits.questions_per_round, habits.batch
-        rehearse = self._draw("rehearse", round_, answers, habits.steps, batch)
+        rehearse = self._draw("rehearse", round_, answers, habits.steps, batch, 2)
         keep = self._draw("keep", round_, answers, batch, 2)
         yield from zip(rehearse, keep, strict=True)
 
@@ -354,8 +354,10 @@ class Device:
                 places = self._memory.draw(step_draws[: positions.size])
                 mixed = np.concatenate([positions, self._memory.positions[places]])
                 taught = np.concatenate([labels, self._memory.labels[places]])
+                if self._habits.memory and np.all(taught == answer):
+                    continue  # one activity alone would only teach to forget the others
                 losses.append(self._program.learn(self._read(mixed), taught))
-            outcome.examples += positions.size
+            outcome.examples += positions.size if losses else 0
             outcome.steps += len(losses)
             outcome.gradients += len(losses)
         for position, pair in zip(positions, keep, strict=False):

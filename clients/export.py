@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from clients.losses import balanced_loss
 from clients.models import MODELS, Model
 from clients.optimizers import OPTIMIZERS, Optimizer
 
@@ -83,13 +84,10 @@ class _Exported(tf.Module):  # type: ignore[misc]
         return self.forward(params, x) * tf.cast(mask, self._blueprint.dtype)[:, :, None], state
 
     def fleet_gradients(self, params: Any, state: Any, x: Any, y: Any, mask: Any) -> Any:
-        """Take each device's gradients of its mean cross-entropy over the mask."""
-        weight = tf.cast(mask, self._blueprint.dtype)
+        """Take each device's gradients of its loss over the mask."""
         with tf.GradientTape() as tape:
             tape.watch(params)
-            logits = self.forward(params, x)
-            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)
-            loss = tf.reduce_sum(losses * weight, 1) / tf.maximum(tf.reduce_sum(weight, 1), 1.0)
+            loss = balanced_loss(self.forward(params, x), y, mask)
             total = tf.reduce_sum(loss)
         return tape.gradient(total, params), state, loss
 

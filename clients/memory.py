@@ -59,14 +59,21 @@ class Memory:
         self._put(int(places[int(which * places.size)]), position, label)
 
     def draw(self, draws: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Draw places to rehearse, with replacement: int64 [N], none while the memory is empty.
+        """Draw places to rehearse, with replacement; each class that is kept is as likely.
 
         Args:
-            draws: float64 [N] in [0, 1).
+            draws: float64 [N, 2] in [0, 1): which class, and which of its places.
+
+        Returns:
+            int64 [N], none while the memory is empty.
         """
         if not self.size:
             return np.zeros(0, np.int64)
-        return (draws * self.size).astype(np.int64)
+        labels = self.labels[: self.size]
+        order = np.argsort(labels, kind="stable")
+        kept, starts, counts = np.unique(labels[order], return_index=True, return_counts=True)
+        chosen = (draws[:, 0] * kept.size).astype(np.int64)
+        return order[starts[chosen] + (draws[:, 1] * counts[chosen]).astype(np.int64)]
 
     def _put(self, place: int, position: int, label: int) -> None:
         self.positions[place] = position

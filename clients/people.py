@@ -19,7 +19,7 @@ from clients.movements import HARMONICS
 
 __all__ = ["KINDS", "Kind", "Person", "describe", "kind_of", "user_names"]
 
-_NAME = re.compile(r"p(\d{3,9})(?:-([a-z]+))?")
+_NAME = re.compile(r"p(\d{3}|[1-9]\d{3,6})(?:-([a-z]+))?")
 _FLIPPED_SHARE = 0.14  # 5 of 36 people of WISDM 2019 wear the watch the other way round
 _MOST_PEOPLE = 1_000_000
 
@@ -35,7 +35,7 @@ class Kind:
         warp: radians by which one step of a stride comes late.
         impact: height of a blow along the arm once a stride, m/s².
         gait_posture: change of the mean acceleration in gaits, x, y, z, m/s².
-        rest_posture: the same in everything else that is done without a tool, m/s².
+        rest_posture: the same in everything else, m/s².
     """
 
     cadence: float = 1.0

@@ -1,7 +1,8 @@
 """The base model, trained offline on donors.
 
-Donors are split by user into those who train and those who validate; the epoch that does best
-on the validating users is kept.
+Donors are split by user into those who train and those who validate. Training stops early when
+the validating users are not served better any more; the number of steps that served them best is
+then taken anew with all donors, so that nobody's recordings are wasted.
 """
 
 from __future__ import annotations
@@ -14,18 +15,23 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from clients.augment import Augmentation, augment
 from clients.donors import Donated
 from clients.errors import BadInput
 from clients.export import Blueprint
 from clients.models import Model
 from clients.optimizers import OPTIMIZERS
 
-__all__ = ["Base", "Progress", "Recipe", "predict_windows", "scaled", "train_base"]
+__all__ = ["SPAN", "Base", "Progress", "Recipe", "predict_windows", "scaled", "train_base"]
 
 Progress = Callable[[int, int, float], None]
-"""Called after each epoch with (epoch, most epochs, validation accuracy)."""
+"""Called after each look with (steps done, most steps, validation accuracy so far)."""
+
+SPAN = 1.5
+"""Training takes spans this many times as long as a window, so that time can be warped."""
 
 _PREDICT_BATCH = 256
+_WARM_UP_STEPS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,24 +39,29 @@ class Recipe:
     """How a base model is trained.
 
     Attributes:
-        epochs: most passes over the training donors' windows.
-        patience: epochs without a better validation score after which training stops.
+        steps: most steps.
+        look_every: steps between looks at the validating donors.
+        patience: looks without a better score after which training stops.
         batch: windows per step.
-        learning_rate: at the start; it falls to nothing along half a cosine.
+        learning_rate: at its height; it rises over the first 50 steps and falls to nothing along
+            half a cosine.
         weight_decay: decoupled from the gradient (Loshchilov & Hutter 2019, algorithm 2).
+        average: decay of the running average of the parameters that is kept in their place.
         validation: share of the donors that validate.
-        tilt_deg: each training window is rotated by an angle up to this, about a random axis.
-        gain: each is scaled by a factor drawn from 1 - gain to 1 + gain.
+        refit: whether the best number of steps is taken anew with all donors.
+        augmentation: how training windows are changed; feature rows are left as they are.
     """
 
-    epochs: int = 40
-    patience: int = 10
-    batch: int = 64
-    learning_rate: float = 0.002
-    weight_decay: float = 0.01
-    validation: float = 0.2
-    tilt_deg: float = 30.0
-    gain: float = 0.1
+    steps: int
+    look_every: int
+    patience: int
+    batch: int
+    learning_rate: float
+    weight_decay: float
+    average: float
+    validation: float
+    refit: bool
+    augmentation: Augmentation
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,14 +71,15 @@ class Base:
     Attributes:
         params: each without a device axis.
         mean, scale: float32 [C], of the training donors' samples.
-        epochs: passes until the one that was kept.
-        validation_accuracy: of the kept epoch, over the validating donors' windows.
+        steps: that were taken.
+        validation_accuracy: mean over activities of the share of the validating donors' windows
+            that is predicted rightly, at that number of steps.
     """
 
     params: dict[str, NDArray[Any]]
     mean: NDArray[np.float32]
     scale: NDArray[np.float32]
-    epochs: int
+    steps: int
     validation_accuracy: float
 
 
@@ -82,10 +94,10 @@ def train_base(
 
     Args:
         blueprint: what it is made of.
-        donated: the donors' windows.
+        donated: the donors' spans; a window is the beginning of a span.
         recipe: how it is trained.
-        random: decides the validating donors, the first parameters, orders and augmentation.
-        progress: told of each epoch.
+        random: decides the validating donors, the first parameters, batches and augmentation.
+        progress: told of each look.
 
     Raises:
         BadInput: fewer than two donors.
@@ -99,83 +111,99 @@ def train_base(
     shuffled = random.permutation(users)
     held = min(max(1, round(recipe.validation * users.size)), users.size - 1)
     validating, training = donated.of(shuffled[:held]), donated.of(shuffled[held:])
-    mean, scale = _scaling(training.x)
-    model = blueprint.model()
-    trainer = _Trainer(model, model.init(random), recipe, len(training.labels))
-    best: Base | None = None
-    for epoch in range(1, recipe.epochs + 1):
-        x, labels = _augmented(training, recipe, random)
-        trainer.run_epoch(scaled(x, mean, scale), labels)
-        said = predict_windows(model, trainer.params, scaled(validating.x, mean, scale))
-        score = _balanced_accuracy(said, validating.labels)
-        if best is None or score > best.validation_accuracy:
-            best = Base(trainer.read(), mean, scale, epoch, score)
-        if progress is not None:
-            progress(epoch, recipe.epochs, score)
-        if epoch - best.epochs >= recipe.patience:
-            break
-    assert best is not None
-    return best
+    trainer = _Trainer(blueprint.model(), recipe, progress)
+    chosen = trainer.train(training, validating, recipe.steps, random)
+    if not recipe.refit:
+        return chosen
+    refitted = trainer.train(donated, None, chosen.steps, random)
+    return Base(
+        refitted.params, refitted.mean, refitted.scale, chosen.steps, chosen.validation_accuracy
+    )
 
 
 class _Trainer:
-    """Steps of Adam with decoupled weight decay, an epoch in one compiled call."""
+    """Steps of Adam with decoupled weight decay, many in one compiled call."""
 
-    def __init__(
-        self, model: Model, params: dict[str, NDArray[Any]], recipe: Recipe, windows: int
-    ) -> None:
-        self._model = model
-        self._recipe = recipe
+    def __init__(self, model: Model, recipe: Recipe, progress: Progress | None) -> None:
+        self._model, self._recipe, self._progress = model, recipe, progress
         self._optimizer = OPTIMIZERS["adam"]
-        self._batch = min(recipe.batch, windows)
-        self._steps = windows // self._batch
-        self._done = 0
-        shapes = {name: value.shape for name, value in params.items()}
-        slots = self._optimizer.start(shapes, recipe.learning_rate, "float32")
-        self.params = {name: tf.constant(value[None]) for name, value in params.items()}
-        self._slots = {name: tf.constant(value[None]) for name, value in slots.items()}
 
-    def run_epoch(self, x: NDArray[np.float32], labels: NDArray[np.int32]) -> None:
-        """Pass once over windows that are in random order; an incomplete batch is left out."""
-        total = self._recipe.epochs * self._steps
-        progress = (self._done + np.arange(self._steps)) / total
-        rates = 0.5 * self._recipe.learning_rate * (1.0 + np.cos(np.pi * progress))
-        self._done += self._steps
-        self.params, self._slots = self._epoch(
-            self.params,
-            self._slots,
-            tf.constant(x[: self._steps * self._batch]),
-            tf.constant(labels[: self._steps * self._batch]),
-            tf.constant(rates.astype(np.float32)),
+    def train(
+        self,
+        training: Donated,
+        validating: Donated | None,
+        steps: int,
+        random: np.random.Generator,
+    ) -> Base:
+        """Take steps on the training donors; keep the best look, or the last without validation."""
+        recipe, length = self._recipe, self._model.length
+        mean, scale = _scaling(training.x)
+        params = self._model.init(random)
+        slots = self._optimizer.start({n: v.shape for n, v in params.items()}, 0.0, "float32")
+        state = tuple(
+            {name: tf.constant(value[None]) for name, value in some.items()}
+            for some in (params, slots, params)
         )
+        best: Base | None = None
+        for done in range(0, steps, recipe.look_every):
+            x, labels = self._batches(training, random)
+            x = scaled(x, mean, scale)
+            state = self._look(*state, tf.constant(x), tf.constant(labels), tf.constant(done))
+            taken, score = done + recipe.look_every, float("nan")
+            if validating is not None:
+                window = scaled(validating.x[:, :length], mean, scale)
+                said = predict_windows(self._model, state[2], window)
+                score = _balanced_accuracy(said, validating.labels)
+            if self._progress is not None:
+                self._progress(taken, steps, score)
+            if best is None or validating is None or score > best.validation_accuracy:
+                averaged = {name: value[0].numpy() for name, value in state[2].items()}
+                best = Base(averaged, mean, scale, taken, score)
+            elif taken - best.steps >= recipe.patience * recipe.look_every:
+                break
+        assert best is not None
+        return best
 
-    def read(self) -> dict[str, NDArray[Any]]:
-        """Return the parameters without a device axis."""
-        return {name: value[0].numpy() for name, value in self.params.items()}
+    def _batches(
+        self, donated: Donated, random: np.random.Generator
+    ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+        """Draw the windows of all steps until the next look: [steps, B, T, C] and [steps, B]."""
+        recipe, length = self._recipe, self._model.length
+        rows = random.integers(len(donated.labels), size=recipe.look_every * recipe.batch)
+        x = donated.x[rows]
+        if x.shape[1] > length:
+            x = augment(x, length, recipe.augmentation, random)
+        shape = (recipe.look_every, recipe.batch)
+        return x.reshape(*shape, length, -1), donated.labels[rows].reshape(shape)
 
     @tf.function(jit_compile=True)  # type: ignore[untyped-decorator]
-    def _epoch(self, params: Any, slots: Any, x: Any, labels: Any, rates: Any) -> Any:
-        batch = self._batch
+    def _look(self, params: Any, slots: Any, average: Any, x: Any, labels: Any, done: Any) -> Any:
+        """Take the steps until the next look."""
+        recipe = self._recipe
 
-        def body(step: Any, params: Any, slots: Any) -> Any:
-            rows = tf.slice(x, [step * batch, 0, 0], [batch, *x.shape[1:]])
-            taught = tf.slice(labels, [step * batch], [batch])
+        def body(step: Any, params: Any, slots: Any, average: Any) -> Any:
             with tf.GradientTape() as tape:
                 tape.watch(params)
-                logits = self._model.forward(params, rows[None])
-                losses = tf.nn.sparse_softmax_cross_entropy_with_logits(taught[None], logits)
+                logits = self._model.forward(params, x[step][None])
+                losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels[step][None], logits)
                 loss = tf.reduce_mean(losses)
             gradients = tape.gradient(loss, params)
-            rate = tf.reshape(rates[step], [1])
-            decay = 1.0 - rates[step] * self._recipe.weight_decay
-            shrunk = {n: v * decay if n.endswith("/kernel") else v for n, v in params.items()}
-            slots = {**slots, "learning_rate": rate}
-            return step + 1, *self._optimizer.apply(shrunk, slots, gradients)
+            taken = tf.cast(done + step, tf.float32)
+            rate = recipe.learning_rate * tf.minimum(1.0, (taken + 1.0) / _WARM_UP_STEPS)
+            rate *= 0.5 * (1.0 + tf.cos(np.pi * taken / recipe.steps))
+            slots = {**slots, "learning_rate": tf.reshape(rate, [1])}
+            shrink = 1.0 - rate * recipe.weight_decay
+            params = {n: v * shrink if n.endswith("/kernel") else v for n, v in params.items()}
+            params, slots = self._optimizer.apply(params, slots, gradients)
+            decay = tf.minimum(recipe.average, (taken + 1.0) / (taken + 11.0))
+            average = {n: decay * average[n] + (1.0 - decay) * v for n, v in params.items()}
+            return step + 1, params, slots, average
 
-        _, params, slots = tf.while_loop(
-            lambda step, *_: step < self._steps, body, (tf.constant(0), params, slots)
-        )
-        return params, slots
+        return tf.while_loop(
+            lambda step, *_: step < recipe.look_every,
+            body,
+            (tf.constant(0), params, slots, average),
+        )[1:]
 
 
 def predict_windows(
@@ -189,13 +217,6 @@ def predict_windows(
     return np.asarray(np.concatenate(said).argmax(axis=1), np.int32)
 
 
-def _scaling(x: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return mean and standard deviation by channel, float32 [C]; missing values are left out."""
-    mean = np.asarray(np.nanmean(x, axis=(0, 1), dtype=np.float64), np.float32)
-    scale = np.asarray(np.nanstd(x, axis=(0, 1), dtype=np.float64), np.float32)
-    return mean, np.maximum(scale, np.float32(1e-3))
-
-
 def scaled(
     x: NDArray[np.float32], mean: NDArray[np.float32], scale: NDArray[np.float32]
 ) -> NDArray[np.float32]:
@@ -203,32 +224,11 @@ def scaled(
     return np.asarray(np.nan_to_num((x - mean) / scale), np.float32)
 
 
-def _augmented(
-    donated: Donated, recipe: Recipe, random: np.random.Generator
-) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """Return the windows in random order, each tilted and scaled a little anew.
-
-    Windows that are not of three axes (a feature table) are only put in order.
-    """
-    order = random.permutation(len(donated.labels))
-    x = donated.x[order]
-    if x.shape[2] != 3:
-        return x, donated.labels[order]
-    turns = _rotations(len(order), recipe.tilt_deg, random)
-    gains = random.uniform(1.0 - recipe.gain, 1.0 + recipe.gain, (len(order), 1, 1))
-    return (x @ (turns * gains)).astype(np.float32), donated.labels[order]
-
-
-def _rotations(count: int, most_deg: float, random: np.random.Generator) -> NDArray[np.float64]:
-    """Draw rotations about random axes by angles up to `most_deg`: float64 [count, 3, 3]."""
-    axes = random.standard_normal((count, 3))
-    axes /= np.linalg.norm(axes, axis=1, keepdims=True)
-    angles = np.deg2rad(random.uniform(0.0, most_deg, (count, 1, 1)))
-    cross = np.zeros((count, 3, 3))
-    cross[:, 0, 1], cross[:, 0, 2], cross[:, 1, 2] = -axes[:, 2], axes[:, 1], -axes[:, 0]
-    cross -= cross.transpose(0, 2, 1)
-    # Rodrigues' formula: I + sin(a) K + (1 - cos(a)) K².
-    return np.eye(3) + np.sin(angles) * cross + (1.0 - np.cos(angles)) * cross @ cross
+def _scaling(x: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return mean and standard deviation by channel, float32 [C]; missing values are left out."""
+    mean = np.asarray(np.nanmean(x, axis=(0, 1), dtype=np.float64), np.float32)
+    scale = np.asarray(np.nanstd(x, axis=(0, 1), dtype=np.float64), np.float32)
+    return mean, np.maximum(scale, np.float32(1e-3))
 
 
 def _balanced_accuracy(said: NDArray[np.int32], labels: NDArray[np.int32]) -> float:

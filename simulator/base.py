@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from clients import chance
+from clients.augment import Augmentation
 from clients.device import score_windows
+from clients.donors import Donated
 from clients.errors import BadScenario
 from clients.export import Blueprint, export_program
 from clients.heuristic import Heuristic
 from clients.models import MODELS
 from clients.program import Program
-from clients.training import Base, Recipe, train_base
+from clients.training import SPAN, Base, Recipe, train_base
 from clients.windows import cut_windows
 from simulator.plan import Fold, Plan, Population, Prepared, donated_windows
 from simulator.scenario import Scenario
 
-__all__ = ["blueprint_of", "prepare", "recipe_of", "training_hop"]
+__all__ = ["blueprint_of", "prepare", "recipe_of", "training_spans"]
 
 
 def blueprint_of(scenario: Scenario, length: int, channels: int) -> Blueprint:
@@ -39,14 +42,28 @@ def blueprint_of(scenario: Scenario, length: int, channels: int) -> Blueprint:
 
 def recipe_of(scenario: Scenario) -> Recipe:
     """Return how a scenario trains its base model."""
-    return Recipe(**scenario.training.model_dump(exclude={"hop_s"}))
+    training = scenario.training
+    return Recipe(
+        steps=training.steps,
+        look_every=min(training.look_every, training.steps),
+        patience=training.patience,
+        batch=training.batch,
+        learning_rate=training.learning_rate,
+        weight_decay=training.weight_decay,
+        average=training.average,
+        validation=training.validation,
+        refit=training.refit,
+        augmentation=Augmentation(training.warp, training.tilt_deg, training.gain, training.noise),
+    )
 
 
-def training_hop(scenario: Scenario, population: Population) -> int:
-    """Return the samples between donors' windows; they overlap where the scenario says so."""
-    if population.length == 1:
-        return 1
-    return max(1, round(scenario.training.hop_s * scenario.data.rate_hz))
+def training_spans(scenario: Scenario, population: Population, users: Sequence[str]) -> Donated:
+    """Read what donors gave for training: spans somewhat longer than a window, that overlap."""
+    length, hop = population.length, 1
+    if length > 1:
+        length = round(length * SPAN)
+        hop = max(1, round(scenario.training.hop_s * scenario.data.rate_hz))
+    return donated_windows(population, scenario.data.activities, users, length=length, hop=hop)
 
 
 def prepare(plan: Plan, fold: Fold, folder: Path) -> Prepared:
@@ -99,7 +116,7 @@ def prepare(plan: Plan, fold: Fold, folder: Path) -> Prepared:
         head,
         _heuristic(plan, fold),
         _unseen(plan, fold, program, seen),
-        trained.epochs if trained else 0,
+        trained.steps if trained else 0,
         trained.validation_accuracy if trained else None,
     )
 
@@ -107,14 +124,13 @@ def prepare(plan: Plan, fold: Fold, folder: Path) -> Prepared:
 def _train(plan: Plan, fold: Fold, blueprint: Blueprint) -> Base:
     """Train the base model of one fold on its donors."""
     scenario = plan.scenario
-    hop = training_hop(scenario, plan.population)
-    donated = donated_windows(plan.population, scenario.data.activities, fold.donors, hop)
+    donated = training_spans(scenario, plan.population, fold.donors)
     random = chance.generator(scenario.seed, "training", fold.index)
     return train_base(blueprint, donated, recipe_of(scenario), random)
 
 
 def _take_over(blueprint: Blueprint, given: Path, path: Path) -> set[str] | None:
-    """Export the parameters of a trained SavedModel anew; return the users that it saw, if known."""
+    """Export the parameters of a trained SavedModel anew; return who was seen, if known."""
     program = Program(given)
     state = program.read_state()
     wanted = {name: value.shape for name, value in blueprint.model().init(_ANY).items()}
@@ -163,13 +179,14 @@ def _heuristic(plan: Plan, fold: Fold) -> Heuristic | None:
     """Set the thresholds of the heuristic arm, if there is one, from the fold's donors."""
     if not any(arm.method == "heuristic" for arm in plan.scenario.arms):
         return None
+    population, activities = plan.population, plan.scenario.data.activities
     donated = donated_windows(
-        plan.population, plan.scenario.data.activities, fold.donors, plan.population.hop
+        population, activities, fold.donors, length=population.length, hop=population.hop
     )
     return Heuristic(
         donated.x,
         donated.labels,
-        classes=len(plan.scenario.data.activities),
+        classes=len(activities),
         rate_hz=plan.scenario.data.rate_hz,
     )
 

@@ -68,6 +68,10 @@ class Display:
         """Show that one round is done."""
         self._progress.advance(self._task)
 
+    def reach(self, done: int, total: int) -> None:
+        """Show how many steps of how many are done."""
+        self._progress.update(self._task, completed=done, total=total)
+
     def tell(self, text: str) -> None:
         """Change what the present stage says of itself."""
         self._progress.update(self._task, description=text)

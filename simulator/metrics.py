@@ -46,7 +46,7 @@ def f1_by_class(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def kappa_temporal(accuracy: float, no_change: float) -> float:
-    """Return how much better than repeating the last true label (Žliobaitė et al. 2015, eq. 4).
+    """Return how much better than repeating the last true label (Žliobaitė et al. 2015).
 
     Args:
         accuracy: p, share of windows predicted rightly.

@@ -121,7 +121,7 @@ class Prepared:
         heuristic: thresholds from the fold's donors, where there are donors.
         unseen: by device index, int64 [K, K], the untouched base model's windows by true and
             predicted class; empty where the base model may have seen the users.
-        epochs: passes of its training, 0 where it was not trained here.
+        steps: taken in its training, 0 where it was not trained here.
         validation_accuracy: on the donors that validated, None where it was not trained here.
     """
 
@@ -131,7 +131,7 @@ class Prepared:
     head: tuple[str, ...]
     heuristic: Heuristic | None
     unseen: dict[int, Any]
-    epochs: int
+    steps: int
     validation_accuracy: float | None
 
 
@@ -193,9 +193,21 @@ def build_plan(scenario: Scenario) -> Plan:
 
 
 def donated_windows(
-    population: Population, activities: Sequence[str], users: Sequence[str], hop: int
+    population: Population,
+    activities: Sequence[str],
+    users: Sequence[str],
+    *,
+    length: int,
+    hop: int,
 ) -> Donated:
     """Read all windows of donors: a donor has no holdout, since it wears no device in this fold.
+
+    Args:
+        population: whose recordings.
+        activities: class names.
+        users: the donors.
+        length: samples per window.
+        hop: samples between windows.
 
     Raises:
         BadScenario: no donor has a window.
@@ -203,14 +215,14 @@ def donated_windows(
     x, labels, owners = [], [], []
     for number, user in enumerate(users):
         own = population.recordings[user]
-        windows = cut_windows(own, activities, length=population.length, hop=hop)
+        windows = cut_windows(own, activities, length=length, hop=hop)
         if len(windows):
             x.append(read_windows(own, windows))
             labels.append(windows.label)
             owners.append(np.full(len(windows), number, np.int32))
     if not x:
         raise BadScenario(
-            f"data.window_s: no donor has a window of {population.length} samples; make it shorter"
+            f"data.window_s: no donor has {length} consecutive samples; make it shorter"
         )
     return Donated(np.concatenate(x), np.concatenate(labels), np.concatenate(owners))
 

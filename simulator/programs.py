@@ -19,7 +19,7 @@ from clients.export import Blueprint, export_program
 from clients.models import MODELS
 from clients.program import Program
 from clients.training import predict_windows, scaled, train_base
-from simulator.base import blueprint_of, recipe_of, training_hop
+from simulator.base import blueprint_of, recipe_of, training_spans
 from simulator.console import Display
 from simulator.metrics import f1_by_class, macro_f1
 from simulator.plan import Population, donated_windows, gather_people
@@ -68,22 +68,20 @@ def train_program(scenario: Scenario, out: Path, display: Display) -> None:
     population = gather_people(scenario)
     blueprint = _trainable(scenario, population)
     users = list(population.recordings)
-    donated = donated_windows(
-        population, scenario.data.activities, users, training_hop(scenario, population)
-    )
-    display.stage("training", scenario.training.epochs)
+    donated = training_spans(scenario, population, users)
+    display.stage("training", scenario.training.steps)
     base = train_base(
         blueprint,
         donated,
         recipe_of(scenario),
         chance.generator(scenario.seed, "training", 0),
-        lambda *epoch: _told(display, "training", *epoch),
+        lambda *look: _told(display, "training", *look),
     )
     _write_whole(blueprint, base.params, base.mean, base.scale, out)
     notes = {
         "users": users,
         "data_fingerprint": population.fingerprint,
-        "epochs": base.epochs,
+        "steps": base.steps,
         "validation_accuracy": base.validation_accuracy,
     }
     (out / "assets.extra").mkdir()
@@ -111,7 +109,7 @@ def cross_validate(
     for fold in range(folds):
         left_out = [users[i] for i in sorted(order[fold::folds])]
         title = f"fold {fold + 1} of {folds}"
-        display.stage(title, scenario.training.epochs)
+        display.stage(title, scenario.training.steps)
         donors = [user for user in users if user not in left_out]
         matrices.append(
             _score_fold(scenario, population, blueprint, fold, donors, left_out, display)
@@ -148,12 +146,14 @@ def _score_fold(
     activities = scenario.data.activities
     base = train_base(
         blueprint,
-        donated_windows(population, activities, donors, training_hop(scenario, population)),
+        training_spans(scenario, population, donors),
         recipe_of(scenario),
         chance.generator(scenario.seed, "training", fold),
-        lambda *epoch: _told(display, f"fold {fold + 1}", *epoch),
+        lambda *look: _told(display, f"fold {fold + 1}", *look),
     )
-    unseen = donated_windows(population, activities, left_out, population.hop)
+    unseen = donated_windows(
+        population, activities, left_out, length=population.length, hop=population.hop
+    )
     params = {name: tf.constant(value[None]) for name, value in base.params.items()}
     said = predict_windows(blueprint.model(), params, scaled(unseen.x, base.mean, base.scale))
     confusion = np.zeros((len(activities), len(activities)), np.int64)
@@ -171,11 +171,10 @@ def _trainable(scenario: Scenario, population: Population) -> Blueprint:
     return blueprint_of(scenario, population.length, population.channels)
 
 
-def _told(display: Display, name: str, epoch: int, epochs: int, score: float) -> None:
-    """Show an epoch."""
-    del epochs
-    display.advance()
-    display.tell(f"{name}: epoch {epoch}, {100.0 * score:.1f}%")
+def _told(display: Display, name: str, taken: int, steps: int, score: float) -> None:
+    """Show how far training is."""
+    display.reach(taken, steps)
+    display.tell(name if score != score else f"{name}: {100.0 * score:.1f}%")
 
 
 def _need_new(path: Path) -> None:

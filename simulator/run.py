@@ -250,7 +250,7 @@ def _close(
             "base": [
                 {
                     "fold": one.fold,
-                    "epochs": one.epochs,
+                    "steps": one.steps,
                     "validation_accuracy": one.validation_accuracy,
                     "unseen_accuracy": _mean([_accuracy(m) for m in one.unseen.values()]),
                 }

@@ -63,21 +63,26 @@ class Model(Section):
     program: str = "cnn"
     base: str = "donors"
     optimizer: Literal["adam", "sgd"] = "adam"
-    learning_rate: Positive = 0.001
+    learning_rate: Positive = 0.0005
 
 
 class Training(Section):
     """How the base model is trained on donors."""
 
-    epochs: Count = 40
-    patience: Count = 10
+    steps: Count = 2000
+    look_every: Count = 100
+    patience: Count = 8
     batch: Count = 64
-    learning_rate: Positive = 0.002
+    learning_rate: Positive = 0.005
     weight_decay: Annotated[float, Field(ge=0.0)] = 0.01
+    average: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.995
     validation: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
-    hop_s: Annotated[float, Field(gt=0.0, le=600.0)] = 2.0
-    tilt_deg: Annotated[float, Field(ge=0.0, le=180.0)] = 30.0
-    gain: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
+    refit: bool = True
+    hop_s: Annotated[float, Field(gt=0.0, le=600.0)] = 1.0
+    warp: Annotated[float, Field(ge=1.0, le=1.5)] = 1.15
+    tilt_deg: Annotated[float, Field(ge=0.0, le=180.0)] = 45.0
+    gain: Annotated[float, Field(ge=1.0)] = 1.3
+    noise: Annotated[float, Field(ge=0.0)] = 0.3
 
 
 class Stream(Section):

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from clients.models.layers import dense, glorot, he
+from clients.models.layers import dense, normal
 
 __all__ = ["Dense"]
 
@@ -25,9 +25,11 @@ class Dense:
     def init(self, random: np.random.Generator) -> dict[str, NDArray[np.float32]]:
         """Draw one device's parameters."""
         return {
-            "hidden/kernel": he(random, self.length * self.channels, self._hidden),
+            "hidden/kernel": normal(
+                random, self.length * self.channels, self._hidden, variance=2.0
+            ),
             "hidden/bias": np.zeros(self._hidden, np.float32),
-            "classes/kernel": glorot(random, self._hidden, self.classes),
+            "classes/kernel": normal(random, self._hidden, self.classes, variance=0.3),
             "classes/bias": np.zeros(self.classes, np.float32),
         }
 

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-__all__ = ["convolve", "dense", "glorot", "he"]
+__all__ = ["convolve", "dense", "normal"]
 
 
 def dense(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
@@ -19,35 +19,38 @@ def dense(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
 
 
 def convolve(
-    x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor, *, width: int, stride: int = 1
+    x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor, *, taps: int, stride: int = 1
 ) -> tf.Tensor:
     """Convolve over time without padding.
 
+    `stride` consecutive samples are taken together as one step with `stride` times the channels;
+    the filter covers `taps` such steps. Samples that do not fill a step are left out.
+
     Args:
         x: [D, B, T, C].
-        kernel: [D, width * C, F], taps in time order, channels within a tap.
+        kernel: [D, taps * stride * C, F], in order of time, then channel.
         bias: [D, F].
-        width: taps.
-        stride: steps between outputs.
+        taps: steps that a filter covers.
+        stride: samples in a step.
 
     Returns:
-        [D, B, (T - width) // stride + 1, F].
+        [D, B, T // stride - taps + 1, F].
     """
-    steps = (x.shape[2] - width) // stride + 1
-    last = (steps - 1) * stride + 1
-    patches = tf.concat([x[:, :, tap : tap + last : stride, :] for tap in range(width)], axis=3)
-    batch, features = tf.shape(x)[1], kernel.shape[2]
-    flat = tf.reshape(patches, [-1, batch * steps, width * x.shape[3]])
-    return tf.reshape(dense(flat, kernel, bias), [-1, batch, steps, features])
+    steps, width = x.shape[2] // stride, x.shape[3] * stride
+    batch, filters = tf.shape(x)[1], kernel.shape[2]
+    x = tf.reshape(x[:, :, : steps * stride], [-1, batch, steps, width])
+    count = steps - taps + 1
+    patches = tf.concat([x[:, :, tap : tap + count] for tap in range(taps)], axis=3)
+    flat = tf.reshape(patches, [-1, batch * count, taps * width])
+    return tf.reshape(dense(flat, kernel, bias), [-1, batch, count, filters])
 
 
-def glorot(random: np.random.Generator, rows: int, columns: int) -> NDArray[np.float32]:
-    """Draw a kernel for a layer without rectifier (Glorot & Bengio 2010, eq. 16)."""
-    limit = np.sqrt(6.0 / (rows + columns))
-    return random.uniform(-limit, limit, (rows, columns)).astype(np.float32)
+def normal(
+    random: np.random.Generator, rows: int, columns: int, *, variance: float
+) -> NDArray[np.float32]:
+    """Draw a kernel whose outputs have `variance` times the mean square of the inputs.
 
-
-def he(random: np.random.Generator, rows: int, columns: int) -> NDArray[np.float32]:
-    """Draw a kernel for a layer followed by a rectifier (He et al. 2015, eq. 10)."""
-    kernel = random.standard_normal((rows, columns)) * np.sqrt(2.0 / rows)
+    A layer before a rectifier wants 2 (He et al. 2015, eq. 10).
+    """
+    kernel = random.standard_normal((rows, columns)) * np.sqrt(variance / rows)
     return np.asarray(kernel, np.float32)

@@ -205,6 +205,8 @@ def test_more_unusual_people_never_make_an_unusual_one_ordinary():
         (["p001", "p001"], ["walking"], {}, "none twice"),
         (["bob"], ["walking"], {}, "'bob'.*p001"),
         (["p000"], ["walking"], {}, "'p000'"),
+        (["p0001"], ["walking"], {}, "'p0001'"),
+        (["p9999999"], ["walking"], {}, "'p9999999'"),
         (["p001-elf"], ["walking"], {}, "-limp, -cane, -athlete"),
         (1, ["flying"], {}, "flying.*expected some of walking, jogging"),
         (1, [], {}, "activities"),
