@@ -16,7 +16,7 @@ from flwr.app import ArrayRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
 from clients import chance
-from clients.device import Device, Habits, Wear
+from clients.device import Device
 from clients.errors import BadInput
 from clients.messages import ARRAYS, CONFIG, METRICS, pack, reply_to, unpack
 from clients.methods import METHODS, Method, MethodOptions
@@ -24,6 +24,7 @@ from clients.program import Program
 from clients.recordings import Recording, read_recordings
 from clients.stream import build_stream
 from clients.synthetic import synthesize
+from clients.wear import Habits, Wear
 from clients.windows import cut_windows
 
 __all__ = ["app"]

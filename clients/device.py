@@ -3,155 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clients import chance
+from clients.learner import Learner
 from clients.memory import Memory
 from clients.methods import Arrays, Method
+from clients.outcome import Outcome, Update
 from clients.prediction import Prediction
 from clients.recordings import Recording
-from clients.stream import Stream
-from clients.user import NO_ANSWER, Ask, answer_questions, choose_questions
+from clients.user import NO_ANSWER, answer_questions, choose_questions
+from clients.wear import Habits, Wear
 from clients.windows import Windows, read_windows
 
-__all__ = ["Device", "Habits", "Learner", "Outcome", "Update", "Wear", "score_windows"]
+__all__ = ["Device", "score_windows"]
 
 _SCORE_BATCH = 256
-
-
-class Learner(Protocol):
-    """What answers the user and learns from the answers: a loaded program."""
-
-    def predict(self, x: NDArray[np.float32]) -> Prediction:
-        """Predict one question's windows, float32 [B, T, C]."""
-        ...
-
-    def learn(self, x: NDArray[np.float32], labels: NDArray[np.int32]) -> float:
-        """Take one training step; returns the loss."""
-        ...
-
-    def read_parameters(self) -> dict[str, NDArray[Any]]:
-        """Return the parameters by name."""
-        ...
-
-    def assign_parameters(self, values: Arrays, *, fresh_slots: bool = False) -> None:
-        """Set some of the parameters."""
-        ...
-
-    def read_state(self) -> dict[str, NDArray[Any]]:
-        """Return every variable by its name in the checkpoint."""
-        ...
-
-    def assign_state(self, values: Arrays) -> None:
-        """Set variables by their names in the checkpoint."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Wear:
-    """Who wears a device, and what will reach it.
-
-    Attributes:
-        index: the device's number in the fleet; its draws of chance depend on it.
-        name: the device's id.
-        user: the wearer's id.
-        recordings: the wearer's recordings.
-        stream: the device's questions.
-        holdout: windows that are scored and never learnt.
-    """
-
-    index: int
-    name: str
-    user: str
-    recordings: Sequence[Recording]
-    stream: Stream
-    holdout: Windows
-
-
-@dataclass(frozen=True, slots=True)
-class Habits:
-    """How the wearer answers and how the device learns.
-
-    Attributes:
-        seed: the scenario's seed.
-        classes: number of activities.
-        batch: most windows per question.
-        questions_per_round: questions that reach the device in one round.
-        answer_rate: share of the asked questions that are answered.
-        mistake_rate: share of the answers that are wrong.
-        delay_rounds: rounds until an answer arrives.
-        ask: which questions are asked.
-        budget: most questions asked per round, where not all are.
-        steps: gradient steps per answered question.
-        memory: windows kept to rehearse from.
-    """
-
-    seed: int
-    classes: int
-    batch: int
-    questions_per_round: int
-    answer_rate: float
-    mistake_rate: float
-    delay_rounds: int
-    ask: Ask
-    budget: int
-    steps: int
-    memory: int
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What came of one device's round.
-
-    Attributes:
-        question: int32 [W], question of each predicted window.
-        position: int64 [W], its stream position.
-        label, predicted, voted: int32 [W], classes.
-        opened_correct: bool [W], whether the model was right with which the round began.
-        answer: int32 [W], class as answered, or NO_ANSWER.
-        loss: float32 [W], cross-entropy of the prediction, NaN without logits.
-        asked, answered: questions.
-        examples: answered windows that were learnt from.
-        steps, gradients: steps taken, and gradient evaluations that they took.
-        learning_loss: mean loss of the steps, NaN without steps.
-    """
-
-    question: list[int] = field(default_factory=list)
-    position: list[int] = field(default_factory=list)
-    label: list[int] = field(default_factory=list)
-    predicted: list[int] = field(default_factory=list)
-    voted: list[int] = field(default_factory=list)
-    opened_correct: list[bool] = field(default_factory=list)
-    answer: list[int] = field(default_factory=list)
-    loss: list[float] = field(default_factory=list)
-    questions: int = 0
-    asked: int = 0
-    answered: int = 0
-    examples: int = 0
-    steps: int = 0
-    gradients: int = 0
-    learning_loss: float = float("nan")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Update:
-    """What a device sends to the server after a round.
-
-    Attributes:
-        device: its index.
-        arrays: what it shares.
-        examples: answered windows that it learnt from.
-        loss: mean loss of its steps.
-    """
-
-    device: int
-    arrays: Arrays
-    examples: int
-    loss: float
 
 
 class Device:

@@ -13,7 +13,7 @@ import numpy as np
 from flwr.app import Array, ArrayRecord, Message, MetricRecord, RecordDict
 from numpy.typing import NDArray
 
-from clients.device import Update
+from clients.outcome import Update
 
 __all__ = ["ARRAYS", "CONFIG", "METRICS", "pack", "reply_to", "unpack"]
 

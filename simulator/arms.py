@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from clients.device import Habits
 from clients.methods import METHODS, Method, MethodOptions
+from clients.wear import Habits
 from simulator.scenario import Arm, Scenario
 
 __all__ = ["habits_of", "method_in_round"]

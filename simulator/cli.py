@@ -47,7 +47,7 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print summary.csv as JSON.")] = False,
 ) -> None:
     """Run a scenario and compare its arms."""
-    from simulator.scenario import load_scenario
+    from simulator.scenario_file import load_scenario
     from simulator.store import new_folder
 
     scenario = load_scenario(file, overrides or [])
@@ -77,7 +77,7 @@ def run(
 @app.command()
 def validate(file: FileArgument, overrides: SetOption = None) -> None:
     """Check a scenario file and print it with every default filled in."""
-    from simulator.scenario import load_scenario, scenario_toml
+    from simulator.scenario_file import load_scenario, scenario_toml
 
     typer.echo(scenario_toml(load_scenario(file, overrides or [])), nl=False)
 
@@ -172,7 +172,7 @@ def model_train(
     overrides: SetOption = None,
 ) -> None:
     """Train a base model on all users of a scenario; --folds tells how good it is on others."""
-    from simulator.scenario import load_scenario
+    from simulator.scenario_file import load_scenario
 
     scenario = load_scenario(file, overrides or [])
     if out.exists():

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from clients.device import Update
 from clients.methods import Arrays
+from clients.outcome import Update
 from simulator.plan import Cohort, Plan, Prepared
 from simulator.scenario import Arm
 

@@ -10,9 +10,9 @@ from flwr.serverapp import Grid
 from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
 
-from clients.device import Update
 from clients.messages import ARRAYS, reply_to, unpack
 from clients.methods import Arrays
+from clients.outcome import Update
 from server.guard import Guard
 
 __all__ = ["FleetGrid"]

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clients import chance
-from clients.device import Wear
 from clients.donors import Donated
 from clients.errors import BadRecordings, BadScenario
 from clients.heuristic import Heuristic
@@ -20,6 +19,7 @@ from clients.methods import Arrays
 from clients.recordings import Recording, fingerprint, read_recordings
 from clients.stream import build_stream
 from clients.synthetic import synthesize
+from clients.wear import Wear
 from clients.windows import cut_windows, read_windows
 from simulator.scenario import Scenario
 

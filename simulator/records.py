@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from clients.device import Outcome, Wear
+from clients.outcome import Outcome
 from clients.user import NO_ANSWER
+from clients.wear import Wear
 
 __all__ = ["ROUNDS", "WINDOWS", "Records", "RoundRow"]
 

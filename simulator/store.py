@@ -19,7 +19,8 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from clients.errors import BadInput
-from simulator.scenario import Scenario, scenario_toml
+from simulator.scenario import Scenario
+from simulator.scenario_file import scenario_toml
 
 __all__ = ["RunFolder", "average_over_seeds", "new_folder", "write_text"]
 

@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from clients.device import Device, Learner, Outcome, Update
+from clients.device import Device
+from clients.learner import Learner
 from clients.methods import Arrays
+from clients.outcome import Outcome, Update
 from clients.program import Program, read_checkpoint, write_copy
 from simulator.arms import habits_of, method_in_round
 from simulator.base import prepare

@@ -14,9 +14,9 @@ from plotly.offline import get_plotlyjs
 
 from clients.errors import BadInput
 from simulator.report import answer_sentences, write_report
-from simulator.report_page import chart
-from simulator.report_records import read_run
-from simulator.report_reductions import faded_accuracy
+from simulator.report.page import chart
+from simulator.report.records import read_run
+from simulator.report.reductions import faded_accuracy
 
 ACTIVITIES = ["walking", "jogging", "stairs", "sitting", "standing"]
 SUMMARY = [

@@ -12,7 +12,7 @@ from typing import Literal
 
 import pandas as pd
 
-from simulator.report_style import SCRIPT, STYLE
+from simulator.report.style import SCRIPT, STYLE
 
 __all__ = [
     "Column",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from simulator.report_page import facts, plain_table, prose
+from simulator.report.page import facts, plain_table, prose
 
 __all__ = ["data_defects", "origins", "protocol_in_words"]
 

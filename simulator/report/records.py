@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from clients.errors import BadInput
-from simulator.report_reductions import (
+from simulator.report.reductions import (
     EVENTS,
     SERIES,
     IntArray,

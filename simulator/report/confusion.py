@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from simulator.report_page import Column, arms_table, percent, prose, shaded_table
-from simulator.report_records import RunRecords
-from simulator.report_reductions import IntArray
-from simulator.report_sections import View
+from simulator.report.page import Column, arms_table, percent, prose, shaded_table
+from simulator.report.records import RunRecords
+from simulator.report.reductions import IntArray
+from simulator.report.sections import View
 
 __all__ = ["confusion"]
 

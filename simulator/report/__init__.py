@@ -2,9 +2,9 @@
 
     scenario.toml, manifest.json, summary.csv, users.csv, windows/, rounds/, events/ -> report.html
 
-`report_records` and `report_reductions` read the folder, `report_answer` puts its numbers into
-words, `report_sections`, `report_confusion` and `report_protocol` say what is shown,
-`report_charts` (Plotly) and `report_svg` draw it, `report_page` and `report_style` are the paper.
+`records` and `reductions` read the folder, `answer` puts its numbers into
+words, `sections`, `confusion` and `protocol` say what is shown,
+`charts` (Plotly) and `svg` draw it, `page` and `style` are the paper.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from typing import Any
 
 import pandas as pd
 
-from simulator.report_answer import answer_sentences, rival_of, scored_protocol, user_order
-from simulator.report_confusion import confusion
-from simulator.report_page import page, prose
-from simulator.report_protocol import data_defects, origins, protocol_in_words
-from simulator.report_records import (
+from simulator.report.answer import answer_sentences, rival_of, scored_protocol, user_order
+from simulator.report.confusion import confusion
+from simulator.report.page import page, prose
+from simulator.report.protocol import data_defects, origins, protocol_in_words
+from simulator.report.records import (
     RunRecords,
     SeedRecords,
     read_run,
     read_seeds,
     seed_folders,
 )
-from simulator.report_sections import (
+from simulator.report.sections import (
     View,
     arms_overview,
     cost,
@@ -38,7 +38,7 @@ from simulator.report_sections import (
     users_by_dots,
     users_over_time,
 )
-from simulator.report_svg import arm_styles
+from simulator.report.svg import arm_styles
 
 __all__ = ["answer_sentences", "write_report"]
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from simulator.report_answer import Protocol
-from simulator.report_svg import ArmStyle
+from simulator.report.answer import Protocol
+from simulator.report.svg import ArmStyle
 
 __all__ = [
     "dot_plot",

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from simulator.report_answer import Protocol
-from simulator.report_charts import dot_plot, rounds_chart, spread
-from simulator.report_page import (
+from simulator.report.answer import Protocol
+from simulator.report.charts import dot_plot, rounds_chart, spread
+from simulator.report.page import (
     Column,
     arms_table,
     chart,
@@ -20,9 +20,9 @@ from simulator.report_page import (
     prose,
     size,
 )
-from simulator.report_records import RunRecords
-from simulator.report_reductions import ALPHA
-from simulator.report_svg import ArmStyle, legend, small_multiples, swatch
+from simulator.report.records import RunRecords
+from simulator.report.reductions import ALPHA
+from simulator.report.svg import ArmStyle, legend, small_multiples, swatch
 
 __all__ = [
     "View",

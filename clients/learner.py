@@ -1,0 +1,41 @@
+"""What a device needs of its program."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clients.methods import Arrays
+from clients.prediction import Prediction
+
+__all__ = ["Learner"]
+
+
+class Learner(Protocol):
+    """What answers the user and learns from the answers: a loaded program."""
+
+    def predict(self, x: NDArray[np.float32]) -> Prediction:
+        """Predict one question's windows, float32 [B, T, C]."""
+        ...
+
+    def learn(self, x: NDArray[np.float32], labels: NDArray[np.int32]) -> float:
+        """Take one training step; returns the loss."""
+        ...
+
+    def read_parameters(self) -> dict[str, NDArray[Any]]:
+        """Return the parameters by name."""
+        ...
+
+    def assign_parameters(self, values: Arrays, *, fresh_slots: bool = False) -> None:
+        """Set some of the parameters."""
+        ...
+
+    def read_state(self) -> dict[str, NDArray[Any]]:
+        """Return every variable by its name in the checkpoint."""
+        ...
+
+    def assign_state(self, values: Arrays) -> None:
+        """Set variables by their names in the checkpoint."""
+        ...

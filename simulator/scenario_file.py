@@ -1,0 +1,159 @@
+"""TOML -> a scenario, or an error that says file, key, value and what is allowed."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from pydantic import ValidationError
+
+from clients.errors import BadScenario
+from simulator.scenario import Arm, Scenario
+
+__all__ = ["load_scenario", "scenario_toml"]
+
+
+def load_scenario(path: Path, overrides: Sequence[str] = ()) -> Scenario:
+    """Read and validate a scenario file.
+
+    Args:
+        path: the TOML file.
+        overrides: `key=value` with dotted keys, such as "stream.rounds=5"; a value is read as
+            TOML, and as plain text where it is not TOML.
+
+    Raises:
+        BadScenario: it cannot be read, or a key of it cannot be used.
+    """
+    try:
+        table = tomllib.loads(path.read_bytes().decode("utf-8"))
+    except FileNotFoundError:
+        raise BadScenario(
+            f"{path}: there is no such file; `wearfleet scenarios` lists those that are shipped"
+        ) from None
+    except IsADirectoryError:
+        raise BadScenario(f"{path}: is a folder; give a scenario file, in TOML") from None
+    except UnicodeDecodeError as error:
+        raise BadScenario(
+            f"{path}: not text (byte {error.start} is no UTF-8); a scenario is a TOML file"
+        ) from None
+    except tomllib.TOMLDecodeError as error:
+        raise BadScenario(f"{path}: not TOML ({error}); a scenario is a TOML file") from None
+    for override in overrides:
+        _override(table, override)
+    try:
+        scenario = Scenario.model_validate(_resolved_defaults(table))
+    except ValidationError as error:
+        raise BadScenario(_explain(path, table, error)) from None
+    return scenario
+
+
+def scenario_toml(scenario: Scenario) -> str:
+    """Write a scenario as TOML that loads again as the same scenario."""
+    return tomli_w.dumps(scenario.model_dump(exclude_none=True))
+
+
+def _resolved_defaults(table: dict[str, Any]) -> dict[str, Any]:
+    """Fill in what depends on other keys: the baseline is the first arm unless one is named."""
+    arms = table.get("arms")
+    if "baseline" not in table and isinstance(arms, list) and arms and isinstance(arms[0], dict):
+        table = {**table, "baseline": arms[0].get("name", "")}
+    return table
+
+
+def _override(table: dict[str, Any], override: str) -> None:
+    """Set one key of a parsed TOML table."""
+    key, equals, text = override.partition("=")
+    parts = [part.strip() for part in key.split(".")]
+    if not equals or not all(parts):
+        raise BadScenario(
+            f"--set {override!r}: expected key=value with a dotted key, such as stream.rounds=5"
+        )
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    inner: Any = table
+    for part in parts[:-1]:
+        inner = _enter(inner, part, override)
+    if isinstance(inner, list):
+        _enter(inner, parts[-1], override)
+        inner[int(parts[-1])] = value
+    else:
+        inner[parts[-1]] = value
+
+
+def _enter(inner: Any, part: str, override: str) -> Any:
+    """Step into a table by key, or into a list of tables by index or by name."""
+    if isinstance(inner, list):
+        for index, item in enumerate(inner):
+            if part == str(index) or (isinstance(item, dict) and item.get("name") == part):
+                return item
+        names = [str(item.get("name", i)) for i, item in enumerate(inner) if isinstance(item, dict)]
+        raise BadScenario(f"--set {override!r}: {part!r} is none of: {', '.join(names)}")
+    child = inner.setdefault(part, {})
+    if not isinstance(child, dict | list):
+        raise BadScenario(f"--set {override!r}: {part!r} is a value ({child!r}), not a table")
+    return child
+
+
+def _explain(path: Path, table: dict[str, Any], error: ValidationError) -> str:
+    """Say for each wrong key: file, key, value seen, what is allowed."""
+    lines = []
+    seen = set()
+    for problem in error.errors():
+        key = _key(problem["loc"], table)
+        if problem["type"] == "extra_forbidden":
+            allowed = ", ".join(_allowed_keys(problem["loc"]))
+            lines.append(f"{path}: {key}: unknown key; allowed here: {allowed}")
+        elif problem["type"] == "missing":
+            lines.append(f"{path}: {key}: missing; this key is needed")
+        elif problem["type"] == "value_error":
+            where = f"{key}: " if key else ""
+            lines.append(f"{path}: {where}{problem['ctx']['error']}")
+        elif key not in seen:
+            allowed = _expected(error, key, table)
+            lines.append(f"{path}: {key} = {problem['input']!r}: {allowed}")
+        seen.add(key)
+    return "\n".join(lines)
+
+
+def _expected(error: ValidationError, key: str, table: dict[str, Any]) -> str:
+    """Join what each alternative of one key allows."""
+    wanted = [p["msg"] for p in error.errors() if _key(p["loc"], table) == key]
+    plain = [msg.removeprefix("Input should be ").replace("a valid ", "a ") for msg in wanted]
+    return "expected " + ", or ".join(dict.fromkeys(plain))
+
+
+_UNION_TAGS = ("int", "float", "str", "constrained-int", "constrained-float")
+
+
+def _key(location: tuple[str | int, ...], table: Any) -> str:
+    """Write the place of a problem as a dotted key, without pydantic's names of alternatives."""
+    parts: list[str] = []
+    inner: Any = table
+    for part in location:
+        if isinstance(inner, dict) and (part in inner or not parts):
+            inner = inner.get(part)
+        elif isinstance(inner, list) and isinstance(part, int) and part < len(inner):
+            inner = inner[part]
+            if isinstance(inner, dict) and "name" in inner:
+                part = str(inner["name"])
+        elif isinstance(inner, dict) and "[" not in str(part) and part not in _UNION_TAGS:
+            inner = None
+        else:
+            continue
+        parts.append(str(part))
+    return ".".join(parts)
+
+
+def _allowed_keys(location: tuple[str | int, ...]) -> list[str]:
+    """Return the keys that are allowed beside an unknown one."""
+    model: Any = Scenario
+    for part in location[:-1]:
+        if isinstance(part, str):
+            field = model.model_fields[part].annotation
+            model = Arm if part == "arms" else field
+    return list(model.model_fields)
