@@ -6,7 +6,9 @@ from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -17,20 +19,14 @@ __all__ = ["Display", "print_rows", "print_summary", "print_table"]
 
 _SHOWN = {
     "arm": "arm",
-    "method": "method",
     "prequential_accuracy": "prequential",
     "prequential_kappa_temporal": "κ temporal",
     "holdout_accuracy": "holdout",
     "holdout_macro_f1": "macro-F1",
     "holdout_worst_tenth": "worst tenth",
     "worse_than_local": "worse than local",
-    "gradients_per_answer": "gradients/answer",
-    "bytes_up": "KiB up",
 }
-_SHARES = {
-    "prequential_accuracy", "holdout_accuracy", "holdout_macro_f1", "holdout_worst_tenth",
-    "worse_than_local",
-}  # fmt: skip
+_RANGED = ("prequential_accuracy", "holdout_accuracy")  # shown with their range over seeds
 
 
 class Display:
@@ -94,8 +90,10 @@ def print_summary(summary: pd.DataFrame, question: str) -> None:
     print_rows([_SHOWN[column] for column in columns], rows, title=question)
     if "base_accuracy" in summary and summary["base_accuracy"].notna().any():
         base = 100.0 * float(summary["base_accuracy"].iloc[0])
-        print(f"untouched base model on people it never saw (unseen-users): {base:.1f}%")
-    print("holdout: the last part of each recording, never streamed; users count equally")
+        print(f"unseen-users: the untouched base model is right on {base:.1f}% of the windows of")
+        print("              people whom it never saw")
+    print("prequential:  scored before learning; holdout: the last part of each recording, never")
+    print("              streamed; both per window, every user counting the same")
 
 
 def print_table(title: str, frame: pd.DataFrame) -> None:
@@ -107,26 +105,34 @@ def print_table(title: str, frame: pd.DataFrame) -> None:
 def print_rows(
     header: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None
 ) -> None:
-    """Print rows of text under a header."""
-    table = Table(title=title or None, title_justify="left", show_header=any(header))
-    for name in header:
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table, markup=False)
+    """Print rows of text under a header, figures to the right."""
+    body = [list(row) for row in rows]
+    table = Table(show_header=any(header), box=SIMPLE_HEAD, pad_edge=False)
+    for place, name in enumerate(header):
+        figures = all(_is_figure(row[place]) for row in body)
+        table.add_column(name, justify="right" if figures else "left", overflow="fold")
+    for row in body:
+        table.add_row(*map(escape, row))
+    console = Console()
+    if title:
+        console.print(escape(title), style="bold")
+    console.print(table)
+
+
+def _is_figure(text: str) -> bool:
+    return text == "-" or text[:1].isdigit() or text[:2].lstrip("-")[:1].isdigit()
 
 
 def _cell(column: str, value: Any, row: Any) -> str:
     if value is None or value != value:
         return "-"
-    if column == "bytes_up":
-        return f"{value / 1024:.0f}"
-    if column not in _SHARES:
-        return _plain(value)
+    if column == "arm":
+        return str(value)
+    if column == "prequential_kappa_temporal":
+        return f"{value:.2f}"
     text = f"{100.0 * value:.1f}%"
-    if f"{column}_min" in row:
-        low, high = 100.0 * row[f"{column}_min"], 100.0 * row[f"{column}_max"]
-        text += f" ({low:.1f} to {high:.1f})"
+    if column in _RANGED and f"{column}_min" in row:
+        text += f" ({100.0 * row[f'{column}_min']:.1f}-{100.0 * row[f'{column}_max']:.1f})"
     return text
 
 
