@@ -22,7 +22,7 @@ ARRAYS, CONFIG, METRICS = "arrays", "config", "metrics"
 
 def pack(arrays: Mapping[str, NDArray[Any]]) -> ArrayRecord:
     """Put named arrays into a record."""
-    return ArrayRecord({name: Array(np.ascontiguousarray(v)) for name, v in arrays.items()})
+    return ArrayRecord({name: Array(np.asarray(v, order="C")) for name, v in arrays.items()})
 
 
 def unpack(record: object) -> dict[str, NDArray[Any]]:
@@ -38,6 +38,8 @@ def unpack(record: object) -> dict[str, NDArray[Any]]:
 
 def reply_to(message: Message, update: Update) -> Message:
     """Answer a train message with a device's update."""
-    metrics = MetricRecord({"num-examples": update.examples, "loss": update.loss})
+    # A mean over no steps is NaN, and would make the mean over devices NaN, weighted by 0 or not.
+    loss = update.loss if update.examples else 0.0
+    metrics = MetricRecord({"num-examples": update.examples, "loss": loss})
     content = RecordDict({ARRAYS: pack(update.arrays), METRICS: metrics})
     return Message(content=content, reply_to=message)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from flwr.app import Array, ArrayRecord, Context
 from flwr.serverapp import Grid, ServerApp
-from flwr.serverapp.strategy import FedAvg
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
+
+from server.strategies.answered import AnsweredFedAvg
 
 __all__ = ["app"]
 
@@ -30,7 +31,7 @@ def main(grid: Grid, context: Context) -> None:
         )
     arrays = {name: Array(value) for name, value in sorted(load_file(shared).items())}
     devices = int(config["min-devices"])
-    strategy = FedAvg(
+    strategy = AnsweredFedAvg(
         fraction_train=float(config["participation"]),
         min_train_nodes=devices,
         min_evaluate_nodes=devices,
@@ -41,4 +42,4 @@ def main(grid: Grid, context: Context) -> None:
     )
     if config["result"]:
         learnt = {name: array.numpy() for name, array in result.arrays.items()}
-        save_file(learnt, str(config["result"]))
+        Path(str(config["result"])).write_bytes(save(learnt))

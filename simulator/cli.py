@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +11,7 @@ import typer
 
 from clients.errors import BadInput, WearfleetError
 from simulator.console import Display, print_rows, print_summary, print_table
+from simulator.hush import hushed, quiet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +50,6 @@ def run(
     from simulator.store import new_folder
 
     scenario = load_scenario(file, overrides or [])
-    quiet()
     from simulator.fleet import Fleet, start_workers
     from simulator.run import run_scenario, run_seeds
 
@@ -137,7 +135,7 @@ def model_export(
     seed: Annotated[int, typer.Option(min=0, help="Of the first parameters.")] = 0,
 ) -> None:
     """Write an untrained built-in program as a SavedModel, or a SavedModel's shared arrays."""
-    quiet()
+    _start_tensorflow()
     from simulator.programs import export_builtin, export_shared
 
     if (out is None) == (shared is None):
@@ -156,8 +154,8 @@ def model_export(
 @model_app.command("inspect")
 def model_inspect(path: Annotated[Path, typer.Argument(help="A SavedModel's folder.")]) -> None:
     """Check a SavedModel against the contract and show what is in it."""
-    quiet()
-    from clients.program import inspect_program
+    _start_tensorflow()
+    from simulator.programs import inspect_program
 
     print_rows(("", ""), inspect_program(path))
 
@@ -177,7 +175,7 @@ def model_train(
     scenario = load_scenario(file, overrides or [])
     if out.exists():
         raise BadInput(f"--out {out}: is there already; give a folder that is not there yet")
-    quiet()
+    _start_tensorflow()
     from simulator.programs import cross_validate, train_program
 
     display = Display()
@@ -191,6 +189,7 @@ def model_train(
 
 def main() -> None:
     """Run the command line; bad input ends with code 2, an interrupt with 130."""
+    quiet()
     try:
         app(standalone_mode=False)
     except BadInput as error:
@@ -210,13 +209,12 @@ def main() -> None:
         raise
 
 
-def quiet() -> None:
-    """Keep TensorFlow, Ray and Flower from talking over the display."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+def _start_tensorflow() -> None:
+    """Load TensorFlow without its noise."""
+    with hushed():
+        from simulator.worker import use_one_thread
+
+        use_one_thread()
 
 
 def _show(summary: pd.DataFrame, question: str, folder: Path, *, as_json: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -107,10 +107,12 @@ def print_rows(
 ) -> None:
     """Print rows of text under a header, figures to the right."""
     body = [list(row) for row in rows]
-    table = Table(show_header=any(header), box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(show_header=any(header), box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for place, name in enumerate(header):
         figures = all(_is_figure(row[place]) for row in body)
-        table.add_column(name, justify="right" if figures else "left", overflow="fold")
+        widest = max((len(word) for word in name.split()), default=1)
+        justify: Literal["left", "right"] = "right" if figures else "left"
+        table.add_column(name, justify=justify, overflow="fold", min_width=widest)
     for row in body:
         table.add_row(*map(escape, row))
     console = Console()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from clients.methods import Arrays
 from clients.outcome import Update
+from simulator.hush import hushed
 from simulator.plan import Cohort, Plan, Prepared
 from simulator.scenario import Arm
 
@@ -39,26 +39,14 @@ class _Host:
     """Holds a worker, so that only the process that computes loads TensorFlow."""
 
     def __init__(self) -> None:
-        with _hushed():
+        with hushed():
             from simulator.worker import Worker
-        self._worker = Worker()
+
+            self._worker = Worker()
 
     def call(self, method: str, *arguments: Any) -> Any:
         """Call a method of the worker."""
         return getattr(self._worker, method)(*arguments)
-
-
-@contextmanager
-def _hushed() -> Iterator[None]:
-    """Keep what TensorFlow says while it is loaded off the standard error of the process."""
-    kept = os.dup(2)
-    with Path(os.devnull).open("w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
 
 
 class InProcess:

@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 from numpy.typing import NDArray
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from clients import chance
 from clients.errors import BadInput
 from clients.export import Blueprint, export_program
 from clients.models import MODELS
-from clients.program import Program
+from clients.program import Program, inspect_program
 from clients.training import predict_windows, scaled, train_base
 from simulator.base import blueprint_of, recipe_of, training_spans
 from simulator.console import Display
@@ -25,7 +25,13 @@ from simulator.metrics import f1_by_class, macro_f1
 from simulator.plan import Population, donated_windows, gather_people
 from simulator.scenario import Scenario
 
-__all__ = ["cross_validate", "export_builtin", "export_shared", "train_program"]
+__all__ = [
+    "cross_validate",
+    "export_builtin",
+    "export_shared",
+    "inspect_program",
+    "train_program",
+]
 
 _SIX = ("walking", "jogging", "upstairs", "downstairs", "sitting", "standing")
 _SAMPLES, _CHANNELS = 80, 3  # 4 s at 20 Hz, three axes
@@ -58,7 +64,7 @@ def export_shared(path: Path, file: Path) -> None:
     arrays = {k: np.ascontiguousarray(v) for k, v in Program(path).read_parameters().items()}
     file.parent.mkdir(parents=True, exist_ok=True)
     unfinished = file.with_name(f".{file.name}.unfinished")
-    save_file(arrays, unfinished)
+    unfinished.write_bytes(save(arrays))
     unfinished.replace(file)
 
 

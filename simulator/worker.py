@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
+import tensorflow as tf
 
 from clients.device import Device
 from clients.learner import Learner
@@ -167,14 +168,12 @@ class Worker:
 
 def use_one_thread() -> None:
     """Make TensorFlow compute with one thread and the same operations in the same order."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
-    import tensorflow as tf
-
     tf.config.set_visible_devices([], "GPU")
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     tf.config.experimental.enable_op_determinism()
+    tf.constant(0)  # starts TensorFlow now
 
 
 def write_version(source: Path, folder: Path, round_: int, state: Mapping[str, Any]) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from flwr.serverapp.strategy import FedAvg, Strategy
+from flwr.serverapp.strategy import Strategy
+
+from server.strategies.answered import AnsweredFedAvg
 
 __all__ = ["STRATEGIES"]
 
 
 def _fedavg() -> Strategy:
     """Average what every addressed device sends; the simulator chooses whom to address."""
-    return FedAvg(
+    return AnsweredFedAvg(
         fraction_train=1.0,
         fraction_evaluate=0.0,
         min_train_nodes=1,

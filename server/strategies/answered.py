@@ -1,0 +1,35 @@
+"""Federated averaging over the devices whose users answered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from flwr.app import ArrayRecord, Message, MetricRecord
+from flwr.serverapp.strategy import FedAvg
+
+__all__ = ["AnsweredFedAvg"]
+
+
+class AnsweredFedAvg(FedAvg):
+    """FedAvg that passes over replies without examples.
+
+    A device whose user answered nothing learnt nothing; Flower's average divides by the number of
+    examples, which may then be zero. A round without any answer leaves the shared arrays.
+    """
+
+    def aggregate_train(
+        self, server_round: int, replies: Iterable[Message]
+    ) -> tuple[ArrayRecord | None, MetricRecord | None]:
+        """Aggregate the replies that carry what somebody learnt."""
+        kept = [reply for reply in replies if reply.has_error() or _examples(reply) > 0]
+        return super().aggregate_train(server_round, kept)
+
+
+def _examples(reply: Message) -> float:
+    """Return how many examples a reply stands for."""
+    counts = [
+        metrics["num-examples"]
+        for metrics in reply.content.metric_records.values()
+        if "num-examples" in metrics
+    ]
+    return float(str(counts[0])) if counts else 0.0
