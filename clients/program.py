@@ -31,7 +31,8 @@ Arrays = Mapping[str, NDArray[Any]]
 
 _OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
-_LINKS = 10_000
+_LEARNING_RATE = "slots/learning_rate"
+_LINKS = 10_000  # copies that share one graph file
 
 
 class Program:
@@ -102,18 +103,14 @@ class Program:
         for key, value in values.items():
             self._variables[key].assign(value)
 
-    def set_learning_rate(self, learning_rate: float) -> None:
-        """Change the learning rate.
+    @property
+    def has_learning_rate(self) -> bool:
+        """Whether the learning rate is a variable that can be set, as in exported programs."""
+        return _LEARNING_RATE in self._variables
 
-        Raises:
-            BadProgram: the program was not exported by Wearfleet.
-        """
-        if "slots/learning_rate" not in self._variables:
-            raise BadProgram(
-                f"{self.path}: has no variable slots/learning_rate; an arm's learning_rate can be "
-                "changed for built-in programs only: take learning_rate out of the arm"
-            )
-        self._variables["slots/learning_rate"].assign(learning_rate)
+    def set_learning_rate(self, learning_rate: float) -> None:
+        """Change the learning rate of a program that has one to set."""
+        self._variables[_LEARNING_RATE].assign(learning_rate)
 
     def become(self, path: Path, state: Arrays) -> None:
         """Stand for another SavedModel of the same graph, instead of loading that one.

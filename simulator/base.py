@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from clients.donors import Donated
 from clients.errors import BadScenario
 from clients.export import Blueprint, export_program
 from clients.heuristic import Heuristic
+from clients.methods import Arrays
 from clients.models import MODELS
 from clients.program import Program
-from clients.training import SPAN, Base, Recipe, train_base
+from clients.training import SPAN, Recipe, train_base
 from clients.windows import cut_windows
 from simulator.plan import Fold, Plan, Population, Prepared, donated_windows
 from simulator.scenario import Scenario
@@ -66,71 +68,87 @@ def training_spans(scenario: Scenario, population: Population, users: Sequence[s
     return donated_windows(population, scenario.data.activities, users, length=length, hop=hop)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Origin:
+    """Where a fold's base model comes from.
+
+    Attributes:
+        params, mean, scale: of a built-in program; None for a SavedModel that is given as it is.
+        seen: users on whom it was trained, None where that is not known.
+        steps: taken in its training, 0 where it was not trained here.
+        validation_accuracy: on the donors that validated, None where it was not trained here.
+    """
+
+    params: Arrays | None
+    mean: Any
+    scale: Any
+    seen: frozenset[str] | None
+    steps: int = 0
+    validation_accuracy: float | None = None
+
+
 def prepare(plan: Plan, fold: Fold, folder: Path) -> Prepared:
-    """Make a fold's base model and write it as a SavedModel.
+    """Make a fold's base model and write it as SavedModels, one for each optimizer of the arms.
 
     Args:
         plan: the run's plan.
         fold: whose donors train it.
-        folder: the SavedModel becomes `fold-<n>` in it.
+        folder: the SavedModels become `fold-<n>` or `fold-<n>-<optimizer>` in it.
 
     Raises:
         BadProgram: a SavedModel that was given breaks the contract.
         BadScenario: it does not fit the data.
     """
-    scenario, path = plan.scenario, folder / f"fold-{fold.index}"
-    length, channels = plan.population.length, plan.population.channels
+    scenario = plan.scenario
     folder.mkdir(parents=True, exist_ok=True)
-    seen: set[str] | None = set()
-    trained: Base | None = None
     head: tuple[str, ...] = ()
     if scenario.model.program in MODELS:
-        blueprint = blueprint_of(scenario, length, channels)
+        blueprint = blueprint_of(scenario, plan.population.length, plan.population.channels)
         head = blueprint.model().head
-        if scenario.model.base == "donors":
-            trained = _train(plan, fold, blueprint)
-            export_program(blueprint, trained.params, trained.mean, trained.scale, path)
-        elif scenario.model.base == "random":
-            random = chance.generator(scenario.seed, "base", fold.index)
-            params = blueprint.model().init(random)
-            export_program(
-                blueprint,
-                params,
-                np.zeros(plan.population.channels),
-                np.ones(plan.population.channels),
-                path,
-            )
-        else:
-            seen = _take_over(blueprint, Path(scenario.model.base), path)
+        origin = _origin(plan, fold, blueprint)
+        paths = _export(scenario, blueprint, origin, folder / f"fold-{fold.index}")
     else:
-        _check_given(scenario)
-        seen = None
-        Program(Path(scenario.model.program))
-        shutil.copytree(scenario.model.program, path)
-    program = Program(path)
+        origin = _Origin(None, None, None, None)
+        paths = {scenario.model.optimizer: folder / f"fold-{fold.index}"}
+        _copy_given(scenario, paths[scenario.model.optimizer])
+    program = Program(paths[scenario.model.optimizer])
     _check_fit(plan, program)
     return Prepared(
         fold.index,
-        path,
+        paths,
         program.read_parameters(),
         head,
         _heuristic(plan, fold),
-        _unseen(plan, fold, program, seen),
-        trained.steps if trained else 0,
-        trained.validation_accuracy if trained else None,
+        _unseen(plan, fold, program, origin.seen),
+        origin.steps,
+        origin.validation_accuracy,
     )
 
 
-def _train(plan: Plan, fold: Fold, blueprint: Blueprint) -> Base:
-    """Train the base model of one fold on its donors."""
+def _origin(plan: Plan, fold: Fold, blueprint: Blueprint) -> _Origin:
+    """Train a built-in program's base model, draw it at random, or take it over."""
     scenario = plan.scenario
-    donated = training_spans(scenario, plan.population, fold.donors)
-    random = chance.generator(scenario.seed, "training", fold.index)
-    return train_base(blueprint, donated, recipe_of(scenario), random)
+    if scenario.model.base == "donors":
+        donated = training_spans(scenario, plan.population, fold.donors)
+        random = chance.generator(scenario.seed, "training", fold.index)
+        base = train_base(blueprint, donated, recipe_of(scenario), random)
+        return _Origin(
+            base.params,
+            base.mean,
+            base.scale,
+            frozenset(fold.donors),
+            base.steps,
+            base.validation_accuracy,
+        )
+    if scenario.model.base == "random":
+        params = blueprint.model().init(chance.generator(scenario.seed, "base", fold.index))
+        channels = plan.population.channels
+        return _Origin(params, np.zeros(channels), np.ones(channels), frozenset())
+    return _take_over(blueprint, Path(scenario.model.base))
 
 
-def _take_over(blueprint: Blueprint, given: Path, path: Path) -> set[str] | None:
-    """Export the parameters of a trained SavedModel anew; return who was seen, if known."""
+def _take_over(blueprint: Blueprint, given: Path) -> _Origin:
+    """Read the parameters of a trained SavedModel, and who was seen where it says so."""
     program = Program(given)
     state = program.read_state()
     wanted = {name: value.shape for name, value in blueprint.model().init(_ANY).items()}
@@ -141,21 +159,46 @@ def _take_over(blueprint: Blueprint, given: Path, path: Path) -> set[str] | None
             f"{blueprint.length} x {blueprint.channels} and {len(blueprint.activities)} activities "
             f"(parameters found: {found}; expected: {wanted}); train one by `wearfleet model train`"
         )
-    export_program(blueprint, program.read_parameters(), state["mean"], state["scale"], path)
     notes = given / "assets.extra" / "training.json"
-    return set(json.loads(notes.read_text())["users"]) if notes.is_file() else None
+    seen = frozenset(json.loads(notes.read_text())["users"]) if notes.is_file() else None
+    return _Origin(program.read_parameters(), state["mean"], state["scale"], seen)
 
 
 _ANY = np.random.default_rng(0)  # shapes do not depend on it
 
 
-def _check_given(scenario: Scenario) -> None:
-    """Refuse ways to a base model that a given SavedModel does not have."""
+def _export(
+    scenario: Scenario, blueprint: Blueprint, origin: _Origin, path: Path
+) -> dict[str, Path]:
+    """Write a built-in program with each optimizer that an arm asks for."""
+    assert origin.params is not None
+    usual = scenario.model.optimizer
+    others = {arm.optimizer for arm in scenario.arms if arm.optimizer not in (None, usual)}
+    paths = {usual: path} | {
+        o: path.with_name(f"{path.name}-{o}") for o in sorted(filter(None, others))
+    }
+    for optimizer, own in paths.items():
+        with_optimizer = replace(blueprint, optimizer=optimizer)
+        export_program(with_optimizer, origin.params, origin.mean, origin.scale, own)
+    return paths
+
+
+def _copy_given(scenario: Scenario, path: Path) -> None:
+    """Take a SavedModel as it is, or say which of the scenario's wishes it cannot fulfil."""
+    given = Path(scenario.model.program)
     if scenario.model.base != "random":
         raise BadScenario(
-            f"model.base = {scenario.model.base!r} with the SavedModel {scenario.model.program} as "
-            'program: its own values are the base; set model.base = "random" to say so'
+            f"model.base = {scenario.model.base!r} with the SavedModel {given} as program: its own "
+            'values are the base; set model.base = "random" to say so'
         )
+    program = Program(given)
+    for arm in scenario.arms:
+        if arm.learning_rate is not None and not program.has_learning_rate:
+            raise BadScenario(
+                f"arms.{arm.name}.learning_rate = {arm.learning_rate}: {given} has no variable for "
+                "it (slots/learning_rate, as built-in programs do): take it out of the arm"
+            )
+    shutil.copytree(given, path)
 
 
 def _check_fit(plan: Plan, program: Program) -> None:
@@ -191,7 +234,7 @@ def _heuristic(plan: Plan, fold: Fold) -> Heuristic | None:
     )
 
 
-def _unseen(plan: Plan, fold: Fold, program: Program, seen: set[str] | None) -> dict[int, Any]:
+def _unseen(plan: Plan, fold: Fold, program: Program, seen: Set[str] | None) -> dict[int, Any]:
     """Score the untouched base model on all windows of users that it never saw."""
     scenario = plan.scenario
     counted = {}

@@ -26,7 +26,7 @@ _SHOWN = {
     "holdout_worst_tenth": "worst tenth",
     "worse_than_local": "worse than local",
 }
-_RANGED = ("prequential_accuracy", "holdout_accuracy")  # shown with their range over seeds
+_RANGED = "holdout_accuracy"  # shown with its range over seeds
 
 
 class Display:
@@ -83,7 +83,8 @@ class Display:
 
 def print_summary(summary: pd.DataFrame, question: str) -> None:
     """Print the arms of a run, a row each."""
-    columns = [column for column in _SHOWN if column in summary]
+    seeds = f"{_RANGED}_min" in summary
+    columns = [c for c in _SHOWN if c in summary and not (seeds and c == "holdout_macro_f1")]
     rows = [
         [_cell(column, row[column], row) for column in columns] for _, row in summary.iterrows()
     ]
@@ -107,10 +108,13 @@ def print_rows(
 ) -> None:
     """Print rows of text under a header, figures to the right."""
     body = [list(row) for row in rows]
-    table = Table(show_header=any(header), box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table = Table(show_header=any(header), box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for place, name in enumerate(header):
         figures = all(_is_figure(row[place]) for row in body)
-        widest = max((len(word) for word in name.split()), default=1)
+        cells = [line for row in body for line in row[place].splitlines()]
+        widest = max(
+            [len(text) for text in (cells if figures or place == 0 else [])] + list(map(len, name.split()))
+        )
         justify: Literal["left", "right"] = "right" if figures else "left"
         table.add_column(name, justify=justify, overflow="fold", min_width=widest)
     for row in body:
@@ -133,8 +137,9 @@ def _cell(column: str, value: Any, row: Any) -> str:
     if column == "prequential_kappa_temporal":
         return f"{value:.2f}"
     text = f"{100.0 * value:.1f}%"
-    if column in _RANGED and f"{column}_min" in row:
-        text += f" ({100.0 * row[f'{column}_min']:.1f}-{100.0 * row[f'{column}_max']:.1f})"
+    if column == _RANGED and f"{column}_min" in row:
+        low, high = 100.0 * row[f"{column}_min"], 100.0 * row[f"{column}_max"]
+        text += f"\n({low:.1f} to {high:.1f})"
     return text
 
 

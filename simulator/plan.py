@@ -115,7 +115,7 @@ class Prepared:
 
     Attributes:
         fold: its index.
-        path: the SavedModel that each device has a copy of.
+        paths: optimizer -> the SavedModel that each device has a copy of.
         params: its parameters by name.
         head: patterns of the parameters that turn features into classes.
         heuristic: thresholds from the fold's donors, where there are donors.
@@ -126,7 +126,7 @@ class Prepared:
     """
 
     fold: int
-    path: Path
+    paths: Mapping[str, Path]
     params: Arrays
     head: tuple[str, ...]
     heuristic: Heuristic | None

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["Arm", "Scenario"]
+__all__ = ["FEATURE_ROWS", "Arm", "Scenario"]
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
@@ -147,6 +147,7 @@ class Arm(Section):
     private: Annotated[list[str], Field(min_length=1)] | None = None
     steps: Count | None = None
     memory: Annotated[int, Field(ge=0)] | None = None
+    optimizer: Literal["adam", "sgd"] | None = None
     learning_rate: Positive | None = None
 
     @model_validator(mode="after")
@@ -157,6 +158,7 @@ class Arm(Section):
             "private": ("fedper",),
             "steps": (*SHARING, "local"),
             "memory": (*SHARING, "local"),
+            "optimizer": (*SHARING, "local"),
             "learning_rate": (*SHARING, "local"),
         }
         for key, methods in owners.items():
@@ -204,6 +206,11 @@ def _check_arms(scenario: Scenario) -> None:
     if scenario.baseline and scenario.baseline not in names:
         raise ValueError(f"baseline: {scenario.baseline!r} is no arm; arms: {', '.join(names)}")
     for arm in scenario.arms:
+        if arm.optimizer is not None and scenario.model.program not in PROGRAMS:
+            raise ValueError(
+                f"arms.{arm.name}.optimizer: the SavedModel {scenario.model.program} brings its "
+                "own; take the key out of the arm"
+            )
         if arm.method == "heuristic" and scenario.split.folds < 2:
             raise ValueError(
                 f'arms: "{arm.name}" takes its thresholds from donors, and split.folds = 1 leaves '
@@ -211,9 +218,30 @@ def _check_arms(scenario: Scenario) -> None:
             )
 
 
+FEATURE_ROWS = {
+    "data": {"rate_hz": 0.1, "window_s": 10.0, "hop_s": 10.0},
+    "training": {"warp": 1.0, "tilt_deg": 0.0, "gain": 1.0, "noise": 0.0},
+}
+"""What holds for a table of features, and cannot be otherwise: a row is one window of 10 s."""
+
+
+def _check_features(scenario: Scenario) -> None:
+    """Refuse to resample, cut or turn what is no series of samples."""
+    for section, keys in FEATURE_ROWS.items():
+        for key, wanted in keys.items():
+            found = getattr(getattr(scenario, section), key)
+            if found != wanted:
+                raise ValueError(
+                    f"{section}.{key} = {found}: a row of wisdm-v1.1-features is one window of "
+                    f"10 s, which cannot be resampled, cut or rotated; allowed: {wanted}"
+                )
+
+
 def _check_data(scenario: Scenario) -> None:
     """Refuse data, split and model that do not go together."""
     data, split, model = scenario.data, scenario.split, scenario.model
+    if data.source == "wisdm-v1.1-features":
+        _check_features(scenario)
     repeated = sorted({a for a in data.activities if data.activities.count(a) > 1})
     if repeated:
         raise ValueError(f"data.activities: {repeated[0]!r} is listed twice")

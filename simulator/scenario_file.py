@@ -11,7 +11,7 @@ import tomli_w
 from pydantic import ValidationError
 
 from clients.errors import BadScenario
-from simulator.scenario import Arm, Scenario
+from simulator.scenario import FEATURE_ROWS, Arm, Scenario
 
 __all__ = ["load_scenario", "scenario_toml"]
 
@@ -56,10 +56,15 @@ def scenario_toml(scenario: Scenario) -> str:
 
 
 def _resolved_defaults(table: dict[str, Any]) -> dict[str, Any]:
-    """Fill in what depends on other keys: the baseline is the first arm unless one is named."""
+    """Fill in defaults that depend on other keys: the baseline, and what a feature row is."""
     arms = table.get("arms")
     if "baseline" not in table and isinstance(arms, list) and arms and isinstance(arms[0], dict):
         table = {**table, "baseline": arms[0].get("name", "")}
+    data = table.get("data")
+    if isinstance(data, dict) and data.get("source") == "wisdm-v1.1-features":
+        for section, keys in FEATURE_ROWS.items():
+            own = table.get(section, {})
+            table = {**table, section: {**keys, **own} if isinstance(own, dict) else own}
     return table
 
 
@@ -124,7 +129,7 @@ def _expected(error: ValidationError, key: str, table: dict[str, Any]) -> str:
     """Join what each alternative of one key allows."""
     wanted = [p["msg"] for p in error.errors() if _key(p["loc"], table) == key]
     plain = [msg.removeprefix("Input should be ").replace("a valid ", "a ") for msg in wanted]
-    return "expected " + ", or ".join(dict.fromkeys(plain))
+    return "expected " + ", or ".join(dict.fromkeys(plain)).replace("a integer", "an integer")
 
 
 _UNION_TAGS = ("int", "float", "str", "constrained-int", "constrained-float")

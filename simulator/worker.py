@@ -34,15 +34,15 @@ class Worker:
 
     def __init__(self) -> None:
         use_one_thread()
-        self._pool: list[Program] = []
+        self._pools: dict[str, list[Program]] = {}
         self._folder: Path
         self._plan: Plan
         self._prepared: Mapping[int, Prepared]
 
     def load(self, plan: Plan, folder: Path) -> None:
         """Take in the plan of a run."""
-        if self._pool and plan.scenario.model != self._plan.scenario.model:
-            self._pool = []
+        if self._pools and plan.scenario.model != self._plan.scenario.model:
+            self._pools = {}
         self._plan, self._folder = plan, folder
 
     def prepare(self, folds: Sequence[int]) -> list[Prepared]:
@@ -63,14 +63,14 @@ class Worker:
             activities = self._plan.scenario.data.activities
             self._records[cohort.index] = Records(arm.name, cohort.fold, activities)
             prepared = self._prepared[cohort.fold]
-            state = {} if arm.method == "heuristic" else read_checkpoint(prepared.path)
+            state = {} if arm.method == "heuristic" else read_checkpoint(self._source(prepared))
             for index in cohort.devices:
                 learner: Learner
                 if arm.method == "heuristic":
                     assert prepared.heuristic is not None
                     learner = prepared.heuristic
                 else:
-                    learner = self._program(len(self._devices), prepared.path, state)
+                    learner = self._program(len(self._devices), self._source(prepared), state)
                 self._devices[index] = Device(self._plan.wears[index], habits, learner)
 
     def work(self, round_: int, participants: Sequence[int], shared: Arrays | None) -> list[Update]:
@@ -140,7 +140,7 @@ class Worker:
                 device = self._devices[index]
                 folder = self._folder / "devices" / self._arm.name / device.wear.name
                 state = device.state(method, shared)
-                write_version(prepared.path, folder, round_, state)
+                write_version(self._source(prepared), folder, round_, state)
                 _forget(folder, self._plan.scenario.checkpoints.keep)
 
     def write(self, rounds: int) -> None:
@@ -155,11 +155,20 @@ class Worker:
                 pq.write_table(table, unfinished, compression="zstd")
                 unfinished.replace(path)
 
+    def _optimizer(self) -> str:
+        """Return the optimizer of the open arm."""
+        return self._arm.optimizer or self._plan.scenario.model.optimizer
+
+    def _source(self, prepared: Prepared) -> Path:
+        """Return the SavedModel that the devices of the open arm have copies of."""
+        return prepared.paths[self._optimizer()]
+
     def _program(self, number: int, path: Path, state: Mapping[str, Any]) -> Program:
         """Return a loaded SavedModel of a device's own; loaded ones serve again in later arms."""
-        if number == len(self._pool):
-            self._pool.append(Program(path))
-        program = self._pool[number]
+        pool = self._pools.setdefault(self._optimizer(), [])
+        if number == len(pool):
+            pool.append(Program(path))
+        program = pool[number]
         program.become(path, state)
         if self._arm.learning_rate is not None:
             program.set_learning_rate(self._arm.learning_rate)

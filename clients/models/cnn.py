@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from clients.errors import BadInput
 from clients.models.layers import convolve, dense, normal
 
 __all__ = ["Cnn"]
@@ -25,6 +26,14 @@ class Cnn:
     _taps: ClassVar = 3
 
     def __init__(self, length: int, channels: int, classes: int) -> None:
+        steps = length
+        for _, stride, _ in self._layers:
+            steps = steps // stride - self._taps + 1
+        if steps < 1:
+            raise BadInput(
+                f'program "cnn": windows of {length} samples are too short for its three '
+                'convolutions; make them longer (data.window_s), or use program "dense"'
+            )
         self.length, self.channels, self.classes = length, channels, classes
 
     def init(self, random: np.random.Generator) -> dict[str, NDArray[np.float32]]:

@@ -1,0 +1,109 @@
+"""Thresholds without learning."""
+
+import numpy as np
+import pytest
+
+from clients.errors import RunFailed
+from clients.heuristic import Heuristic, describe
+from clients.wisdm.features import FEATURE_NAMES
+
+RATE_HZ, SAMPLES = 20.0, 80
+
+
+def windows(count, *, hz, size, mean=(0.0, 0.0, 9.8), seed=0):
+    """Make windows that swing at a cadence about a mean, with a little noise."""
+    random = np.random.default_rng(seed)
+    turn = 2.0 * np.pi * hz * np.arange(SAMPLES) / RATE_HZ
+    swing = np.sin(turn + random.uniform(0.0, 6.0, (count, 1)))[:, :, None]
+    x = np.array(mean) + size * swing * np.array([0.3, 0.5, 1.0])
+    return (x + random.normal(0.0, 0.02, (count, SAMPLES, 3))).astype(np.float32)
+
+
+def taught(classes=3):
+    x = np.concatenate(
+        [
+            windows(30, hz=1.0, size=0.0, seed=1),
+            windows(30, hz=2.0, size=4.0, seed=2),
+        ]
+    )
+    labels = np.repeat([0, 2], 30).astype(np.int32)
+    return Heuristic(x, labels, classes=classes, rate_hz=RATE_HZ)
+
+
+def test_a_window_is_described_by_means_deviations_and_cadence():
+    turn = 2.0 * np.pi * 2.5 * np.arange(SAMPLES) / RATE_HZ
+    x = np.stack([np.full(SAMPLES, 1.0), np.full(SAMPLES, -2.0), 9.0 + 3.0 * np.sin(turn)], axis=1)
+    (row,) = describe(x[None].astype(np.float32), RATE_HZ)
+    np.testing.assert_allclose(row[:3], [1.0, -2.0, 9.0], atol=1e-5)
+    # A sine of amplitude 3 has the standard deviation 3 / sqrt(2).
+    still, swinging = np.log(0.05), np.log(3.0 / np.sqrt(2.0) + 0.05)
+    np.testing.assert_allclose(row[3:6], [still, still, swinging], atol=1e-4)
+    assert row[6] == 2.5
+
+
+def test_drift_slower_than_half_a_hertz_is_no_cadence():
+    turn = 2.0 * np.pi * np.arange(SAMPLES) / RATE_HZ
+    z = 10.0 + 3.0 * np.sin(0.25 * turn) + np.sin(1.5 * turn)
+    x = np.stack([np.zeros(SAMPLES), np.zeros(SAMPLES), z], axis=1)
+    assert describe(x[None].astype(np.float32), RATE_HZ)[0, 6] == 1.5
+
+
+def test_a_feature_row_is_described_by_its_own_columns():
+    values = dict.fromkeys(FEATURE_NAMES, 77.0)
+    values |= {"XAVG": 1.0, "YAVG": 2.0, "ZAVG": 3.0}
+    values |= {"XPEAK": 800.0, "YPEAK": 500.0, "ZPEAK": 900.0}
+    values |= {name: np.e - 0.05 for name in FEATURE_NAMES if name.endswith("STANDDEV")}
+    assert sum(name.endswith("STANDDEV") for name in FEATURE_NAMES) == 3
+    row = np.array([[[values[name] for name in FEATURE_NAMES]]], np.float32)
+    # Half a second between peaks is a cadence of 2 Hz.
+    np.testing.assert_allclose(describe(row, 0.1)[0], [1, 2, 3, 1, 1, 1, 2], rtol=1e-5)
+
+
+def test_a_feature_row_with_missing_values_is_still_described():
+    row = np.full((1, 1, 43), np.nan, np.float32)
+    assert np.isfinite(describe(row, 0.1)).all()
+
+
+def test_stillness_is_told_from_movement():
+    heuristic = taught()
+    still = heuristic.predict(windows(20, hz=1.0, size=0.0, seed=3))
+    moving = heuristic.predict(windows(20, hz=2.0, size=4.0, seed=4))
+    assert still.classes.tolist() == [0] * 20
+    assert moving.classes.tolist() == [2] * 20
+    assert still.classes.dtype == np.int32
+    assert still.logits is None
+
+
+def test_a_class_that_donors_lacked_is_never_predicted():
+    odd = [
+        windows(10, hz=hz, size=size, mean=mean)
+        for hz in (0.6, 2.0, 9.0)
+        for size in (0.0, 0.5, 30.0)
+        for mean in ((0.0, 0.0, 9.8), (-20.0, 5.0, 0.0))
+    ]
+    for classes in (3, 6):
+        said = taught(classes).predict(np.concatenate(odd)).classes
+        assert set(said.tolist()) <= {0, 2}
+
+
+def test_one_window_of_a_class_suffices():
+    x = np.concatenate([windows(5, hz=1.0, size=0.0), windows(1, hz=2.0, size=4.0)])
+    labels = np.array([0] * 5 + [1], np.int32)
+    heuristic = Heuristic(x, labels, classes=2, rate_hz=RATE_HZ)
+    assert heuristic.predict(windows(5, hz=1.0, size=0.0, seed=9)).classes.tolist() == [0] * 5
+    assert heuristic.predict(windows(1, hz=2.0, size=4.0)).classes.tolist() == [1]
+
+
+def test_thresholds_refuse_to_learn():
+    with pytest.raises(RunFailed, match="asked to learn"):
+        taught().learn(windows(2, hz=1.0, size=0.0), np.zeros(2, np.int32))
+
+
+def test_thresholds_have_no_variables_and_refuse_some():
+    heuristic = taught()
+    assert heuristic.read_parameters() == {}
+    assert heuristic.read_state() == {}
+    heuristic.assign_state({})
+    for assign in (heuristic.assign_state, heuristic.assign_parameters):
+        with pytest.raises(RunFailed, match="classes/bias"):
+            assign({"classes/bias": np.zeros(3)})

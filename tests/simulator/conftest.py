@@ -1,0 +1,132 @@
+"""Small real runs, each made once and shared by the tests that look at it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from simulator.fleet import Fleet, InProcess
+from simulator.run import run_scenario
+from simulator.scenario_file import load_scenario
+
+SMALL = """
+name = "small"
+question = "Does everything hold together?"
+seed = 11
+baseline = "local"
+[data]
+users = 5
+activities = ["walking", "jogging", "sitting", "standing"]
+minutes = 1.0
+[model]
+program = "dense"
+[training]
+steps = 100
+look_every = 50
+refit = false
+[stream]
+rounds = 4
+[checkpoints]
+every_rounds = 1
+keep = 2
+[[arms]]
+name = "frozen"
+method = "frozen"
+[[arms]]
+name = "rules"
+method = "heuristic"
+[[arms]]
+name = "local"
+method = "local"
+[[arms]]
+name = "all"
+method = "fedavg"
+[[arms]]
+name = "half"
+method = "fedavg"
+participation = 0.5
+[[arms]]
+name = "half-personal"
+method = "fedper"
+participation = 0.5
+[[arms]]
+name = "finetune"
+method = "finetune"
+switch_round = 2
+"""
+
+
+@dataclass
+class Heard:
+    """A watcher that notes what it hears."""
+
+    stages: list[tuple[str, int]] = field(default_factory=list)
+    advances: int = 0
+
+    def stage(self, name: str, rounds: int) -> None:
+        """Note a stage."""
+        self.stages.append((name, rounds))
+
+    def advance(self) -> None:
+        """Count a round."""
+        self.advances += 1
+
+
+@dataclass
+class Finished:
+    """A run that is done."""
+
+    path: Path
+    summary: pd.DataFrame
+    heard: Heard
+
+    def rounds(self) -> pd.DataFrame:
+        """Read all rows of rounds/."""
+        return read_all(self.path / "rounds")
+
+    def manifest(self) -> dict:
+        """Read the manifest."""
+        return json.loads((self.path / "manifest.json").read_text())
+
+
+def read_all(folder: Path) -> pd.DataFrame:
+    """Read every Parquet file below a folder into one frame, names as plain text."""
+    frames = [pd.read_parquet(file) for file in sorted(folder.rglob("*.parquet"))]
+    frame = pd.concat(frames, ignore_index=True)
+    names = [c for c in frame if isinstance(frame[c].dtype, pd.CategoricalDtype)]
+    return frame.astype(dict.fromkeys(names, object))
+
+
+@pytest.fixture(scope="session")
+def small_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the file of the small scenario, with every method in it."""
+    path = tmp_path_factory.mktemp("scenario") / "small.toml"
+    path.write_text(SMALL)
+    return path
+
+
+@pytest.fixture(scope="session")
+def fleet() -> Fleet:
+    """Give devices in this process."""
+    return Fleet(InProcess())
+
+
+@pytest.fixture(scope="session")
+def run_small(small_file: Path, fleet: Fleet, tmp_path_factory: pytest.TempPathFactory):
+    """Give a function that runs the small scenario with some keys overridden."""
+
+    def run(overrides: Sequence[str] = ()) -> Finished:
+        folder, heard = tmp_path_factory.mktemp("run"), Heard()
+        scenario = load_scenario(small_file, overrides)
+        return Finished(folder, run_scenario(scenario, folder, fleet, heard), heard)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def finished(run_small) -> Finished:
+    """Give a finished run of the small scenario."""
+    return run_small()

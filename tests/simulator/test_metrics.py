@@ -1,0 +1,226 @@
+"""Figures of a run, from rows that were worked out by hand."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from simulator.metrics import (
+    f1_by_class,
+    kappa_temporal,
+    macro_f1,
+    summary_frame,
+    users_frame,
+    worst_tenth,
+)
+from simulator.scenario import Arm
+
+NAN = float("nan")
+
+
+def row(arm, user, round_, *, device=None, holdout=None, **counts):
+    """Make one row of `rounds/`; `holdout` is a confusion matrix or None."""
+    zeros = {
+        name: 0
+        for name in (
+            "windows", "answered", "correct", "vote_correct", "label_repeats", "gradients",
+            "bytes_up", "bytes_down",
+        )
+    }  # fmt: skip
+    matrix = None if holdout is None else np.array(holdout)
+    return {
+        "arm": arm,
+        "user": user,
+        "device": device or user,
+        "round": round_,
+        **zeros,
+        **counts,
+        "holdout_windows": NAN if matrix is None else float(matrix.sum()),
+        "holdout_confusion": None if matrix is None else matrix.ravel().tolist(),
+    }
+
+
+def users_of(*rows):
+    return users_frame(pd.DataFrame(rows))
+
+
+def test_f1_of_a_class_is_twice_its_hits_over_true_and_predicted():
+    # class 0: 3 hits, 4 true, 5 predicted -> 6/9; class 1: 2 hits, 4 true, 3 predicted -> 4/7.
+    np.testing.assert_allclose(f1_by_class(np.array([[3, 1], [2, 2]])), [6 / 9, 4 / 7])
+
+
+def test_f1_of_a_class_that_does_not_occur_is_unknown_even_if_predicted():
+    f1 = f1_by_class(np.array([[1, 1], [0, 0]]))
+    assert f1[0] == pytest.approx(2 / 3)
+    assert math.isnan(f1[1])
+
+
+def test_f1_of_a_class_that_is_never_predicted_is_zero():
+    assert f1_by_class(np.array([[0, 2], [0, 2]])).tolist() == [0.0, pytest.approx(4 / 6)]
+
+
+def test_macro_f1_averages_the_activities_that_occur():
+    assert macro_f1(np.array([[3, 1, 0], [2, 2, 0], [0, 0, 0]])) == pytest.approx(
+        (6 / 9 + 4 / 7) / 2
+    )
+    assert math.isnan(macro_f1(np.zeros((2, 2), np.int64)))
+
+
+def test_kappa_temporal_is_zero_for_repeating_the_last_label():
+    assert kappa_temporal(0.9, 0.9) == 0.0
+    assert kappa_temporal(0.95, 0.9) == pytest.approx(0.5)
+    assert kappa_temporal(0.6, 0.8) == pytest.approx(-1.0)
+    assert math.isnan(kappa_temporal(1.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0.5], 0.5),
+        ([0.9, 0.2, 0.7], 0.2),
+        ([i / 10 for i in range(10)], 0.0),
+        ([i / 10 for i in range(11)], 0.05),
+        ([NAN, 0.4, NAN], 0.4),
+    ],
+)
+def test_worst_tenth_is_the_mean_of_the_lowest_tenth_rounded_up(values, expected):
+    assert worst_tenth(np.array(values)) == pytest.approx(expected)
+
+
+def test_worst_tenth_of_nobody_is_unknown():
+    assert math.isnan(worst_tenth(np.array([NAN])))
+
+
+def test_rounds_of_a_user_add_up_and_the_last_holdout_counts():
+    users = users_of(
+        row("a", "u", 0, holdout=[[2, 0], [2, 0]]),
+        row("a", "u", 1, windows=4, answered=1, correct=2, vote_correct=4, label_repeats=3,
+            gradients=4, bytes_up=10, bytes_down=20, holdout=[[1, 1], [1, 1]]),
+        row("a", "u", 2, windows=6, answered=2, correct=6, vote_correct=6, label_repeats=5,
+            gradients=8, bytes_up=10, bytes_down=30, holdout=[[2, 0], [1, 1]]),
+    )  # fmt: skip
+    (own,) = users.to_dict("records")
+    assert (own["arm"], own["user"], own["devices"]) == ("a", "u", 1)
+    assert (own["windows"], own["answered"], own["gradients"]) == (10, 3, 12)
+    assert own["prequential_accuracy"] == pytest.approx(0.8)
+    assert own["prequential_vote_accuracy"] == pytest.approx(1.0)
+    assert own["no_change"] == pytest.approx(0.8)
+    assert (own["holdout_windows"], own["holdout_accuracy"]) == (4, 0.75)
+    assert own["holdout_macro_f1"] == pytest.approx((4 / 5 + 2 / 3) / 2)
+    assert (own["bytes_up"], own["bytes_down"]) == (20.0, 50.0)
+
+
+def test_rounds_without_a_scoring_do_not_hide_the_last_one():
+    users = users_of(
+        row("a", "u", 2, windows=2, correct=1),
+        row("a", "u", 1, windows=2, correct=1, holdout=[[1, 0], [0, 1]]),
+        row("a", "u", 0, holdout=[[0, 1], [0, 1]]),
+    )
+    assert users["holdout_accuracy"].tolist() == [1.0]
+
+
+def test_holdout_of_no_windows_is_unknown():
+    users = users_of(row("a", "u", 1, windows=2, correct=1, holdout=[[0, 0], [0, 0]]))
+    (own,) = users.to_dict("records")
+    assert own["holdout_windows"] == 0
+    assert math.isnan(own["holdout_accuracy"])
+    assert math.isnan(own["holdout_macro_f1"])
+    assert own["prequential_accuracy"] == 0.5
+
+
+def test_devices_of_one_user_are_averaged_however_many_windows_they_had():
+    users = users_of(
+        row("a", "u", 1, device="u/1", windows=2, correct=2, answered=1, bytes_up=10,
+            holdout=[[4, 0], [0, 0]]),
+        row("a", "u", 1, device="u/2", windows=8, correct=4, answered=5, bytes_up=30,
+            holdout=[[0, 4], [0, 4]]),
+    )  # fmt: skip
+    (own,) = users.to_dict("records")
+    assert (own["devices"], own["windows"], own["answered"]) == (2, 10, 6)
+    assert own["prequential_accuracy"] == pytest.approx((1.0 + 0.5) / 2)
+    assert own["holdout_accuracy"] == pytest.approx((1.0 + 0.5) / 2)
+    assert own["bytes_up"] == 20.0
+
+
+ARMS = [Arm(name="own", method="local"), Arm(name="all", method="fedavg")]
+
+
+def holdout(right, wrong):
+    return [[right, wrong], [0, 0]]
+
+
+def rows_of_two_arms():
+    return [
+        row("own", "u", 1, windows=10, correct=9, vote_correct=10, label_repeats=5, answered=2,
+            gradients=8, holdout=holdout(9, 1)),
+        row("own", "v", 1, windows=20, correct=10, vote_correct=8, label_repeats=10, answered=2,
+            gradients=8, holdout=holdout(14, 6)),
+        row("all", "u", 1, windows=10, correct=6, answered=4, gradients=6, bytes_up=100,
+            holdout=holdout(7, 3)),
+        row("all", "v", 1, windows=20, correct=16, answered=4, gradients=2, bytes_up=300,
+            holdout=holdout(11, 9)),
+    ]  # fmt: skip
+
+
+def test_summary_counts_every_user_once():
+    summary = summary_frame(users_of(*rows_of_two_arms()), ARMS, 0.5)
+    own = summary.iloc[0]
+    assert (own["arm"], own["method"], own["devices"], own["base_accuracy"]) == (
+        "own", "local", 2, 0.5,
+    )  # fmt: skip
+    assert own["prequential_accuracy"] == pytest.approx((0.9 + 0.5) / 2)
+    assert own["prequential_vote_accuracy"] == pytest.approx((1.0 + 0.4) / 2)
+    assert own["prequential_kappa_temporal"] == pytest.approx((0.7 - 0.5) / 0.5)
+    assert own["holdout_accuracy"] == pytest.approx((0.9 + 0.7) / 2)
+    assert own["holdout_min"] == pytest.approx(0.7)
+    assert own["holdout_worst_tenth"] == pytest.approx(0.7)
+    assert own["holdout_std"] == pytest.approx(0.1)
+    assert own["gradients_per_answer"] == pytest.approx(16 / 4)
+    assert summary.iloc[1]["bytes_up"] == 200.0
+
+
+def test_exactly_two_windows_fewer_than_local_are_not_worse():
+    # u loses 2 of 10 windows, v loses 3 of 20.
+    summary = summary_frame(users_of(*rows_of_two_arms()), ARMS, None)
+    assert summary["worse_than_local"].tolist() == [0.0, 0.5]
+
+
+def test_two_of_many_windows_are_not_worse_by_a_rounding_error():
+    for windows in (7, 49, 101, 997):
+        users = users_of(
+            row("own", "u", 1, holdout=holdout(windows - 1, 1)),
+            row("all", "u", 1, holdout=holdout(windows - 3, 3)),
+            row("own", "v", 1, holdout=holdout(windows - 1, 1)),
+            row("all", "v", 1, holdout=holdout(windows - 4, 4)),
+        )
+        assert summary_frame(users, ARMS, None)["worse_than_local"].tolist() == [0.0, 0.5]
+
+
+def test_without_a_local_arm_nobody_is_known_to_be_worse():
+    users = users_of(*[r for r in rows_of_two_arms() if r["arm"] == "all"])
+    assert summary_frame(users, ARMS[1:], None)["worse_than_local"].tolist() == [None]
+
+
+def test_arms_come_in_the_order_of_the_scenario_and_those_that_have_not_run_are_left_out():
+    users = users_of(*reversed(rows_of_two_arms()))
+    arms = [Arm(name="still", method="frozen"), *ARMS]
+    assert summary_frame(users, arms, None)["arm"].tolist() == ["own", "all"]
+
+
+def test_unknown_holdouts_do_not_spoil_the_averages():
+    users = users_of(
+        row("own", "u", 1, windows=2, correct=1, holdout=holdout(3, 1)),
+        row("own", "v", 1, windows=2, correct=2, holdout=holdout(0, 0)),
+    )
+    (own,) = summary_frame(users, ARMS, None).to_dict("records")
+    assert own["holdout_accuracy"] == 0.75
+    assert own["holdout_min"] == 0.75
+    assert own["holdout_worst_tenth"] == 0.75
+    assert own["worse_than_local"] == 0.0
+    assert own["prequential_accuracy"] == 0.75
+
+
+def test_arm_without_answers_has_no_gradients_per_answer():
+    users = users_of(row("own", "u", 1, windows=2, correct=1))
+    assert summary_frame(users, ARMS, None)["gradients_per_answer"].tolist() == [None]

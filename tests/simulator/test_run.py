@@ -1,0 +1,431 @@
+"""Whole runs: what they leave behind, and that it can be trusted."""
+
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from clients.device import score_windows
+from clients.errors import BadRecordings
+from clients.program import Program
+from simulator.plan import build_plan
+from simulator.records import ROUNDS, WINDOWS
+from simulator.run import run_scenario, run_seeds
+from simulator.scenario_file import load_scenario
+from tests.simulator.conftest import Heard, read_all
+
+ARMS = ["frozen", "rules", "local", "all", "half", "half-personal", "finetune"]
+USERS = ["p001", "p002", "p003", "p004", "p005"]
+FEW_ARMS = 'arms=[{name="local", method="local"}, {name="all", method="fedavg"}]'
+COMMAND = str(Path(sys.executable).with_name("wearfleet"))
+SUMMARY = [
+    "arm", "method", "devices", "base_accuracy", "prequential_accuracy",
+    "prequential_vote_accuracy", "prequential_kappa_temporal", "holdout_accuracy",
+    "holdout_macro_f1", "holdout_worst_tenth", "holdout_min", "holdout_std", "worse_than_local",
+    "gradients_per_answer", "bytes_up", "bytes_down",
+]  # fmt: skip
+USERS_CSV = [
+    "arm", "user", "devices", "windows", "answered", "prequential_accuracy", "holdout_accuracy",
+    "holdout_macro_f1",
+]  # fmt: skip
+
+
+def confusions(rounds, arm, round_):
+    """Return each device's holdout confusion of one round: device -> int [K, K]."""
+    own = rounds[(rounds["arm"] == arm) & (rounds["round"] == round_)]
+    return {
+        row["device"]: np.array(row["holdout_confusion"]).reshape(4, 4) for _, row in own.iterrows()
+    }
+
+
+def contents(folder):
+    """Return the bytes of all that equal runs must have in common."""
+    kept = [*folder.glob("*.csv"), folder / "scenario.toml"]
+    for name in ("windows", "rounds", "events"):
+        kept += (folder / name).rglob("*.parquet")
+    kept += (folder / "devices").rglob("variables/*")
+    return {str(file.relative_to(folder)): file.read_bytes() for file in sorted(kept)}
+
+
+def assert_equal_runs(one, other):
+    ours, theirs = contents(one), contents(other)
+    assert ours.keys() == theirs.keys()
+    assert [name for name in ours if ours[name] != theirs[name]] == []
+
+
+def test_run_folder_holds_what_the_design_says(finished):
+    assert sorted(p.name for p in finished.path.iterdir()) == [
+        "base", "devices", "manifest.json", "report.html", "rounds", "scenario.toml",
+        "summary.csv", "users.csv", "windows",
+    ]  # fmt: skip
+    assert not [p for p in finished.path.rglob("*") if p.name.startswith(".")]
+    assert not list(finished.path.rglob("*.unfinished"))
+
+
+def test_every_arm_has_windows_and_rounds_of_every_cohort(finished):
+    for kind, schema in (("windows", WINDOWS), ("rounds", ROUNDS)):
+        assert sorted(p.name for p in (finished.path / kind).iterdir()) == sorted(ARMS)
+        for arm in ARMS:
+            files = sorted((finished.path / kind / arm).iterdir())
+            assert [p.name for p in files] == [f"cohort-{i:05d}.parquet" for i in range(5)]
+            assert all(pq.read_schema(file).equals(schema) for file in files)
+
+
+def test_summary_and_users_have_the_columns_of_the_design(finished):
+    summary = pd.read_csv(finished.path / "summary.csv")
+    assert list(summary) == SUMMARY
+    assert summary["arm"].tolist() == ARMS
+    assert summary["devices"].tolist() == [5] * 7
+    users = pd.read_csv(finished.path / "users.csv", dtype={"user": str})
+    assert list(users) == USERS_CSV
+    assert users["arm"].tolist() == [arm for arm in ARMS for _ in USERS]
+    assert users["user"].tolist() == USERS * 7
+    pd.testing.assert_frame_equal(finished.summary.round(6), summary, check_dtype=False)
+
+
+def test_manifest_says_what_the_run_was_made_of(finished):
+    manifest = finished.manifest()
+    assert (manifest["status"], manifest["seed"]) == ("done", 11)
+    assert manifest["data"]["users"] == 5
+    assert manifest["data"]["rounds"] == 4
+    assert [one["fold"] for one in manifest["base"]] == [0, 1]
+    assert all(0 < one["steps"] <= 100 for one in manifest["base"])
+    assert manifest["data_fingerprint"]
+
+
+def test_resolved_scenario_runs_again_as_it_is(finished, small_file):
+    again = load_scenario(finished.path / "scenario.toml")
+    assert again == load_scenario(small_file)
+
+
+def test_watcher_hears_of_every_arm_and_round(finished):
+    assert [stage for stage in finished.heard.stages if stage[1]] == [(arm, 8) for arm in ARMS]
+    assert finished.heard.advances == 7 * 2 * 4
+
+
+def test_every_device_has_a_row_for_every_round_and_the_holdout_before(finished):
+    rounds = finished.rounds()
+    counts = rounds.groupby(["arm", "device"])["round"].apply(list)
+    assert all(numbers == [0, 1, 2, 3, 4] for numbers in counts)
+    assert set(rounds["user"]) == set(USERS)
+    assert rounds["holdout_windows"].notna().all()
+    before = rounds[rounds["round"] == 0]
+    assert (before["windows"] == 0).all()
+
+
+def test_windows_are_those_that_the_rounds_count(finished):
+    windows, rounds = read_all(finished.path / "windows"), finished.rounds()
+    rounds = rounds[rounds["round"] > 0]
+    for arm in ARMS:
+        own, counted = windows[windows["arm"] == arm], rounds[rounds["arm"] == arm]
+        assert len(own) == counted["windows"].sum()
+        assert (own["predicted"] == own["label"]).sum() == counted["correct"].sum()
+        assert (own["voted"] == own["label"]).sum() == counted["vote_correct"].sum()
+        assert own["downloaded_correct"].sum() == counted["downloaded_correct"].sum()
+
+
+def test_all_arms_see_the_same_streams_and_the_same_answers(finished):
+    windows = read_all(finished.path / "windows")
+    same = ["fold", "round", "question", "device", "user", "time_s", "label", "answer"]
+    first = windows[windows["arm"] == ARMS[0]][same].reset_index(drop=True)
+    for arm in ARMS[1:]:
+        own = windows[windows["arm"] == arm][same].reset_index(drop=True)
+        pd.testing.assert_frame_equal(own, first)
+
+
+def test_every_learning_arm_starts_from_the_base_of_its_fold(finished):
+    rounds = finished.rounds()
+    base = confusions(rounds, "frozen", 0)
+    for arm in ARMS:
+        if arm != "rules":
+            found = confusions(rounds, arm, 0)
+            assert all(np.array_equal(found[device], base[device]) for device in base)
+
+
+def test_frozen_stays_where_it_was(finished):
+    rounds = finished.rounds()
+    base = confusions(rounds, "frozen", 0)
+    for round_ in (1, 2, 3, 4):
+        found = confusions(rounds, "frozen", round_)
+        assert all(np.array_equal(found[device], base[device]) for device in base)
+    own = rounds[rounds["arm"] == "frozen"]
+    assert (own[["steps", "gradients", "bytes_up", "bytes_down"]] == 0).all(axis=None)
+
+
+def test_frozen_devices_carry_the_bytes_of_their_base(finished):
+    plan = build_plan(load_scenario(finished.path / "scenario.toml"))
+    for fold in plan.folds:
+        base = Program(finished.path / "base" / f"fold-{fold.index}").read_state()
+        for index in fold.devices:
+            folder = finished.path / "devices" / "frozen" / plan.wears[index].name
+            own = Program(folder / "round-00004").read_state()
+            assert own.keys() == base.keys()
+            assert all(np.array_equal(own[key], base[key]) for key in base)
+
+
+def test_heuristic_never_changes_its_mind(finished):
+    rounds = finished.rounds()
+    first = confusions(rounds, "rules", 0)
+    last = confusions(rounds, "rules", 4)
+    assert all(np.array_equal(first[device], last[device]) for device in first)
+    assert not (finished.path / "devices" / "rules").exists()
+
+
+def test_only_sharing_arms_use_the_network(finished):
+    traffic = finished.rounds().groupby("arm")[["bytes_up", "bytes_down"]].sum()
+    # dense on windows of 80 x 3 for 4 activities: 240 x 64 + 64 shared, 64 x 4 + 4 in the head.
+    whole, head = 4 * (240 * 64 + 64 + 64 * 4 + 4), 4 * (64 * 4 + 4)
+    assert (traffic.loc[["frozen", "rules", "local"]] == 0).all(axis=None)
+    assert traffic.loc["all", "bytes_down"] == 5 * 4 * whole
+    rounds = finished.rounds()
+    sent = rounds[rounds["bytes_up"] > 0].groupby("arm")["bytes_up"].unique()
+    assert sent["all"].tolist() == [whole]
+    assert sent["half-personal"].tolist() == [whole - head]
+    after = rounds[(rounds["arm"] == "finetune") & (rounds["round"] > 2)]
+    assert (after["bytes_up"] == 0).all()
+    assert set(after.loc[after["round"] == 3, "bytes_down"]) == {whole}
+    assert set(after.loc[after["round"] == 4, "bytes_down"]) == {0}
+
+
+def test_learning_devices_learn_and_only_participants_do(finished):
+    rounds = finished.rounds()
+    rounds = rounds[rounds["round"] > 0]
+    for arm in ("local", "all", "half", "half-personal", "finetune"):
+        assert rounds.loc[rounds["arm"] == arm, "steps"].sum() > 0
+    resting = rounds[rounds["arm"].isin(["half", "half-personal"]) & ~rounds["participant"]]
+    assert len(resting) > 0
+    assert (resting[["steps", "bytes_up", "bytes_down"]] == 0).all(axis=None)
+
+
+def test_devices_that_share_everything_answer_with_one_model(finished):
+    plan = build_plan(load_scenario(finished.path / "scenario.toml"))
+    for fold in plan.folds:
+        models = [
+            Program(
+                finished.path / "devices" / "half" / plan.wears[i].name / "round-00004"
+            ).read_parameters()
+            for i in fold.devices
+        ]
+        for other in models[1:]:
+            assert all(np.array_equal(models[0][name], other[name]) for name in other)
+
+
+def test_personal_heads_differ_over_a_shared_body(finished):
+    plan = build_plan(load_scenario(finished.path / "scenario.toml"))
+    devices = plan.folds[0].devices
+    one, other = (
+        Program(
+            finished.path / "devices" / "half-personal" / plan.wears[i].name / "round-00004"
+        ).read_parameters()
+        for i in devices[:2]
+    )
+    assert np.array_equal(one["hidden/kernel"], other["hidden/kernel"])
+    assert not np.array_equal(one["classes/kernel"], other["classes/kernel"])
+
+
+@pytest.mark.parametrize("round_", [3, 4])
+@pytest.mark.parametrize("arm", ["local", "half", "half-personal", "finetune"])
+def test_saved_devices_score_as_their_last_holdout(finished, arm, round_):
+    plan = build_plan(load_scenario(finished.path / "scenario.toml"))
+    recorded = confusions(finished.rounds(), arm, round_)
+    assert sorted(recorded) == USERS
+    for wear in plan.wears:
+        path = finished.path / "devices" / arm / wear.name / f"round-{round_:05d}"
+        program = Program(path)
+        assert program.activities == tuple(plan.scenario.data.activities)
+        found = score_windows(program, wear.recordings, wear.holdout, 4)
+        np.testing.assert_array_equal(found, recorded[wear.name])
+
+
+def test_only_the_last_versions_are_kept(finished):
+    for arm in ("frozen", "local", "all", "half-personal", "finetune"):
+        for user in USERS:
+            versions = sorted(p.name for p in (finished.path / "devices" / arm / user).iterdir())
+            assert versions == ["round-00003", "round-00004"]
+
+
+def test_copies_share_their_graph_and_not_their_variables(finished):
+    base = finished.path / "base" / "fold-0" / "saved_model.pb"
+    versions = list((finished.path / "devices").rglob("round-00004"))
+    graphs = {(version / "saved_model.pb").stat().st_ino for version in versions}
+    assert base.stat().st_ino in graphs
+    assert len(graphs) == 2
+    variables = {(v / "variables" / "variables.index").stat().st_ino for v in versions}
+    assert len(variables) == len(versions) == 6 * 5
+
+
+def test_half_of_the_devices_take_part_and_the_same_in_two_arms(finished):
+    rounds = finished.rounds()
+    rounds = rounds[rounds["round"] > 0]
+
+    def chosen(arm):
+        own = rounds[(rounds["arm"] == arm) & rounds["participant"]]
+        return own.groupby(["fold", "round"])["device"].apply(set).to_dict()
+
+    assert chosen("half") == chosen("half-personal")
+    sizes = {fold: rounds[rounds["fold"] == fold]["device"].nunique() for fold in (0, 1)}
+    assert sorted(sizes.values()) == [2, 3]
+    for (fold, _), devices in chosen("half").items():
+        assert len(devices) == {2: 1, 3: 2}[sizes[fold]]
+    assert len({frozenset(devices) for devices in chosen("half").values()}) > 2
+    everybody = rounds[rounds["arm"] == "all"]
+    assert everybody["participant"].all()
+
+
+def test_base_is_scored_on_people_that_it_never_saw(finished):
+    # All windows of each user, the holdout among them: 1,200 samples are 15 windows, 4 activities.
+    plan = build_plan(load_scenario(finished.path / "scenario.toml"))
+    shares = []
+    for fold in plan.folds:
+        program = Program(finished.path / "base" / f"fold-{fold.index}")
+        for index in fold.devices:
+            right = 0
+            for recording in plan.wears[index].recordings:
+                x = recording.samples[: 15 * 80].reshape(15, 80, 3)
+                label = plan.scenario.data.activities.index(recording.activity)
+                right += int((program.predict(x).classes == label).sum())
+            shares.append(right / 60)
+    base = pd.read_csv(finished.path / "summary.csv")["base_accuracy"]
+    assert base.tolist() == [pytest.approx(np.mean(shares), abs=1e-6)] * 7
+
+
+def test_what_is_checkpointed_seldom_is_still_there_at_the_end(run_small):
+    keys = ["checkpoints.every_rounds=3", "checkpoints.keep=1", "measure.holdout_every=3"]
+    run = run_small([FEW_ARMS, *keys, "checkpoints.materialize=2"])
+    for arm in ("local", "all"):
+        assert sorted(p.name for p in (run.path / "devices" / arm).iterdir()) == ["p001", "p002"]
+        for user in ("p001", "p002"):
+            versions = [p.name for p in (run.path / "devices" / arm / user).iterdir()]
+            assert versions == ["round-00004"]
+    scored = run.rounds().set_index("round")["holdout_windows"].notna()
+    assert set(scored[scored].index) == {0, 3, 4}
+    assert not scored.loc[[1, 2]].any()
+
+
+def test_seeds_are_whole_runs_and_their_parent_averages_them(small_file, fleet, tmp_path):
+    few = [FEW_ARMS, "stream.rounds=1", "training.steps=50", "training.look_every=50"]
+    scenario = load_scenario(small_file, few)
+    run_seeds(scenario, 2, tmp_path, fleet, Heard())
+    for seed in (11, 12):
+        own = tmp_path / f"seed-{seed}"
+        assert {p.name for p in own.iterdir()} >= {
+            "scenario.toml", "manifest.json", "windows", "rounds", "summary.csv", "users.csv",
+            "devices", "report.html",
+        }  # fmt: skip
+        assert load_scenario(own / "scenario.toml").seed == seed
+        assert json.loads((own / "manifest.json").read_text())["seed"] == seed
+    assert json.loads((tmp_path / "manifest.json").read_text())["seeds"] == 2
+    assert (tmp_path / "report.html").is_file()
+    for name, keys in (("summary.csv", ["arm", "method"]), ("users.csv", ["arm", "user"])):
+        parent = pd.read_csv(tmp_path / name)
+        one, other = (pd.read_csv(tmp_path / f"seed-{seed}" / name) for seed in (11, 12))
+        assert parent[keys].values.tolist() == one[keys].values.tolist()
+        for column in one.columns.difference(keys):
+            low = np.minimum(one[column], other[column])
+            high = np.maximum(one[column], other[column])
+            np.testing.assert_allclose(parent[column], (low + high) / 2, atol=2e-6)
+            np.testing.assert_allclose(parent[f"{column}_min"], low, atol=2e-6)
+            np.testing.assert_allclose(parent[f"{column}_max"], high, atol=2e-6)
+
+
+@pytest.fixture(scope="session")
+def run_by_command(small_file, tmp_path_factory):
+    """Give the folders of the small scenario run by one and by two workers, processes apart."""
+
+    def start(workers):
+        out = tmp_path_factory.mktemp("runs") / f"workers-{workers}"
+        done = subprocess.run(
+            [COMMAND, "run", str(small_file), "--out", str(out), "--workers", str(workers)],
+            capture_output=True,
+            text=True,
+            timeout=240,
+            env={**os.environ, "COLUMNS": "200"},
+        )
+        assert done.returncode == 0, done.stderr
+        return out
+
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip((1, 2), pool.map(start, (1, 2)), strict=True))
+
+
+def test_equal_seeds_leave_equal_bytes_in_another_process(finished, run_by_command):
+    assert_equal_runs(finished.path, run_by_command[1])
+
+
+def test_two_workers_leave_the_same_bytes_as_one(run_by_command):
+    assert_equal_runs(run_by_command[1], run_by_command[2])
+
+
+def test_another_seed_is_another_run(finished, run_small):
+    few = [FEW_ARMS, "seed=12", "stream.rounds=1", "training.steps=50", "training.look_every=50"]
+    other = run_small(few)
+    assert other.manifest()["data_fingerprint"] != finished.manifest()["data_fingerprint"]
+
+
+def test_bad_data_leaves_no_folder(small_file, fleet, tmp_path):
+    out = tmp_path / "run"
+    out.mkdir()
+    keys = ["data.source=wisdm-2019", f"data.path={tmp_path / 'nowhere'}", "data.users=all"]
+    with pytest.raises(BadRecordings, match="nowhere"):
+        run_scenario(load_scenario(small_file, keys), out, fleet, Heard())
+    assert not out.exists()
+
+
+def test_random_base_and_one_fold_need_no_donors(run_small):
+    run = run_small([FEW_ARMS, "split.folds=1", "model.base=random", "stream.rounds=1"])
+    assert run.manifest()["base"][0]["steps"] == 0
+    assert set(run.rounds()["fold"]) == {0}
+
+
+def test_without_a_holdout_what_it_measures_is_empty(run_small):
+    short = ["split.holdout=0", "stream.rounds=1", "training.steps=50", "training.look_every=50"]
+    run = run_small([FEW_ARMS, *short])
+    summary = pd.read_csv(run.path / "summary.csv")
+    assert summary["holdout_accuracy"].isna().all()
+    assert summary["worse_than_local"].isna().all()
+    assert summary["prequential_accuracy"].notna().all()
+
+
+def test_feature_rows_of_wisdm_run(run_small, wisdm_features):
+    rules = '{name="rules", method="heuristic"}'
+    run = run_small(
+        [
+            f'arms=[{{name="local", method="local"}}, {{name="all", method="fedavg"}}, {rules}]',
+            "data.source=wisdm-v1.1-features",
+            f"data.path={wisdm_features}",
+            "data.users=8",
+            "data.activities=['walking', 'jogging', 'sitting', 'standing']",
+            "stream.rounds=1",
+            "model.program=dense",
+        ]
+    )
+    summary = pd.read_csv(run.path / "summary.csv").set_index("arm")
+    assert summary["devices"].tolist() == [8, 8, 8]
+    # A sceptic's thresholds already beat guessing among four.
+    assert (summary["base_accuracy"] > 0.4).all()
+    assert summary.loc["rules", "holdout_accuracy"] > 0.4
+
+
+def test_watch_recordings_of_wisdm_run(run_small, wisdm_watch):
+    run = run_small(
+        [
+            FEW_ARMS,
+            "data.source=wisdm-2019",
+            f"data.path={wisdm_watch}",
+            "data.users=10",
+            "data.activities=['walking', 'jogging', 'sitting', 'standing']",
+            "stream.rounds=1",
+        ]
+    )
+    assert run.manifest()["data"]["users"] == 10
+    assert run.manifest()["data"]["defects"]
+    summary = pd.read_csv(run.path / "summary.csv").set_index("arm")
+    assert summary["devices"].tolist() == [10, 10]
+    assert (summary["base_accuracy"] > 0.4).all()

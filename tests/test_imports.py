@@ -1,0 +1,86 @@
+"""Imports point one way, and heavy ones are put off until they are needed."""
+
+import ast
+import subprocess
+import sys
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FILES = sorted(
+    file.relative_to(ROOT).as_posix()
+    for package in ("clients", "server", "simulator")
+    for file in (ROOT / package).rglob("*.py")
+)
+ALLOWED = {
+    "tensorflow": [
+        "clients/program.py",
+        "clients/export.py",
+        "clients/optimizers.py",
+        "clients/losses.py",
+        "clients/models/*",
+        "clients/training.py",
+        "simulator/worker.py",
+        "simulator/programs.py",
+    ],
+    "flwr": [
+        "clients/app.py",
+        "clients/messages.py",
+        "server/*",
+        "simulator/grid.py",
+        "simulator/federation.py",
+    ],
+    "ray": ["simulator/fleet.py"],
+}
+FORBIDDEN = {"clients": {"server", "simulator"}, "server": {"clients", "simulator"}}
+
+
+def imported(file):
+    """Return the top-level packages that a file imports, at any level of it."""
+    found = set()
+    for node in ast.walk(ast.parse((ROOT / file).read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: a relative import"
+            found.add((node.module or "").partition(".")[0])
+    return found
+
+
+def test_there_is_something_to_look_at():
+    assert len(FILES) > 40
+    assert {"numpy", "clients"} <= imported("clients/device.py")
+
+
+@pytest.mark.parametrize("package", sorted(FORBIDDEN))
+def test_clients_and_server_import_neither_each_other_nor_the_simulator(package):
+    own = [file for file in FILES if file.startswith(f"{package}/")]
+    assert {file: imported(file) & FORBIDDEN[package] for file in own} == {f: set() for f in own}
+
+
+@pytest.mark.parametrize("library", sorted(ALLOWED))
+def test_only_the_files_meant_for_it_import_a_heavy_library(library):
+    users = [file for file in FILES if library in imported(file)]
+    strangers = [f for f in users if not any(fnmatchcase(f, p) for p in ALLOWED[library])]
+    assert strangers == []
+    assert users != []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import simulator",
+        "import simulator.cli",
+        "import sys; sys.argv = ['wearfleet', '--help']\nfrom simulator.cli import main\n"
+        "try:\n    main()\nexcept SystemExit as stop:\n    assert not stop.code",
+    ],
+    ids=["import simulator", "import simulator.cli", "wearfleet --help"],
+)
+def test_no_heavy_library_is_loaded_before_it_is_needed(code):
+    told = "\nimport sys\nprint(sorted({'tensorflow', 'ray', 'flwr'} & {*sys.modules}))"
+    done = subprocess.run(
+        [sys.executable, "-c", code + told], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
