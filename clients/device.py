@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -197,19 +197,19 @@ class Device:
         self._late = [late for late in self._late if late[0] > round_]
         return due
 
-    def _rehearsals(self, round_: int) -> Any:
+    def _rehearsals(self, round_: int) -> Iterator[tuple[NDArray[np.float64], ...]]:
         """Yield each answer's draws: to rehearse [steps, B, 2], and for the memory [B, 2]."""
         habits = self._habits
-        answers, batch = habits.questions_per_round, habits.batch
-        rehearse = self._draw("rehearse", round_, answers, habits.steps, batch, 2)
-        keep = self._draw("keep", round_, answers, batch, 2)
-        yield from zip(rehearse, keep, strict=True)
+        for answer in range(habits.questions_per_round):
+            # By answer, so that arms that take more or fewer steps still draw the same at first.
+            rehearse = self._draw(f"rehearse/{answer}", round_, habits.steps, habits.batch, 2)
+            yield rehearse, self._draw(f"keep/{answer}", round_, habits.batch, 2)
 
     def _learn(
         self,
         question: int,
         answer: int,
-        draws: tuple[NDArray[np.float64], NDArray[np.float64]],
+        draws: tuple[NDArray[np.float64], ...],
         outcome: Outcome,
         *,
         learns: bool,

@@ -74,8 +74,8 @@ def _adam(params: Tensors, slots: Tensors, gradients: Tensors) -> tuple[Tensors,
         count = slots[f"count/{name}"] + 1.0
         first = decay1 * slots[f"first/{name}"] + (1.0 - decay1) * gradient
         second = decay2 * slots[f"second/{name}"] + (1.0 - decay2) * tf.square(gradient)
-        scale = rate * tf.sqrt(1.0 - tf.pow(tf.cast(decay2, count.dtype), count))
-        scale /= 1.0 - tf.pow(tf.cast(decay1, count.dtype), count)
+        scale = rate * tf.sqrt(1.0 - tf.pow(tf.constant(decay2, count.dtype), count))
+        scale /= 1.0 - tf.pow(tf.constant(decay1, count.dtype), count)
         stepped[name] = value - _per_device(scale, value) * first / (tf.sqrt(second) + epsilon)
         kept |= {f"count/{name}": count, f"first/{name}": first, f"second/{name}": second}
     return stepped, kept

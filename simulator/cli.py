@@ -47,7 +47,7 @@ def run(
 ) -> None:
     """Run a scenario and compare its arms."""
     from simulator.scenario_file import load_scenario
-    from simulator.store import new_folder
+    from simulator.store import discard, new_folder
 
     scenario = load_scenario(file, overrides or [])
     from simulator.fleet import Fleet, start_workers
@@ -64,11 +64,12 @@ def run(
                 summary = run_scenario(scenario, folder, fleet, display)
             else:
                 summary = run_seeds(scenario, seeds, folder, fleet, display)
+    except BadInput:
+        discard(folder, keep_folder=existed)
+        raise
     finally:
         if fleet is not None:
             fleet.stop()
-        if not existed and folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
     _show(summary, scenario.question, folder, as_json=as_json)
 
 

@@ -20,11 +20,11 @@ __all__ = ["Display", "print_rows", "print_summary", "print_table"]
 _SHOWN = {
     "arm": "arm",
     "prequential_accuracy": "prequential",
-    "prequential_kappa_temporal": "κ temporal",
+    "prequential_kappa_temporal": "κ\ntemporal",
     "holdout_accuracy": "holdout",
-    "holdout_macro_f1": "macro-F1",
-    "holdout_worst_tenth": "worst tenth",
-    "worse_than_local": "worse than local",
+    "holdout_macro_f1": "macro-\nF1",
+    "holdout_worst_tenth": "worst\ntenth",
+    "worse_than_local": "worse than\nlocal",
 }
 _RANGED = "holdout_accuracy"  # shown with its range over seeds
 
@@ -112,9 +112,8 @@ def print_rows(
     for place, name in enumerate(header):
         figures = all(_is_figure(row[place]) for row in body)
         cells = [line for row in body for line in row[place].splitlines()]
-        widest = max(
-            [len(text) for text in (cells if figures or place == 0 else [])] + list(map(len, name.split()))
-        )
+        whole = cells if figures or place == 0 else []  # what must not be broken into lines
+        widest = max(len(text) for text in [*whole, *name.split(), ""])
         justify: Literal["left", "right"] = "right" if figures else "left"
         table.add_column(name, justify=justify, overflow="fold", min_width=widest)
     for row in body:

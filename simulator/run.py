@@ -17,7 +17,7 @@ from simulator.metrics import summary_frame, users_frame
 from simulator.plan import Plan, Prepared, build_plan
 from simulator.report import write_report
 from simulator.scenario import Arm, Scenario
-from simulator.store import USERS_COLUMNS, RunFolder, average_over_seeds
+from simulator.store import USERS_COLUMNS, RunFolder, average_over_seeds, discard
 
 __all__ = ["Watcher", "run_scenario", "run_seeds"]
 
@@ -83,7 +83,7 @@ def run_scenario(scenario: Scenario, folder: Path, fleet: Fleet, watcher: Watche
         watcher.stage("training base models", 0)
         prepared = fleet.prepare(plan, folder)
     except (WearfleetError, KeyboardInterrupt):
-        run.remove()
+        discard(folder, keep_folder=False)
         raise
     run.start(scenario)
     try:

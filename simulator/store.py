@@ -22,7 +22,7 @@ from clients.errors import BadInput
 from simulator.scenario import Scenario
 from simulator.scenario_file import scenario_toml
 
-__all__ = ["RunFolder", "average_over_seeds", "new_folder", "write_text"]
+__all__ = ["RunFolder", "average_over_seeds", "discard", "new_folder", "write_text"]
 
 USERS_COLUMNS = [
     "arm", "user", "devices", "windows", "answered",
@@ -59,6 +59,18 @@ def new_folder(name: str, out: Path | None) -> Path:
         raise BadInput(f"--out {out}: is there and not empty; give a folder that is not there yet")
     out.mkdir(parents=True, exist_ok=True)
     return out
+
+
+def discard(folder: Path, *, keep_folder: bool) -> None:
+    """Remove what a run that could not start has left: nothing half-written stays.
+
+    Args:
+        folder: as `new_folder` returned it, so it was empty.
+        keep_folder: whether the folder itself was there before.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    if keep_folder:
+        folder.mkdir(exist_ok=True)
 
 
 class RunFolder:
@@ -111,10 +123,6 @@ class RunFolder:
             },
         }
         write_text(self.path / "manifest.json", json.dumps(manifest, indent=2) + "\n")
-
-    def remove(self) -> None:
-        """Remove the folder: nothing half-written is left."""
-        shutil.rmtree(self.path)
 
 
 def average_over_seeds(frames: Sequence[pd.DataFrame], keys: Sequence[str]) -> pd.DataFrame:

@@ -2,13 +2,15 @@
 
 import numpy as np
 import pytest
-from flwr.app import ConfigRecord, Message, MetricRecord, RecordDict
+from flwr.app import ConfigRecord, MetricRecord, RecordDict
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from clients.messages import ARRAYS, METRICS, pack, reply_to, unpack
 from clients.outcome import Update
+from server.guard import Guard
+from simulator.grid import FleetGrid
 
 ARRAY = hnp.arrays(
     st.sampled_from([np.float32, np.float64, np.int32, np.int64, np.bool_]),
@@ -44,9 +46,17 @@ def test_other_records_are_refused(record):
 
 
 def test_a_reply_carries_the_update_and_how_many_windows_it_weighs():
-    message = Message(RecordDict(), 5, "train")
+    grid = FleetGrid(lambda *_: [], Guard(None), lambda *_: None)
+    message = grid.create_message(RecordDict(), "train", 5, "1")
     update = Update(3, {"w": np.array([1.0, 2.0], np.float32)}, examples=24, loss=0.5)
     reply = reply_to(message, update)
     assert unpack(reply.content[ARRAYS])["w"].tolist() == [1.0, 2.0]
     assert dict(reply.content[METRICS]) == {"num-examples": 24, "loss": 0.5}
     assert reply.metadata.reply_to_message_id == message.metadata.message_id
+
+
+def test_a_reply_of_a_device_that_learnt_nothing_has_a_loss_that_can_be_averaged():
+    grid = FleetGrid(lambda *_: [], Guard(None), lambda *_: None)
+    message = grid.create_message(RecordDict(), "train", 5, "1")
+    reply = reply_to(message, Update(3, {}, examples=0, loss=float("nan")))
+    assert dict(reply.content[METRICS]) == {"num-examples": 0, "loss": 0.0}

@@ -1,0 +1,99 @@
+"""Architectures over stacked parameters, against the same in NumPy."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clients.errors import BadInput
+from clients.models import MODELS
+from clients.models.layers import convolve, dense, normal
+
+every_model = pytest.mark.parametrize("name", sorted(MODELS))
+
+
+def convolve_by_hand(x, kernel, bias, taps, stride):
+    """Slide one device's filters over its windows [B, T, C], sample by sample."""
+    span, rows = taps * stride, []
+    for first in range(0, x.shape[1] // stride * stride - span + 1, stride):
+        seen = x[:, first : first + span].reshape(len(x), -1)
+        rows.append(seen @ kernel + bias)
+    return np.stack(rows, axis=1)
+
+
+@given(
+    devices=st.integers(1, 3),
+    batch=st.integers(1, 4),
+    channels=st.integers(1, 3),
+    taps=st.integers(1, 4),
+    stride=st.integers(1, 3),
+    more=st.integers(0, 7),
+)
+def test_a_convolution_slides_each_devices_filters_over_time(
+    devices, batch, channels, taps, stride, more
+):
+    random = np.random.default_rng(more)
+    x = random.normal(size=(devices, batch, taps * stride + more, channels))
+    kernel = random.normal(size=(devices, taps * stride * channels, 2))
+    bias = random.normal(size=(devices, 2))
+    found = convolve(tf.constant(x), kernel, bias, taps=taps, stride=stride)
+    expected = [convolve_by_hand(*own, taps, stride) for own in zip(x, kernel, bias, strict=True)]
+    np.testing.assert_allclose(found, np.stack(expected), rtol=1e-9, atol=1e-9)
+
+
+def test_a_dense_layer_gives_each_device_its_own_product():
+    random = np.random.default_rng(0)
+    x, kernel, bias = (random.normal(size=s) for s in ((3, 4, 5), (3, 5, 2), (3, 2)))
+    expected = [x[d] @ kernel[d] + bias[d] for d in range(3)]
+    np.testing.assert_allclose(dense(tf.constant(x), kernel, bias), expected, rtol=1e-9)
+
+
+def test_a_kernel_scales_the_mean_square_of_its_inputs_by_its_variance():
+    random = np.random.default_rng(1)
+    kernel = normal(random, 200, 3000, variance=2.0)
+    x = random.normal(size=200)
+    outputs = x @ kernel
+    # 3000 outputs: the relative standard error of their mean square is sqrt(2 / 3000) = 2.6%.
+    assert np.mean(outputs**2) / np.mean(x**2) == pytest.approx(2.0, rel=0.1)
+    assert kernel.dtype == np.float32
+
+
+@every_model
+def test_first_parameters_depend_on_the_generator_alone(name):
+    once, again, other = (
+        MODELS[name](40, 3, 5).init(np.random.default_rng(seed)) for seed in (1, 1, 2)
+    )
+    assert all(once[key].tobytes() == again[key].tobytes() for key in once)
+    assert any(once[key].tobytes() != other[key].tobytes() for key in once)
+    assert all(value.dtype == np.float32 for value in once.values())
+
+
+@every_model
+@pytest.mark.parametrize(("length", "channels", "classes"), [(80, 3, 6), (25, 1, 2)])
+def test_logits_come_by_device_window_and_class(name, length, channels, classes):
+    model = MODELS[name](length, channels, classes)
+    each = [model.init(np.random.default_rng(seed)) for seed in (1, 2)]
+    params = {key: tf.constant(np.stack([one[key] for one in each])) for key in each[0]}
+    x = np.random.default_rng(3).normal(size=(2, 4, length, channels)).astype(np.float32)
+    logits = model.forward(params, tf.constant(x))
+    assert logits.shape == (2, 4, classes)
+    for d in range(2):
+        own = {key: value[None] for key, value in each[d].items()}
+        alone = model.forward(own, tf.constant(x[d : d + 1]))[0]
+        np.testing.assert_allclose(logits[d], alone, rtol=1e-4, atol=1e-5)
+
+
+@every_model
+def test_the_head_names_some_parameters_but_not_all(name):
+    model = MODELS[name](40, 3, 5)
+    names = model.init(np.random.default_rng(0))
+    heads = [key for key in names if any(key.startswith(p.rstrip("*")) for p in model.head)]
+    assert 0 < len(heads) < len(names)
+
+
+def test_a_cnn_needs_windows_long_enough_for_its_convolutions():
+    # 24 samples: 12 steps, less 2 are 10; 5 steps, less 2 are 3; less 2 is 1.
+    assert MODELS["cnn"](24, 3, 5).length == 24
+    with pytest.raises(BadInput, match="windows of 23 samples are too short"):
+        MODELS["cnn"](23, 3, 5)
