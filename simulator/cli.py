@@ -67,6 +67,13 @@ def run(
     except BadInput:
         discard(folder, keep_folder=existed)
         raise
+    except KeyboardInterrupt:
+        begun = (folder / "scenario.toml").is_file()
+        what = (
+            f"what was done is kept in {folder}" if begun else "no round had begun, nothing is kept"
+        )
+        typer.echo(f"wearfleet: interrupted; {what}", err=True)
+        raise
     finally:
         if fleet is not None:
             fleet.stop()
@@ -192,22 +199,17 @@ def main() -> None:
     """Run the command line; bad input ends with code 2, an interrupt with 130."""
     quiet()
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)  # an exit code where a command did not end by itself
     except BadInput as error:
         _fail(str(error), 2)
     except WearfleetError as error:
         _fail(str(error), 1)
-    except KeyboardInterrupt:
-        _fail("interrupted; what was done is kept in the run folder", 130)
-    except typer.Abort:
-        _fail("interrupted", 130)
-    except typer.Exit as stop:
-        sys.exit(stop.exit_code)
     except Exception as error:
         if hasattr(error, "exit_code") and hasattr(error, "show"):  # a wrong option or argument
             error.show()
             sys.exit(error.exit_code)
         raise
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 def _start_tensorflow() -> None:

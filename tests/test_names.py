@@ -24,7 +24,8 @@ def holds_only_its_docstring(file):
 
 
 def module_of(file):
-    return importlib.import_module(file.removesuffix("/__init__.py").removesuffix(".py").replace("/", "."))  # noqa: E501  # fmt: skip
+    name = file.removesuffix("/__init__.py").removesuffix(".py")
+    return importlib.import_module(name.replace("/", "."))
 
 
 @pytest.mark.parametrize("file", FILES)

@@ -11,15 +11,20 @@ from clients import chance
 SEEDS = st.integers(0, 2**63)
 
 
-# Known answers of philox4x32-10, from the file kat_vectors of Random123 1.14.
-@pytest.mark.parametrize(
-    ("counter", "key", "expected"),
-    [
-        ("00000000 00000000 00000000 00000000", "00000000 00000000", "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),  # noqa: E501
-        ("ffffffff ffffffff ffffffff ffffffff", "ffffffff ffffffff", "408f276d 41c83b0e a20bc7c6 6d5451fd"),  # noqa: E501
-        ("243f6a88 85a308d3 13198a2e 03707344", "a4093822 299f31d0", "d16cfe09 94fdcceb 5001e420 24126ea1"),  # noqa: E501
-    ],
-)  # fmt: skip
+ZEROS, ONES = "00000000", "ffffffff"
+KNOWN_ANSWERS = [
+    (f"{ZEROS} {ZEROS} {ZEROS} {ZEROS}", f"{ZEROS} {ZEROS}", "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),
+    (f"{ONES} {ONES} {ONES} {ONES}", f"{ONES} {ONES}", "408f276d 41c83b0e a20bc7c6 6d5451fd"),
+    (
+        "243f6a88 85a308d3 13198a2e 03707344",
+        "a4093822 299f31d0",
+        "d16cfe09 94fdcceb 5001e420 24126ea1",
+    ),
+]
+"""Counter, key and answer of philox4x32-10, from the file kat_vectors of Random123 1.14."""
+
+
+@pytest.mark.parametrize(("counter", "key", "expected"), KNOWN_ANSWERS)
 def test_philox_gives_the_known_answers(counter, key, expected):
     words = np.array([int(word, 16) for word in counter.split()], np.uint32)
     low, high = (int(word, 16) for word in key.split())

@@ -45,10 +45,12 @@ def test_without_logits_certainty_and_losses_are_unknown():
     assert all(math.isnan(loss) for loss in losses)
 
 
-@given(
-    hnp.arrays(np.float32, st.tuples(st.integers(1, 6), st.just(5)), elements=st.floats(-80, 80, width=32)),  # noqa: E501
-    st.integers(0, 4),
-)  # fmt: skip
+LOGITS = hnp.arrays(
+    np.float32, st.tuples(st.integers(1, 6), st.just(5)), elements=st.floats(-80, 80, width=32)
+)
+
+
+@given(LOGITS, st.integers(0, 4))
 def test_losses_are_cross_entropies(logits, label):
     expected = -log_softmax(logits.astype(np.float64), axis=1)[:, label]
     losses = said(logits.argmax(axis=1), logits).losses(label)

@@ -49,7 +49,10 @@ def misshapen(name, value):
             misshapen("bias", np.zeros(1, np.float64)),
             "bias is float64 (1,) instead of float32 (1,)",
         ),
-        ({"kernel": np.zeros((2, 2), np.float32)}, "arrays ['kernel'] instead of ['bias', 'kernel']"),  # noqa: E501
+        (
+            {"kernel": np.zeros((2, 2), np.float32)},
+            "arrays ['kernel'] instead of ['bias', 'kernel']",
+        ),
         (
             misshapen("extra", np.zeros(1, np.float32)),
             "arrays ['bias', 'extra', 'kernel'] instead of ['bias', 'kernel']",
@@ -57,7 +60,7 @@ def misshapen(name, value):
         ({}, "arrays [] instead of ['bias', 'kernel']"),
     ],
     ids=["shape", "dtype", "missing", "extra", "nothing"],
-)  # fmt: skip
+)
 def test_an_update_of_another_form_is_refused_and_the_others_are_not(bad, reason):
     assert Guard(3.0).accept(sent(), [moved(1.0), bad, moved(2.0)]) == ["", reason, ""]
 
