@@ -105,7 +105,6 @@ CASES = {
         ["model.program={mute}", "model.base=random"],
         ["{mute}", "'predict' is missing", "found: learn", "'learn' and 'predict'"],
     ),
-    "too many rounds": (["stream.rounds=99"], ["stream.rounds = 99", "give at most"]),
 }
 
 
@@ -172,7 +171,6 @@ def test_wrong_option_ends_with_two(small_file):
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.xfail(strict=True, reason="the parent's folder with its scenario.toml is left")
 def test_bad_data_of_several_seeds_leaves_nothing(small_file, tmp_path):
     keys = ["--set", WISDM, "--set", f"data.path={tmp_path}/no", "--set", "data.users=all"]
     done = wearfleet("run", small_file, "--out", tmp_path / "run", "--workers", 1, "--seeds", 2,
@@ -272,16 +270,11 @@ def test_interrupted_run_keeps_what_was_done(interrupted, workers):
     run = interrupted[workers]
     assert run.code == 130, run.stderr
     assert "Traceback" not in run.stderr
-    assert "interrupted" in run.stderr
+    assert f"interrupted; what was done is kept in {run.out}" in run.stderr
     manifest = json.loads((run.out / "manifest.json").read_text())
     assert manifest["status"] == "interrupted"
     rounds = read_all(run.out / "rounds")
-    reached = rounds.groupby("device")["round"].max()
-    fold = rounds[rounds["arm"] == "local"].groupby("fold")["round"].max()
-    assert reached.min() >= 1
-    assert fold.max() < manifest["data"]["rounds"] or len(fold) == 1 or "all" not in set(
-        rounds["arm"]
-    )
+    assert rounds.groupby("device")["round"].max().min() >= 1
     assert not rounds.duplicated(["arm", "device", "round"]).any()
     windows = read_all(run.out / "windows")
     assert len(windows) == rounds["windows"].sum()
@@ -308,6 +301,7 @@ def test_run_interrupted_in_base_training_leaves_no_folder(interrupted):
     run = interrupted["training"]
     assert run.code == 130, run.stderr
     assert "Traceback" not in run.stderr
+    assert "interrupted; no round had begun, nothing is kept" in run.stderr
     assert not run.out.exists()
 
 
@@ -418,9 +412,3 @@ def test_trained_program_comes_with_scores_on_users_left_out(programs):
 def test_commands_about_programs_leave_nothing_unfinished(programs):
     _, tmp = programs
     assert sorted(p.name for p in tmp.iterdir()) == ["cnn", "shared.safetensors", "trained"]
-
-
-def test_unknown_built_in_program_is_refused(tmp_path):
-    done = wearfleet("model", "export", "magic", "--out", tmp_path / "x")
-    assert_one_message(done, "'magic'", "cnn, dense")
-    assert list(tmp_path.iterdir()) == []
