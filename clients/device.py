@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -200,7 +201,7 @@ class Device:
     def _rehearsals(self, round_: int) -> Iterator[tuple[NDArray[np.float64], ...]]:
         """Yield each answer's draws: to rehearse [steps, B, 2], and for the memory [B, 2]."""
         habits = self._habits
-        for answer in range(habits.questions_per_round):
+        for answer in count():
             # By answer, so that arms that take more or fewer steps still draw the same at first.
             rehearse = self._draw(f"rehearse/{answer}", round_, habits.steps, habits.batch, 2)
             yield rehearse, self._draw(f"keep/{answer}", round_, habits.batch, 2)

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 __all__ = ["balanced_loss"]
 
-_ABSENT = -50.0  # added to the logits of classes that a batch does not hold
+_NEVER = -1e9  # a logit that leaves a class no probability
 
 
 def balanced_loss(logits: tf.Tensor, labels: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
@@ -30,9 +30,9 @@ def balanced_loss(logits: tf.Tensor, labels: tf.Tensor, mask: tf.Tensor) -> tf.T
     weight = tf.cast(mask, logits.dtype)
     hot = tf.one_hot(labels, logits.shape[2], dtype=logits.dtype) * weight[..., None]
     counts = tf.reduce_sum(hot, axis=1)
-    present = tf.cast(counts > 0.0, logits.dtype)
-    several = tf.reduce_sum(present, axis=1, keepdims=True) > 1.0
-    absent = tf.where(several, (1.0 - present) * _ABSENT, tf.zeros_like(present))
-    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits + absent[:, None, :])
+    present = counts > 0.0
+    single = tf.math.count_nonzero(present, axis=1, keepdims=True) < 2
+    among = tf.where((present | single)[:, None, :], logits, tf.cast(_NEVER, logits.dtype))
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, among)
     share = tf.reduce_sum(hot / tf.maximum(counts, 1.0)[:, None, :], axis=2)
     return tf.reduce_sum(losses * share, 1) / tf.maximum(tf.reduce_sum(share, 1), 1e-3)

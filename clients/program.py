@@ -143,11 +143,11 @@ def write_copy(source: Path, path: Path, state: Arrays) -> None:
             shutil.copy2(file, path / inside)
     (path / "variables").mkdir(exist_ok=True)
     reader = tf.train.load_checkpoint(str(source / "variables" / "variables"))
-    values = {_escape(key) + _VALUE: value for key, value in state.items()}
-    values |= {
-        key: reader.get_tensor(key)
+    values = {
+        key: state[_unescape(key.removesuffix(_VALUE))]
+        if key.endswith(_VALUE)
+        else reader.get_tensor(key)
         for key in reader.get_variable_to_shape_map()
-        if key not in values
     }
     names = sorted(values)
     tf.raw_ops.SaveV2(
@@ -169,14 +169,8 @@ def read_checkpoint(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def _unescape(key: str) -> str:
-    """Undo `_escape`."""
+    """Read a name as checkpoints write it, with `.S` for a slash inside a part of a name."""
     return key.replace(".S", "/").replace("..", ".")
-
-
-def _escape(key: str) -> str:
-    """Write a name as a checkpoint does: a slash inside a part of a name becomes `.S`."""
-    head, separator, rest = key.partition("/")
-    return head + separator + rest.replace(".", "..").replace("/", ".S") if separator else key
 
 
 def _load(path: Path) -> Any:

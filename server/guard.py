@@ -68,9 +68,19 @@ class Guard:
         accepted, why = check(moved, self._bound)
         for i, reason in zip(whole, why, strict=True):
             reasons[i] = reason
-        if self._max_norm is not None and accepted.any():
-            self._bound = self._max_norm * float(np.median(np.linalg.norm(moved[accepted], axis=1)))
+        self._rebound(np.linalg.norm(moved, axis=1), accepted)
         return reasons
+
+    def _rebound(self, norms: NDArray[np.float64], accepted: NDArray[np.bool_]) -> None:
+        """Set the bound for the next round.
+
+        Where a whole round went further than its bound, the bound was wrong rather than all
+        devices, and the next round is measured by this one.
+        """
+        measured = norms[accepted] if accepted.any() else norms[np.isfinite(norms)]
+        if self._max_norm is not None and measured.size:
+            median = float(np.median(measured))
+            self._bound = self._max_norm * median if median > 0.0 else None
 
 
 def _misshapen(sent: Arrays, update: Arrays) -> str:

@@ -23,6 +23,7 @@ from clients.models import MODELS
 from clients.program import Program
 from clients.training import SPAN, Recipe, train_base
 from clients.windows import cut_windows
+from simulator.arms import method_in_round
 from simulator.plan import Fold, Plan, Population, Prepared, donated_windows
 from simulator.scenario import Scenario
 
@@ -47,7 +48,7 @@ def recipe_of(scenario: Scenario) -> Recipe:
     training = scenario.training
     return Recipe(
         steps=training.steps,
-        look_every=min(training.look_every, training.steps),
+        look_every=training.look_every,
         patience=training.patience,
         batch=training.batch,
         learning_rate=training.learning_rate,
@@ -113,6 +114,7 @@ def prepare(plan: Plan, fold: Fold, folder: Path) -> Prepared:
         _copy_given(scenario, paths[scenario.model.optimizer])
     program = Program(paths[scenario.model.optimizer])
     _check_fit(plan, program)
+    _check_shared(scenario, program.read_parameters(), head)
     return Prepared(
         fold.index,
         paths,
@@ -216,6 +218,20 @@ def _check_fit(plan: Plan, program: Program) -> None:
             f"model.program: {program.path} knows the activities {', '.join(program.activities)}; "
             f"the scenario has {', '.join(activities)}: make data.activities equal, in this order"
         )
+
+
+def _check_shared(scenario: Scenario, params: Arrays, head: tuple[str, ...]) -> None:
+    """Refuse private parameters that leave nothing to share, or that are none."""
+    for arm in scenario.arms:
+        method = method_in_round(arm, 1, head)
+        update, kept = method.end(params)
+        if method.uploads and (not update or (arm.method == "fedper" and not kept)):
+            patterns = list(arm.private or head)
+            raise BadScenario(
+                f"arms.{arm.name}.private = {patterns}: {'all' if kept else 'none'} of the "
+                f"program's parameters would stay on the device ({', '.join(params)}); give "
+                "patterns that match some of them"
+            )
 
 
 def _heuristic(plan: Plan, fold: Fold) -> Heuristic | None:

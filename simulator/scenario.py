@@ -194,6 +194,7 @@ class Scenario(Section):
     def _possible_together(self) -> Scenario:
         _check_arms(self)
         _check_data(self)
+        _check_training(self)
         return self
 
 
@@ -237,11 +238,19 @@ def _check_features(scenario: Scenario) -> None:
                 )
 
 
+def _check_training(scenario: Scenario) -> None:
+    """Refuse looks at the validating donors that do not fit into the steps."""
+    training = scenario.training
+    if training.steps % training.look_every:
+        raise ValueError(
+            f"training.look_every = {training.look_every}: it must divide training.steps = "
+            f"{training.steps}, so that training ends with a look"
+        )
+
+
 def _check_data(scenario: Scenario) -> None:
     """Refuse data, split and model that do not go together."""
     data, split, model = scenario.data, scenario.split, scenario.model
-    if data.source == "wisdm-v1.1-features":
-        _check_features(scenario)
     repeated = sorted({a for a in data.activities if data.activities.count(a) > 1})
     if repeated:
         raise ValueError(f"data.activities: {repeated[0]!r} is listed twice")
@@ -255,6 +264,8 @@ def _check_data(scenario: Scenario) -> None:
             f'data.path: missing; source = "{data.source}" is read from a file or folder: '
             "give it by --set data.path=..."
         )
+    if data.source == "wisdm-v1.1-features":
+        _check_features(scenario)
     if data.source == "synthetic" and data.users == "all":
         raise ValueError(
             'data.users: "all" of synthetic people is no number; give one, such as users = 36'

@@ -413,6 +413,8 @@ def test_a_device_continues_from_its_snapshot_as_if_nothing_had_happened():
         device, program = device_of(MIXED, **habits)
         program.calls += [("learn", *step) for step in steps]
         device.restore(snapshot)
+        assert raw(device.snapshot()) == raw(snapshot)
+    assert device.snapshot()["memory/full"].any()
     assert program.steps == noted.steps
     assert program.steps
 

@@ -146,7 +146,6 @@ class Nested(tf.Module):
         return {"predictions": tf.argmax(said, axis=1, output_type=tf.int32)}
 
 
-@pytest.mark.xfail(reason="write_copy escapes names of three levels wrongly", strict=True)
 def test_a_copy_of_a_nested_foreign_program_holds_what_was_learnt(tmp_path):
     module = Nested()
     signatures = {"learn": module.learn, "predict": module.predict}

@@ -104,11 +104,18 @@ def test_without_max_norm_every_finite_update_is_accepted():
     assert guard.accept(sent(), [moved(1e30)]) == [""]
 
 
-def test_a_round_of_refusals_keeps_the_bound():
+def test_a_round_that_is_refused_as_a_whole_sets_the_next_bound():
     guard = Guard(3.0)
     guard.accept(sent(), [moved(1.0)])
     assert guard.accept(sent(), [moved(4.0)]) == ["norm 4 exceeds the bound 3"]
-    assert guard.accept(sent(), [moved(2.0)]) == [""]
+    again = guard.accept(sent(), [moved(2.0), moved(11.0), moved(13.0)])
+    assert again == ["", "", "norm 13 exceeds the bound 12"]
+
+
+def test_a_round_without_any_movement_sets_no_bound():
+    guard = Guard(3.0)
+    guard.accept(sent(), [moved(0.0)])
+    assert guard.accept(sent(), [moved(5.0)]) == [""]
 
 
 def test_checking_gives_a_verdict_for_each_device():

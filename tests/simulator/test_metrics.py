@@ -17,17 +17,15 @@ from simulator.metrics import (
 from simulator.scenario import Arm
 
 NAN = float("nan")
+COUNTS = (
+    "windows", "answered", "correct", "vote_correct", "label_repeats", "gradients", "bytes_up",
+    "bytes_down",
+)  # fmt: skip
 
 
 def row(arm, user, round_, *, device=None, holdout=None, **counts):
     """Make one row of `rounds/`; `holdout` is a confusion matrix or None."""
-    zeros = {
-        name: 0
-        for name in (
-            "windows", "answered", "correct", "vote_correct", "label_repeats", "gradients",
-            "bytes_up", "bytes_down",
-        )
-    }  # fmt: skip
+    zeros = dict.fromkeys(COUNTS, 0)
     matrix = None if holdout is None else np.array(holdout)
     return {
         "arm": arm,

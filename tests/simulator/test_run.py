@@ -1,5 +1,6 @@
 """Whole runs: what they leave behind, and that it can be trusted."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from clients.device import score_windows
-from clients.errors import BadRecordings
+from clients.errors import BadInput, BadRecordings
 from clients.program import Program, read_checkpoint
 from simulator.fleet import Fleet, InProcess
 from simulator.plan import build_plan
@@ -208,9 +209,7 @@ def test_devices_that_share_everything_answer_with_one_model(finished):
     plan = build_plan(load_scenario(finished.path / "scenario.toml"))
     for fold in plan.folds:
         models = [
-            read_checkpoint(
-                finished.path / "devices" / "half" / plan.wears[i].name / "round-00004"
-            )
+            read_checkpoint(finished.path / "devices" / "half" / plan.wears[i].name / "round-00004")
             for i in fold.devices
         ]
         shared = [name for name in models[0] if name.startswith("params/")]
@@ -230,6 +229,12 @@ def test_personal_heads_differ_over_a_shared_body(finished):
     )
     assert np.array_equal(one["params/hidden/kernel"], other["params/hidden/kernel"])
     assert not np.array_equal(one["params/classes/kernel"], other["params/classes/kernel"])
+
+
+def test_arm_that_shares_nothing_runs_or_is_refused(run_small):
+    arm = 'arms=[{name="all-private", method="fedper", private=["*"]}]'
+    with contextlib.suppress(BadInput):
+        run_small([arm, RANDOM, "stream.rounds=1"])
 
 
 @pytest.mark.parametrize(

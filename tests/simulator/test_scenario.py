@@ -121,12 +121,35 @@ def test_one_fold_without_donors_is_possible():
     assert scenario(split={"folds": 1}, model={"base": "random"}).split.folds == 1
 
 
+FEATURE_ROWS = {
+    "data": {"rate_hz": 0.1, "window_s": 10.0, "hop_s": 10.0},
+    "training": {"warp": 1.0, "tilt_deg": 0.0, "gain": 1.0, "noise": 0.0},
+}
+
+
 @pytest.mark.parametrize("source", ["wisdm-2019", "wisdm-v1.1", "wisdm-v1.1-features"])
 def test_wisdm_sources_need_a_path(source):
-    message = refusal(data={"source": source})
+    rows = FEATURE_ROWS if source == "wisdm-v1.1-features" else {"data": {}, "training": {}}
+    without = {**rows, "data": {"source": source, **rows["data"]}}
+    message = refusal(**without)
     assert message.startswith(f'data.path: missing; source = "{source}"')
     assert "--set data.path=" in message
-    assert scenario(data={"source": source, "path": "here"}).data.users == "all"
+    given = {**without, "data": {**without["data"], "path": "here"}}
+    assert scenario(**given).data.users == "all"
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [("data", "rate_hz", 20.0), ("data", "hop_s", 5.0), ("training", "noise", 0.3)],
+)
+def test_rows_of_features_cannot_be_resampled_cut_or_augmented(section, key, value):
+    data = {"source": "wisdm-v1.1-features", "path": "here", **FEATURE_ROWS["data"]}
+    tables = {**FEATURE_ROWS, "data": data}
+    tables[section] = {**tables[section], key: value}
+    message = refusal(**tables)
+    allowed = FEATURE_ROWS[section][key]
+    assert message.startswith(f"{section}.{key} = {value}: ")
+    assert message.endswith(f"allowed: {allowed}")
 
 
 def test_synthetic_people_have_no_path_and_need_a_number():

@@ -194,7 +194,9 @@ values = st.recursive(
     | st.floats()
     | st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
     | st.sampled_from(["all", "local", "fedavg", "synthetic", "users", "random"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab[]'.", max_size=3), inner),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text("ab[]'.", max_size=3), inner)
+    ),
     max_leaves=5,
 )
 sections = list(Scenario.model_fields)

@@ -10,7 +10,7 @@ import pytest
 from clients.errors import BadInput
 from simulator.scenario import Scenario
 from simulator.scenario_file import load_scenario
-from simulator.store import RunFolder, average_over_seeds, new_folder, write_text
+from simulator.store import RunFolder, average_over_seeds, discard, new_folder, write_text
 
 
 def test_text_is_written_whole_and_leaves_no_other_file(tmp_path):
@@ -47,6 +47,13 @@ def test_folder_that_is_not_empty_is_refused_and_left_alone(tmp_path, kind):
         new_folder("x", out)
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
     assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+@pytest.mark.xfail(strict=True, reason="NotADirectoryError is not caught")
+def test_folder_below_a_file_is_refused(tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(BadInput, match="mine"):
+        new_folder("x", tmp_path / "mine.txt" / "run")
 
 
 def test_folders_without_a_name_do_not_collide(tmp_path, monkeypatch):
@@ -95,11 +102,13 @@ def test_manifest_says_versions_and_machine_beside_the_facts(tmp_path):
     assert manifest["git"] is None or re.fullmatch("[0-9a-f]{40}", manifest["git"])
 
 
-def test_removed_folder_is_gone(tmp_path):
+@pytest.mark.parametrize("keep_folder", [True, False])
+def test_discarded_folder_is_gone_or_empty_if_it_was_there_before(tmp_path, keep_folder):
     folder = tmp_path / "run"
     (folder / "base").mkdir(parents=True)
-    RunFolder(folder).remove()
-    assert list(tmp_path.iterdir()) == []
+    (folder / "scenario.toml").write_text("")
+    discard(folder, keep_folder=keep_folder)
+    assert list(tmp_path.rglob("*")) == ([folder] if keep_folder else [])
 
 
 def seeds(*frames):
