@@ -126,7 +126,7 @@ def test_checking_gives_a_verdict_for_each_device():
 
 
 @given(
-    st.lists(st.floats(0.0, 100.0), min_size=1, max_size=6),
+    st.lists(st.floats(0.01, 100.0), min_size=1, max_size=6),
     st.lists(st.floats(0.0, 1000.0), min_size=1, max_size=6),
 )
 def test_no_update_beyond_the_bound_passes(first, second):

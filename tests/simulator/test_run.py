@@ -1,6 +1,5 @@
 """Whole runs: what they leave behind, and that it can be trusted."""
 
-import contextlib
 import json
 import subprocess
 import sys
@@ -231,10 +230,10 @@ def test_personal_heads_differ_over_a_shared_body(finished):
     assert not np.array_equal(one["params/classes/kernel"], other["params/classes/kernel"])
 
 
-def test_arm_that_shares_nothing_runs_or_is_refused(run_small):
-    arm = 'arms=[{name="all-private", method="fedper", private=["*"]}]'
-    with contextlib.suppress(BadInput):
-        run_small([arm, RANDOM, "stream.rounds=1"])
+def test_arm_that_shares_nothing_is_refused_by_its_key(run_small):
+    arm = 'arms=[{name="mine", method="fedper", private=["*"]}]'
+    with pytest.raises(BadInput, match=r"arms\.mine\.private = \['\*'\]"):
+        run_small([arm, RANDOM, "stream.rounds=1", "baseline=mine"])
 
 
 @pytest.mark.parametrize(
