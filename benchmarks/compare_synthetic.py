@@ -3,69 +3,36 @@
 `python -m benchmarks.compare_synthetic PATH`, where PATH is the folder of the 36 files
 `data_<user>_accel_watch.txt`. For every activity the script prints one row for the real people and
 one for the generated ones: means over people of what each person's windows of 4 seconds show, with
-the standard deviation between people after "±". It also prints how long 1,000 people take. The
-files are read here by a few lines of their own, so that the comparison does not depend on how
-Wearfleet reads them.
+the standard deviation between people after "±". It also prints how long 1,000 people take.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from clients.recordings import Recording, read_recordings
 from clients.synthetic import synthesize
 
 RATE_HZ = 20.0
 WINDOW = 80  # samples: 4 s
 SPECTRUM = 256  # samples: 12.8 s
 BAND_HZ = (0.4, 6.0)
-LETTERS = {
-    "A": "walking",
-    "B": "jogging",
-    "C": "stairs",
-    "D": "sitting",
-    "E": "standing",
-    "F": "typing",
-    "G": "brushing-teeth",
-    "H": "eating-soup",
-    "I": "eating-chips",
-    "J": "eating-pasta",
-    "K": "drinking",
-    "L": "eating-sandwich",
-    "M": "kicking",
-    "O": "catch",
-    "P": "dribbling",
-    "Q": "writing",
-    "R": "clapping",
-    "S": "folding-clothes",
-}
 
 Samples = NDArray[np.float32]
 
 
-def read_user(path: Path) -> dict[str, Samples]:
-    """Return a user's samples at 20 Hz, float32 [N, 3] in m/s², by activity."""
-    rows: dict[str, list[list[float]]] = {}
-    for line in path.read_text().splitlines():
-        fields = line.strip().rstrip(";").split(",")
-        if len(fields) == 6 and fields[1] in LETTERS:
-            rows.setdefault(LETTERS[fields[1]], []).append([float(field) for field in fields[2:]])
-    found = {}
-    for activity, values in rows.items():
-        table = np.array(sorted(values))
-        times_s = (table[:, 0] - table[0, 0]) / 1e9
-        if times_s[-1] > 600:  # a gap of a day: the nominal rate is all that is known
-            found[activity] = table[:, 1:].astype(np.float32)
-            continue
-        grid = np.arange(0.0, times_s[-1], 1.0 / RATE_HZ)
-        axes = [np.interp(grid, times_s, table[:, axis]) for axis in (1, 2, 3)]
-        found[activity] = np.stack(axes, axis=1).astype(np.float32)
-    return found
+def by_activity(recordings: Sequence[Recording]) -> dict[str, list[Samples]]:
+    """Group samples by activity, one entry for each person."""
+    grouped: dict[str, list[Samples]] = {}
+    for recording in recordings:
+        grouped.setdefault(recording.activity, []).append(recording.samples)
+    return grouped
 
 
 def dominant_hz(samples: Samples) -> float:
@@ -126,17 +93,11 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=180, help="how many people to generate")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    files = sorted(arguments.path.glob("data_*_accel_watch.txt"))
-    if not files:
-        parser.error(f"no data_<user>_accel_watch.txt in {arguments.path}")
-    real: dict[str, list[Samples]] = {activity: [] for activity in LETTERS.values()}
-    made: dict[str, list[Samples]] = {activity: [] for activity in LETTERS.values()}
-    for file in files:
-        for activity, samples in read_user(file).items():
-            real[activity].append(samples)
-    seed, activities = arguments.seed, list(LETTERS.values())
-    for recording in synthesize(arguments.people, activities, rate_hz=RATE_HZ, seed=seed):
-        made[recording.activity].append(recording.samples)
+    recordings, _ = read_recordings(arguments.path, source="wisdm-2019", rate_hz=RATE_HZ)
+    activities = sorted({recording.activity for recording in recordings})
+    seed = arguments.seed
+    generated = synthesize(arguments.people, activities, rate_hz=RATE_HZ, seed=seed)
+    real, made = by_activity(recordings), by_activity(generated)
     print(table(real, made))
     started = time.perf_counter()
     synthesize(1000, activities[:5], rate_hz=RATE_HZ, seed=seed)

@@ -104,6 +104,11 @@ class Program:
             self._variables[key].assign(value)
 
     @property
+    def has_logits(self) -> bool:
+        """Whether it tells how sure it is."""
+        return "logits" in self._predict.structured_outputs
+
+    @property
     def has_learning_rate(self) -> bool:
         """Whether the learning rate is a variable that can be set, as in exported programs."""
         return _LEARNING_RATE in self._variables

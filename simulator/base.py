@@ -24,7 +24,8 @@ from clients.program import Program
 from clients.training import SPAN, Recipe, train_base
 from clients.windows import cut_windows
 from simulator.arms import method_in_round
-from simulator.plan import Fold, Plan, Population, Prepared, donated_windows
+from simulator.plan import Fold, Plan, Prepared
+from simulator.population import Population, donated_windows
 from simulator.scenario import Scenario
 
 __all__ = ["blueprint_of", "prepare", "recipe_of", "training_spans"]
@@ -115,6 +116,11 @@ def prepare(plan: Plan, fold: Fold, folder: Path) -> Prepared:
     program = Program(paths[scenario.model.optimizer])
     _check_fit(plan, program)
     _check_shared(scenario, program.read_parameters(), head)
+    if scenario.labels.ask == "uncertain" and not program.has_logits:
+        raise BadScenario(
+            f'labels.ask = "uncertain": {program.path} gives no logits to be uncertain by; '
+            "ask at random or for all"
+        )
     return Prepared(
         fold.index,
         paths,

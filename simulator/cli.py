@@ -64,11 +64,13 @@ def run(
                 summary = run_scenario(scenario, folder, fleet, display)
             else:
                 summary = run_seeds(scenario, seeds, folder, fleet, display)
-    except BadInput:
+    except BadInput as error:
         discard(folder, keep_folder=existed)
-        raise
+        raise type(error)(f"{file}: {error}") from None
     except KeyboardInterrupt:
         begun = (folder / "scenario.toml").is_file()
+        if not begun:
+            discard(folder, keep_folder=existed)
         what = (
             f"what was done is kept in {folder}" if begun else "no round had begun, nothing is kept"
         )

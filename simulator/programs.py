@@ -22,7 +22,7 @@ from clients.training import predict_windows, scaled, train_base
 from simulator.base import blueprint_of, recipe_of, training_spans
 from simulator.console import Display
 from simulator.metrics import f1_by_class, macro_f1
-from simulator.plan import Population, donated_windows, gather_people
+from simulator.population import Population, donated_windows, gather_people
 from simulator.scenario import Scenario
 
 __all__ = [

@@ -43,18 +43,20 @@ def run_seeds(
         the rows of the parent's summary.csv.
     """
     parent = RunFolder(folder)
-    parent.start(scenario)
     started, summaries, users, status = time.time(), [], [], "interrupted"
     try:
         for seed in range(scenario.seed, scenario.seed + seeds):
             own = folder / f"seed-{seed}"
             own.mkdir()
             seeded = scenario.model_copy(update={"seed": seed})
-            summaries.append(run_scenario(seeded, own, fleet, watcher))
-            users.append(pd.read_csv(own / "users.csv", dtype={"user": str}))
+            run_scenario(seeded, own, fleet, watcher)
         status = "done"
     finally:
+        for own in sorted(folder.glob("seed-*/summary.csv")):
+            summaries.append(pd.read_csv(own))
+            users.append(pd.read_csv(own.with_name("users.csv"), dtype={"user": str}))
         if summaries:
+            parent.start(scenario)
             summary = average_over_seeds(summaries, ["arm", "method"])
             parent.write_frame("summary.csv", summary)
             parent.write_frame("users.csv", average_over_seeds(users, ["arm", "user"]))
@@ -85,7 +87,7 @@ def run_scenario(scenario: Scenario, folder: Path, fleet: Fleet, watcher: Watche
     except (WearfleetError, KeyboardInterrupt):
         discard(folder, keep_folder=False)
         raise
-    run.start(scenario)
+    run.start(_with_heads(scenario, prepared))
     try:
         for arm in scenario.arms:
             _run_arm(plan, arm, prepared, fleet, run, watcher)
@@ -93,6 +95,18 @@ def run_scenario(scenario: Scenario, folder: Path, fleet: Fleet, watcher: Watche
     finally:
         summary = _close(plan, prepared, run, status, time.time() - started)
     return summary
+
+
+def _with_heads(scenario: Scenario, prepared: Sequence[Prepared]) -> Scenario:
+    """Fill in which parameters stay on the device where an arm leaves that to its program."""
+    head = list(prepared[0].head)
+    arms = [
+        arm.model_copy(update={"private": head})
+        if arm.method == "fedper" and arm.private is None
+        else arm
+        for arm in scenario.arms
+    ]
+    return scenario.model_copy(update={"arms": arms})
 
 
 def _run_arm(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["FEATURE_ROWS", "Arm", "Scenario"]
+__all__ = ["FEATURE_ROWS", "PROGRAMS", "SHARING", "Arm", "Scenario"]
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
@@ -20,7 +20,7 @@ SHARING = ("fedavg", "finetune", "fedper")
 class Section(BaseModel):
     """A table of a scenario file: unknown keys and wrong types are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Data(Section):
@@ -167,6 +167,10 @@ class Arm(Section):
                     f'{key} means nothing for method "{self.method}"; '
                     f"it belongs to: {', '.join(methods)}"
                 )
+        if self.method == "finetune" and self.switch_round is None:
+            raise ValueError(
+                'switch_round: missing; method "finetune" needs the last round of its shared phase'
+            )
         return self
 
 
@@ -211,6 +215,11 @@ def _check_arms(scenario: Scenario) -> None:
             raise ValueError(
                 f"arms.{arm.name}.optimizer: the SavedModel {scenario.model.program} brings its "
                 "own; take the key out of the arm"
+            )
+        if arm.method == "heuristic" and scenario.labels.ask == "uncertain":
+            raise ValueError(
+                f'labels.ask = "uncertain": arm "{arm.name}" is a heuristic, which gives no logits '
+                "to be uncertain by; take the arm out, or ask at random"
             )
         if arm.method == "heuristic" and scenario.split.folds < 2:
             raise ValueError(

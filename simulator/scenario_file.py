@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ import tomli_w
 from pydantic import ValidationError
 
 from clients.errors import BadScenario
-from simulator.scenario import FEATURE_ROWS, Arm, Scenario
+from simulator.scenario import FEATURE_ROWS, PROGRAMS, SHARING, Arm, Scenario
 
 __all__ = ["load_scenario", "scenario_toml"]
 
@@ -27,27 +28,59 @@ def load_scenario(path: Path, overrides: Sequence[str] = ()) -> Scenario:
     Raises:
         BadScenario: it cannot be read, or a key of it cannot be used.
     """
-    try:
-        table = tomllib.loads(path.read_bytes().decode("utf-8"))
-    except FileNotFoundError:
-        raise BadScenario(
-            f"{path}: there is no such file; `wearfleet scenarios` lists those that are shipped"
-        ) from None
-    except IsADirectoryError:
-        raise BadScenario(f"{path}: is a folder; give a scenario file, in TOML") from None
-    except UnicodeDecodeError as error:
-        raise BadScenario(
-            f"{path}: not text (byte {error.start} is no UTF-8); a scenario is a TOML file"
-        ) from None
-    except tomllib.TOMLDecodeError as error:
-        raise BadScenario(f"{path}: not TOML ({error}); a scenario is a TOML file") from None
+    table = _parse(path)
     for override in overrides:
         _override(table, override)
     try:
         scenario = Scenario.model_validate(_resolved_defaults(table))
     except ValidationError as error:
         raise BadScenario(_explain(path, table, error)) from None
+    _check_files(path, scenario)
     return scenario
+
+
+def _check_files(path: Path, scenario: Scenario) -> None:
+    """Refuse data, programs and bases that are not on disk."""
+    data, model = scenario.data, scenario.model
+    if data.path and not Path(data.path).exists():
+        raise BadScenario(
+            f"{path}: data.path = {data.path!r}: there is no such file or folder; give the one "
+            f'that holds the recordings of source = "{data.source}"'
+        )
+    for key, found, names in (
+        ("program", model.program, PROGRAMS),
+        ("base", model.base, ("donors", "random")),
+    ):
+        if found not in names and not (Path(found) / "saved_model.pb").is_file():
+            raise BadScenario(
+                f"{path}: model.{key} = {found!r}: neither {' nor '.join(names)} nor the folder "
+                "of a SavedModel (it would hold a file saved_model.pb)"
+            )
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    """Read a TOML file."""
+    try:
+        return tomllib.loads(path.read_bytes().decode("utf-8"))
+    except FileNotFoundError:
+        raise BadScenario(
+            f"{path}: there is no such file; `wearfleet scenarios` lists those that are shipped"
+        ) from None
+    except IsADirectoryError:
+        raise BadScenario(f"{path}: is a folder; give a scenario file, in TOML") from None
+    except OSError as error:
+        raise BadScenario(
+            f"{path}: cannot be read ({error.strerror}); give a scenario file, in TOML"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise BadScenario(
+            f"{path}: not text (byte {error.start} is no UTF-8); a scenario is a TOML file"
+        ) from None
+    except _NOT_TOML as error:
+        raise BadScenario(f"{path}: not TOML ({error}); a scenario is a TOML file") from None
+
+
+_NOT_TOML = (tomllib.TOMLDecodeError, ValueError, RecursionError)  # the last two for its limits
 
 
 def scenario_toml(scenario: Scenario) -> str:
@@ -56,16 +89,26 @@ def scenario_toml(scenario: Scenario) -> str:
 
 
 def _resolved_defaults(table: dict[str, Any]) -> dict[str, Any]:
-    """Fill in defaults that depend on other keys: the baseline, and what a feature row is."""
+    """Fill in defaults that depend on other keys: of the baseline, the arms, and feature rows."""
     arms = table.get("arms")
-    if "baseline" not in table and isinstance(arms, list) and arms and isinstance(arms[0], dict):
-        table = {**table, "baseline": arms[0].get("name", "")}
+    if isinstance(arms, list):
+        table = {**table, "arms": [_resolved_arm(arm) for arm in arms]}
+        first = arms[0].get("name") if arms and isinstance(arms[0], dict) else None
+        if "baseline" not in table and isinstance(first, str):
+            table["baseline"] = first
     data = table.get("data")
     if isinstance(data, dict) and data.get("source") == "wisdm-v1.1-features":
         for section, keys in FEATURE_ROWS.items():
             own = table.get(section, {})
             table = {**table, section: {**keys, **own} if isinstance(own, dict) else own}
     return table
+
+
+def _resolved_arm(arm: Any) -> Any:
+    """Fill in the defaults that an arm's method has."""
+    if isinstance(arm, dict) and arm.get("method") in SHARING:
+        return {**arm, "participation": arm.get("participation", 1.0)}
+    return arm
 
 
 def _override(table: dict[str, Any], override: str) -> None:
@@ -78,14 +121,13 @@ def _override(table: dict[str, Any], override: str) -> None:
         )
     try:
         value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except _NOT_TOML:
         value = text
     inner: Any = table
     for part in parts[:-1]:
         inner = _enter(inner, part, override)
     if isinstance(inner, list):
-        _enter(inner, parts[-1], override)
-        inner[int(parts[-1])] = value
+        inner[_place(inner, parts[-1], override)] = value
     else:
         inner[parts[-1]] = value
 
@@ -93,15 +135,24 @@ def _override(table: dict[str, Any], override: str) -> None:
 def _enter(inner: Any, part: str, override: str) -> Any:
     """Step into a table by key, or into a list of tables by index or by name."""
     if isinstance(inner, list):
-        for index, item in enumerate(inner):
-            if part == str(index) or (isinstance(item, dict) and item.get("name") == part):
-                return item
-        names = [str(item.get("name", i)) for i, item in enumerate(inner) if isinstance(item, dict)]
-        raise BadScenario(f"--set {override!r}: {part!r} is none of: {', '.join(names)}")
-    child = inner.setdefault(part, {})
+        child = inner[_place(inner, part, override)]
+    else:
+        child = inner.setdefault(part, {})
     if not isinstance(child, dict | list):
         raise BadScenario(f"--set {override!r}: {part!r} is a value ({child!r}), not a table")
     return child
+
+
+def _place(items: list[Any], part: str, override: str) -> int:
+    """Find an item of a list by index or by name."""
+    names = [
+        str(item["name"]) if isinstance(item, dict) and "name" in item else str(index)
+        for index, item in enumerate(items)
+    ]
+    for index, name in enumerate(names):
+        if part in (name, str(index)):
+            return index
+    raise BadScenario(f"--set {override!r}: {part!r} is none of: {', '.join(names)}")
 
 
 def _explain(path: Path, table: dict[str, Any], error: ValidationError) -> str:
@@ -128,8 +179,17 @@ def _explain(path: Path, table: dict[str, Any], error: ValidationError) -> str:
 def _expected(error: ValidationError, key: str, table: dict[str, Any]) -> str:
     """Join what each alternative of one key allows."""
     wanted = [p["msg"] for p in error.errors() if _key(p["loc"], table) == key]
-    plain = [msg.removeprefix("Input should be ").replace("a valid ", "a ") for msg in wanted]
-    return "expected " + ", or ".join(dict.fromkeys(plain)).replace("a integer", "an integer")
+    return "expected " + ", or ".join(dict.fromkeys(_plainly(message) for message in wanted))
+
+
+def _plainly(message: str) -> str:
+    """Say in words of TOML what pydantic asks for."""
+    short = re.match(r"(?:List|String) should have at least (\d+) (\w+)", message)
+    if short:
+        return f"at least {short[1]} {short[2]}"
+    plain = message.removeprefix("Input should be ").replace("a valid ", "a ")
+    plain = plain.replace("a integer", "an integer").replace("a dictionary", "a table")
+    return re.sub(r" or instance of \w+", "", plain)
 
 
 _UNION_TAGS = ("int", "float", "str", "constrained-int", "constrained-float")

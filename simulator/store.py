@@ -57,7 +57,12 @@ def new_folder(name: str, out: Path | None) -> Path:
             out = Path("runs") / f"{name}-{stamp}-{number}"
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BadInput(f"--out {out}: is there and not empty; give a folder that is not there yet")
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(
+            f"--out {out}: cannot be made ({error.strerror}); give a folder that can"
+        ) from None
     return out
 
 

@@ -7,6 +7,7 @@ on how many workers there are.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ class Worker:
 
     def load(self, plan: Plan, folder: Path) -> None:
         """Take in the plan of a run."""
-        if self._pools and plan.scenario.model != self._plan.scenario.model:
+        if self._pools and _graph(plan) != _graph(self._plan):
             self._pools = {}
         self._plan, self._folder = plan, folder
 
@@ -191,14 +192,20 @@ def write_version(source: Path, folder: Path, round_: int, state: Mapping[str, A
     if version.exists():
         return
     unfinished = folder / f".{version.name}"
+    shutil.rmtree(unfinished, ignore_errors=True)  # an interrupt may have left it
     write_copy(source, unfinished, state)
     unfinished.rename(version)
 
 
+def _graph(plan: Plan) -> tuple[Any, ...]:
+    """Return what the graph of a run's programs depends on."""
+    population = plan.population
+    activities = tuple(plan.scenario.data.activities)
+    return plan.scenario.model, population.length, population.channels, activities
+
+
 def _forget(folder: Path, keep: int) -> None:
     """Remove all but the last versions."""
-    import shutil
-
     for version in sorted(folder.glob("round-*"))[:-keep]:
         shutil.rmtree(version)
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from clients.errors import BadRecordings, BadScenario
-from simulator.plan import build_plan, donated_windows, gather_people
+from simulator.plan import build_plan
+from simulator.population import donated_windows, gather_people
 from simulator.scenario import Scenario
 
 

@@ -49,7 +49,6 @@ def test_folder_that_is_not_empty_is_refused_and_left_alone(tmp_path, kind):
     assert (tmp_path / "mine.txt").read_text() == "mine"
 
 
-@pytest.mark.xfail(strict=True, reason="NotADirectoryError is not caught")
 def test_folder_below_a_file_is_refused(tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(BadInput, match="mine"):

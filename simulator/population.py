@@ -1,0 +1,127 @@
+"""The people of a scenario: read or generated, with the shape of their windows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from clients.donors import Donated
+from clients.errors import BadInput, BadRecordings, BadScenario
+from clients.recordings import Recording, fingerprint, read_recordings
+from clients.synthetic import synthesize
+from clients.windows import cut_windows, read_windows
+from simulator.scenario import Scenario
+
+__all__ = ["Population", "donated_windows", "gather_people"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Population:
+    """The people of a scenario, and the shape of their windows.
+
+    Attributes:
+        recordings: user id -> recordings, in order of user.
+        defects: reason -> rejected or repaired lines of the data.
+        fingerprint: of the recordings.
+        length, hop: samples per window, and between windows.
+        channels: values per sample.
+    """
+
+    recordings: Mapping[str, Sequence[Recording]]
+    defects: Mapping[str, int]
+    fingerprint: str
+    length: int
+    hop: int
+    channels: int
+
+
+def gather_people(scenario: Scenario) -> Population:
+    """Read or generate a scenario's recordings.
+
+    Raises:
+        BadRecordings: the data cannot be read, or lacks a user or an activity.
+        BadScenario: windows without samples.
+    """
+    data = scenario.data
+    defects: dict[str, int] = {}
+    try:
+        if data.source == "synthetic":
+            recordings = synthesize(
+                data.users if isinstance(data.users, list) else int(data.users),
+                data.activities,
+                rate_hz=data.rate_hz,
+                seed=scenario.seed,
+                minutes=data.minutes,
+                unusual=data.unusual,
+            )
+        else:
+            recordings, report = read_recordings(
+                Path(data.path),
+                source=data.source,
+                rate_hz=data.rate_hz,
+                activities=data.activities,
+                users=None if data.users == "all" else data.users,
+            )
+            defects = dict(report.counts())
+    except BadInput as error:
+        raise BadRecordings(f"[data] {error}") from None
+    people: dict[str, list[Recording]] = {}
+    for recording in recordings:
+        people.setdefault(recording.user, []).append(recording)
+    length, hop = _window_samples(scenario)
+    channels = recordings[0].samples.shape[1]
+    return Population(
+        dict(sorted(people.items())), defects, fingerprint(recordings), length, hop, channels
+    )
+
+
+def donated_windows(
+    population: Population,
+    activities: Sequence[str],
+    users: Sequence[str],
+    *,
+    length: int,
+    hop: int,
+) -> Donated:
+    """Read all windows of donors: a donor has no holdout, since it wears no device in this fold.
+
+    Args:
+        population: whose recordings.
+        activities: class names.
+        users: the donors.
+        length: samples per window.
+        hop: samples between windows.
+
+    Raises:
+        BadScenario: no donor has a window.
+    """
+    x, labels, owners = [], [], []
+    for number, user in enumerate(users):
+        own = population.recordings[user]
+        windows = cut_windows(own, activities, length=length, hop=hop)
+        if len(windows):
+            x.append(read_windows(own, windows))
+            labels.append(windows.label)
+            owners.append(np.full(len(windows), number, np.int32))
+    if not x:
+        raise BadScenario(
+            f"data.window_s: no donor has {length} consecutive samples; make it shorter"
+        )
+    return Donated(np.concatenate(x), np.concatenate(labels), np.concatenate(owners))
+
+
+def _window_samples(scenario: Scenario) -> tuple[int, int]:
+    """Return samples per window, and samples between windows."""
+    data = scenario.data
+    if data.source == "wisdm-v1.1-features":
+        return 1, 1  # a row is one window
+    length, hop = round(data.window_s * data.rate_hz), round(data.hop_s * data.rate_hz)
+    if length < 1 or hop < 1:
+        raise BadScenario(
+            f"data.window_s = {data.window_s} and data.hop_s = {data.hop_s}: at "
+            f"{data.rate_hz} Hz that is {length} and {hop} samples; each must be 1 at least"
+        )
+    return length, hop
