@@ -99,7 +99,7 @@ CASES = {
     ),
     "program that is not there": (
         ["model.program={tmp}/none", "model.base=random"],
-        ["{tmp}/none", "no SavedModel", "cnn, dense"],
+        ["{tmp}/none", "model.program", "neither cnn nor dense"],
     ),
     "program that lacks predict": (
         ["model.program={mute}", "model.base=random"],

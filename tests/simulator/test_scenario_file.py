@@ -328,7 +328,7 @@ variations = st.fixed_dictionaries(
         "arms": st.lists(
             st.fixed_dictionaries(
                 {"name": st.text("abc019_.-", min_size=1, max_size=5).map(lambda s: f"a{s}"),
-                 "method": st.sampled_from(["fedavg", "fedper", "frozen", "local"])},
+                 "method": st.sampled_from(["fedavg", "fedper", "local"])},
                 optional={"steps": st.integers(1, 9), "learning_rate": st.floats(1e-9, 1.0)},
             ),
             min_size=1, max_size=4, unique_by=lambda arm: arm["name"],
