@@ -189,7 +189,8 @@ def _plainly(message: str) -> str:
         return f"at least {short[1]} {short[2]}"
     plain = message.removeprefix("Input should be ").replace("a valid ", "a ")
     plain = plain.replace("a integer", "an integer").replace("a dictionary", "a table")
-    return re.sub(r" or instance of \w+", "", plain)
+    plain = re.sub(r" or instance of \w+", "", plain)
+    return f"a value {plain}" if plain.startswith(("greater", "less")) else plain
 
 
 _UNION_TAGS = ("int", "float", "str", "constrained-int", "constrained-float")
