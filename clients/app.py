@@ -14,6 +14,7 @@ from typing import Any
 
 from flwr.app import ArrayRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
+from numpy.typing import NDArray
 
 from clients import chance
 from clients.device import Device
@@ -77,16 +78,17 @@ def _method(config: Config, round_: int) -> Method:
 def _device(context: Context) -> Device:
     """Return the node's device as its last message left it."""
     config = tuple(sorted(context.run_config.items()))
-    device = _new_device(config, int(context.node_config["partition-id"]))
+    device, fresh = _new_device(config, int(context.node_config["partition-id"]))
     kept = context.state.get(_STATE)
-    if isinstance(kept, ArrayRecord):
-        device.restore(unpack(kept))
+    device.restore(unpack(kept) if isinstance(kept, ArrayRecord) else fresh)
     return device
 
 
 @cache
-def _new_device(items: tuple[tuple[str, Any], ...], index: int) -> Device:
-    """Build one person's device; it serves again for later messages to the same node."""
+def _new_device(
+    items: tuple[tuple[str, Any], ...], index: int
+) -> tuple[Device, dict[str, NDArray[Any]]]:
+    """Build one person's device, which serves again for later messages, and keep what it was."""
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     config: Config = dict(items)
     program = Program(Path(str(config["model"])))
@@ -102,6 +104,7 @@ def _new_device(items: tuple[tuple[str, Any], ...], index: int) -> Device:
         streamed,
         order="bouts",
         hop=program.length,
+        hop_s=program.length / _RATE_HZ,
         bout_windows=batch,
         batch=batch,
         random=chance.generator(seed, "stream", index),
@@ -120,7 +123,8 @@ def _new_device(items: tuple[tuple[str, Any], ...], index: int) -> Device:
         memory=int(config["memory"]),
     )
     user = own[0].user
-    return Device(Wear(index, user, user, own, stream, held), habits, program)
+    device = Device(Wear(index, user, user, own, stream, held), habits, program)
+    return device, device.snapshot()
 
 
 def _recordings(config: Config, activities: tuple[str, ...], index: int) -> list[Recording]:

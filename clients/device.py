@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clients import chance
+from clients.errors import BadProgram
 from clients.learner import Learner
 from clients.memory import Memory
 from clients.methods import Arrays, Method
@@ -35,10 +36,10 @@ class Device:
     def __init__(self, wear: Wear, habits: Habits, program: Learner) -> None:
         self.wear = wear
         self._habits = habits
+        self._classes = habits.classes
         self._program = program
         self._memory = Memory(habits.memory, habits.classes)
         self._late: list[tuple[int, int, int]] = []  # (round due, question, class as answered)
-        self._holdout: NDArray[np.int64] | None = None
 
     def begin(self, method: Method, shared: Arrays) -> None:
         """Take in what the server sent; the optimizer starts afresh for it."""
@@ -46,7 +47,6 @@ class Device:
         program.assign_parameters(
             _taken(method.begin, shared, program.read_parameters()), fresh_slots=True
         )
-        self._holdout = None
 
     def work(self, round_: int, *, learns: bool) -> Outcome:
         """Work through the questions of one round.
@@ -58,14 +58,14 @@ class Device:
         habits, outcome = self._habits, Outcome()
         questions = self.wear.stream.questions(round_, habits.questions_per_round)
         inputs = [self._windows(question) for question in questions]
-        opened = [self._program.predict(x) for x in inputs]
+        opened = [self._checked(self._program.predict_aside(x)) for x in inputs]
         answers = self._ask(round_, questions, opened, outcome)
         losses: list[float] = []
         rehearsals = self._rehearsals(round_)
         for question, answer in self._due(round_):
             losses += self._learn(question, answer, next(rehearsals), outcome, learns=learns)
         for i, question in enumerate(questions):
-            said = self._program.predict(inputs[i]) if losses else opened[i]
+            said = self._checked(self._program.predict(inputs[i]))
             self._score(question, said, opened[i], int(answers[i]), outcome)
             if answers[i] == NO_ANSWER:
                 continue
@@ -77,7 +77,6 @@ class Device:
                 )
         if losses:
             outcome.learning_loss = float(np.mean(losses))
-            self._holdout = None
         return outcome
 
     def update(self, method: Method, outcome: Outcome) -> Update:
@@ -93,9 +92,7 @@ class Device:
             shared: the server's arrays; None scores the device's own model.
         """
         if shared is None:
-            if self._holdout is None:
-                self._holdout = self._score_holdout()
-            return self._holdout
+            return self._score_holdout()
         program = self._program
         own = program.read_parameters()
         served = _taken(method.serve, shared, own)
@@ -147,7 +144,6 @@ class Device:
         memory.seen[:], memory.full[:] = snapshot["memory/seen"], snapshot["memory/full"]
         self._memory = memory
         self._late = [(int(due), int(q), int(answer)) for due, q, answer in snapshot["late"]]
-        self._holdout = None
 
     @property
     def memory_windows(self) -> int:
@@ -158,15 +154,25 @@ class Device:
         wear = self.wear
         return score_windows(self._program, wear.recordings, wear.holdout, self._habits.classes)
 
+    def _checked(self, said: Prediction) -> Prediction:
+        """Refuse classes that no activity has."""
+        if said.classes.size and not 0 <= said.classes.min() <= said.classes.max() < self._classes:
+            raise BadProgram(
+                f"device {self.wear.name}: 'predict' returned the classes {said.classes.tolist()}; "
+                f"expected 0 to {self._classes - 1}, one for each activity of the scenario"
+            )
+        return said
+
     def _windows(self, question: int) -> NDArray[np.float32]:
         return self._read(self.wear.stream.positions(question))
 
     def _read(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
         return read_windows(self.wear.recordings, self.wear.stream.windows.take(positions))
 
-    def _draw(self, purpose: str, round_: int, *shape: int) -> NDArray[np.float64]:
+    def _draw(self, purpose: str, round_: int, *shape: int, place: int = 0) -> NDArray[np.float64]:
         count = int(np.prod(shape))
-        drawn = chance.uniforms(self._habits.seed, purpose, round_, [self.wear.index], count)
+        seed, device = self._habits.seed, [self.wear.index]
+        drawn = chance.uniforms(seed, purpose, round_, device, count, place=place)
         return np.asarray(drawn[0].reshape(shape))
 
     def _ask(
@@ -203,8 +209,9 @@ class Device:
         habits = self._habits
         for answer in count():
             # By answer, so that arms that take more or fewer steps still draw the same at first.
-            rehearse = self._draw(f"rehearse/{answer}", round_, habits.steps, habits.batch, 2)
-            yield rehearse, self._draw(f"keep/{answer}", round_, habits.batch, 2)
+            shape = (habits.steps, habits.batch, 2)
+            rehearse = self._draw("rehearse", round_, *shape, place=answer)
+            yield rehearse, self._draw("keep", round_, habits.batch, 2, place=answer)
 
     def _learn(
         self,
@@ -259,7 +266,7 @@ def score_windows(
     confusion = np.zeros((classes, classes), np.int64)
     for first in range(0, len(windows), _SCORE_BATCH):
         some = windows.take(np.arange(first, min(first + _SCORE_BATCH, len(windows))))
-        said = program.predict(read_windows(recordings, some))
+        said = program.predict_aside(read_windows(recordings, some))
         np.add.at(confusion, (some.label, said.classes), 1)
     return confusion
 

@@ -17,6 +17,8 @@ from clients.prediction import Prediction
 
 __all__ = ["Heuristic", "describe"]
 
+_FEATURES = 43  # columns of the table of features
+
 
 def describe(x: NDArray[np.float32], rate_hz: float) -> NDArray[np.float64]:
     """Describe windows [N, T, 3] by seven numbers each, float64 [N, 7].
@@ -24,12 +26,14 @@ def describe(x: NDArray[np.float32], rate_hz: float) -> NDArray[np.float64]:
     The numbers are the mean of each axis (m/s²), the logarithm of the standard deviation of each
     axis, and the cadence (Hz): the strongest frequency of the magnitude above 0.5 Hz.
     Windows of a feature table, [N, 1, 43], are described by its own columns for these:
-    averages, standard deviations, and time between peaks (`wisdm-v1.1-features`).
+    averages, standard deviations, and time between peaks (`wisdm-v1.1-features`). What is missing
+    there is NaN.
     """
-    if x.shape[1] == 1:
-        row = np.nan_to_num(x[:, 0].astype(np.float64))
+    if x.shape[2] == _FEATURES:
+        row = x[:, 0].astype(np.float64)
         means, deviations, peak_ms = row[:, 30:33], row[:, 39:42], row[:, 33:36]
-        cadence = 1000.0 / np.clip(peak_ms.min(axis=1), 100.0, 5000.0)
+        shortest = np.fmin.reduce(peak_ms, axis=1)  # of the axes that have one
+        cadence = 1000.0 / np.clip(shortest, 100.0, 5000.0)
         return np.column_stack([means, np.log(deviations + 0.05), cadence])
     means, deviations = x.mean(axis=1), x.std(axis=1)
     magnitude = np.linalg.norm(x, axis=2)
@@ -55,6 +59,8 @@ class Heuristic:
         """
         self._rate_hz = rate_hz
         described = describe(x, rate_hz)
+        self._usual = np.nanmedian(described, axis=0)
+        described = np.where(np.isnan(described), self._usual, described)
         self._typical = np.full((classes, described.shape[1]), np.inf)
         self._spread = np.ones((classes, described.shape[1]))
         overall = described.std(axis=0)
@@ -65,9 +71,15 @@ class Heuristic:
 
     def predict(self, x: NDArray[np.float32]) -> Prediction:
         """Predict windows [B, T, C] by the nearest description, in units of its spread."""
-        apart = (describe(x, self._rate_hz)[:, None, :] - self._typical) / self._spread
+        described = describe(x, self._rate_hz)
+        described = np.where(np.isnan(described), self._usual, described)
+        apart = (described[:, None, :] - self._typical) / self._spread
         distance = np.square(apart).sum(axis=2) + 2.0 * np.log(self._spread).sum(axis=1)
         return Prediction(distance.argmin(axis=1).astype(np.int32), None)
+
+    def predict_aside(self, x: NDArray[np.float32]) -> Prediction:
+        """Predict; nothing ever changes."""
+        return self.predict(x)
 
     def learn(self, x: NDArray[np.float32], labels: NDArray[np.int32]) -> float:
         """Refuse: thresholds do not learn."""

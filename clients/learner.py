@@ -20,6 +20,10 @@ class Learner(Protocol):
         """Predict one question's windows, float32 [B, T, C]."""
         ...
 
+    def predict_aside(self, x: NDArray[np.float32]) -> Prediction:
+        """Predict without leaving a trace in the program."""
+        ...
+
     def learn(self, x: NDArray[np.float32], labels: NDArray[np.int32]) -> float:
         """Take one training step; returns the loss."""
         ...

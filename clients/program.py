@@ -50,6 +50,7 @@ class Program:
         self.path = Path(path)
         loaded = _load(self.path)
         self._loaded = loaded  # its variables live as long as it does
+        self._pure = hasattr(loaded, "fleet_predict")  # it was exported by Wearfleet
         self._learn, self._predict = _signatures(loaded, self.path)
         self.length, self.channels = self._predict.structured_input_signature[1][
             "sensor_data"
@@ -62,6 +63,7 @@ class Program:
             if id(variable.handle) in trained
         }
         self.parameters = tuple(self._parameter_keys)
+        self._factory = {} if self._pure else self.read_state()
         names = loaded.signatures.get("classes")
         self.activities = tuple(n.decode() for n in names()["names"].numpy()) if names else None
 
@@ -71,6 +73,15 @@ class Program:
         classes = said["predictions"].numpy().astype(np.int32)
         logits = said["logits"].numpy() if "logits" in said else None
         return Prediction(classes.reshape(len(x), -1)[:, -1], logits)
+
+    def predict_aside(self, x: NDArray[np.float32]) -> Prediction:
+        """Predict without leaving a trace: a foreign program may change by predicting."""
+        if self._pure:
+            return self.predict(x)
+        before = self.read_state()
+        said = self.predict(x)
+        self.assign_state(before)
+        return said
 
     def learn(self, x: NDArray[np.float32], labels: NDArray[np.int32]) -> float:
         """Take one training step on windows [B, T, C] and classes [B]; returns the loss."""
@@ -89,10 +100,24 @@ class Program:
         """
         for name, value in values.items():
             self._variables[self._parameter_keys[name]].assign(value)
-        if fresh_slots:
+        if fresh_slots and not self._pure:
+            self._refresh_foreign(values)
+        elif fresh_slots:
             for key, variable in self._variables.items():
                 if key.startswith("slots/") and key.split("/", 2)[-1] in values:
                     variable.assign(tf.zeros_like(variable))
+
+    def _refresh_foreign(self, values: Arrays) -> None:
+        """Put back what a foreign program's optimizer may keep of some parameters.
+
+        Its names are not known; what is no parameter and has the shape of one goes back to what
+        it was when the program was loaded.
+        """
+        shapes = {np.shape(value) for value in values.values()}
+        parameters = set(self._parameter_keys.values())
+        for key, value in self._factory.items():
+            if key not in parameters and value.shape in shapes:
+                self._variables[key].assign(value)
 
     def read_state(self) -> dict[str, NDArray[Any]]:
         """Return every variable by its name in the checkpoint: all that a device is."""
@@ -126,6 +151,7 @@ class Program:
         """
         self.path = path
         self.assign_state(state)
+        self._factory = {} if self._pure else dict(state)
 
 
 def write_copy(source: Path, path: Path, state: Arrays) -> None:
@@ -142,10 +168,7 @@ def write_copy(source: Path, path: Path, state: Arrays) -> None:
         if file.is_dir() or inside.parts[0] in ("variables", "assets.extra"):
             continue
         (path / inside).parent.mkdir(parents=True, exist_ok=True)
-        if file.stat().st_nlink < _LINKS:
-            os.link(file, path / inside)
-        else:
-            shutil.copy2(file, path / inside)
+        _share(file, path / inside)
     (path / "variables").mkdir(exist_ok=True)
     reader = tf.train.load_checkpoint(str(source / "variables" / "variables"))
     values = {
@@ -171,6 +194,23 @@ def read_checkpoint(path: Path) -> dict[str, NDArray[Any]]:
         for key in reader.get_variable_to_shape_map()
         if key.endswith(_VALUE)
     }
+
+
+def _share(file: Path, target: Path, most: int = _LINKS) -> None:
+    """Let two SavedModels share a file, or copy it where that is not possible.
+
+    A file that `most` share is replaced by its newest copy, which the next ones share.
+    """
+    if file.stat().st_nlink < most:
+        try:
+            os.link(file, target)
+        except OSError:  # a file system without hard links
+            shutil.copy2(file, target)
+        return
+    shutil.copy2(file, target)
+    fresh = file.with_name(f".{file.name}.{os.getpid()}")
+    os.link(target, fresh)
+    fresh.replace(file)
 
 
 def _unescape(key: str) -> str:
@@ -216,7 +256,8 @@ def _signatures(loaded: Any, path: Path) -> tuple[Any, Any]:
             inputs[key].dtype == dtype and inputs[key].shape.rank == rank
             for key, (dtype, rank) in wanted.items()
         )
-        if not fits or None in inputs["sensor_data"].shape[1:]:
+        shape = inputs["sensor_data"].shape if fits else (None,)
+        if not fits or shape[0] is not None or None in shape[1:]:
             raise BadProgram(
                 f"{path}: signature {name!r} takes {seen}; expected {expected}, "
                 "sensor_data being [None, T, C] with fixed T and C"

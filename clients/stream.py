@@ -48,6 +48,7 @@ def build_stream(
     *,
     order: Order,
     hop: int,
+    hop_s: float,
     bout_windows: int,
     batch: int,
     random: np.random.Generator,
@@ -62,11 +63,13 @@ def build_stream(
         order: "recorded" (bouts as long as they were recorded, by time), "bouts" (bouts of
             `bout_windows` in random order), or "shuffled" (single windows in random order).
         hop: samples between the starts of consecutive windows.
+        hop_s: the same in seconds; windows on two sides of a time gap do not follow one another.
         bout_windows: windows per bout where the order is "bouts".
         batch: most windows per question.
         random: decides the random orders.
     """
     follows = (np.diff(windows.recording) == 0) & (np.diff(windows.start) == hop)
+    follows &= np.abs(np.diff(windows.time_s) - hop_s) < 0.5 * hop_s
     runs = np.split(np.arange(len(windows)), np.flatnonzero(~follows) + 1)
     longest = {"recorded": max(len(windows), 1), "bouts": bout_windows, "shuffled": 1}[order]
     bouts = [run[first : first + longest] for run in runs for first in range(0, len(run), longest)]

@@ -28,7 +28,7 @@ from simulator.plan import Fold, Plan, Prepared
 from simulator.population import Population, donated_windows
 from simulator.scenario import Scenario
 
-__all__ = ["blueprint_of", "prepare", "recipe_of", "training_spans"]
+__all__ = ["blueprint_of", "people_of", "prepare", "recipe_of", "training_spans"]
 
 
 def blueprint_of(scenario: Scenario, length: int, channels: int) -> Blueprint:
@@ -107,15 +107,16 @@ def prepare(plan: Plan, fold: Fold, folder: Path) -> Prepared:
     if scenario.model.program in MODELS:
         blueprint = blueprint_of(scenario, plan.population.length, plan.population.channels)
         head = blueprint.model().head
+        _check_shared(scenario, blueprint.model().init(_ANY), head)
         origin = _origin(plan, fold, blueprint)
         paths = _export(scenario, blueprint, origin, folder / f"fold-{fold.index}")
     else:
         origin = _Origin(None, None, None, None)
         paths = {scenario.model.optimizer: folder / f"fold-{fold.index}"}
+        _check_shared(scenario, Program(Path(scenario.model.program)).read_parameters(), head)
         _copy_given(scenario, paths[scenario.model.optimizer])
     program = Program(paths[scenario.model.optimizer])
     _check_fit(plan, program)
-    _check_shared(scenario, program.read_parameters(), head)
     if scenario.labels.ask == "uncertain" and not program.has_logits:
         raise BadScenario(
             f'labels.ask = "uncertain": {program.path} gives no logits to be uncertain by; '
@@ -152,13 +153,19 @@ def _origin(plan: Plan, fold: Fold, blueprint: Blueprint) -> _Origin:
         params = blueprint.model().init(chance.generator(scenario.seed, "base", fold.index))
         channels = plan.population.channels
         return _Origin(params, np.zeros(channels), np.ones(channels), frozenset())
-    return _take_over(blueprint, Path(scenario.model.base))
+    return _take_over(plan, blueprint, Path(scenario.model.base))
 
 
-def _take_over(blueprint: Blueprint, given: Path) -> _Origin:
+def _take_over(plan: Plan, blueprint: Blueprint, given: Path) -> _Origin:
     """Read the parameters of a trained SavedModel, and who was seen where it says so."""
     program = Program(given)
     state = program.read_state()
+    if program.activities != blueprint.activities:
+        raise BadScenario(
+            f"model.base: {given} knows the activities {', '.join(program.activities or ('-',))}; "
+            f"the scenario has {', '.join(blueprint.activities)}: make data.activities equal, in "
+            "this order"
+        )
     wanted = {name: value.shape for name, value in blueprint.model().init(_ANY).items()}
     found = {name: value.shape for name, value in program.read_parameters().items()}
     if wanted != found or "mean" not in state:
@@ -167,9 +174,42 @@ def _take_over(blueprint: Blueprint, given: Path) -> _Origin:
             f"{blueprint.length} x {blueprint.channels} and {len(blueprint.activities)} activities "
             f"(parameters found: {found}; expected: {wanted}); train one by `wearfleet model train`"
         )
+    return _Origin(program.read_parameters(), state["mean"], state["scale"], _seen(plan, given))
+
+
+def _seen(plan: Plan, given: Path) -> frozenset[str] | None:
+    """Return on whom a base model was trained, None where it does not say.
+
+    Raises:
+        BadScenario: it was trained on people who wear devices here, or on windows of other length.
+    """
     notes = given / "assets.extra" / "training.json"
-    seen = frozenset(json.loads(notes.read_text())["users"]) if notes.is_file() else None
-    return _Origin(program.read_parameters(), state["mean"], state["scale"], seen)
+    if not notes.is_file():
+        return None
+    trained = json.loads(notes.read_text())
+    data = plan.scenario.data
+    if (trained["rate_hz"], trained["window_s"]) != (data.rate_hz, data.window_s):
+        raise BadScenario(
+            f"model.base: {given} was trained on windows of {trained['window_s']} s at "
+            f"{trained['rate_hz']} Hz; the scenario has {data.window_s} s at {data.rate_hz} Hz"
+        )
+    seen = frozenset(trained["users"] if trained["people"] == people_of(plan.scenario) else ())
+    known = sorted(seen & plan.population.recordings.keys())
+    if known:
+        raise BadScenario(
+            f"model.base: {given} was trained on {', '.join(known[:5])}"
+            f"{' and others' if len(known) > 5 else ''}, who wear devices here: all that is scored "
+            "would have been learnt before; leave them out of data.users, or train on others"
+        )
+    return seen
+
+
+def people_of(scenario: Scenario) -> str:
+    """Name whose ids the user ids are: the same id of another source is another person."""
+    source = scenario.data.source
+    if source == "synthetic":
+        return f"synthetic, seed {scenario.seed}"
+    return source.removesuffix("-features")
 
 
 _ANY = np.random.default_rng(0)  # shapes do not depend on it
@@ -219,6 +259,12 @@ def _check_fit(plan: Plan, program: Program) -> None:
             "data.window_s, data.rate_hz or the program"
         )
     activities = tuple(plan.scenario.data.activities)
+    said = program.predict_aside(np.zeros((1, length, channels), np.float32))
+    if said.logits is not None and said.logits.shape[1:] != (len(activities),):
+        raise BadScenario(
+            f"model.program: {program.path} gives logits of shape {said.logits.shape}; the "
+            f"scenario has {len(activities)} activities: expected (1, {len(activities)})"
+        )
     if program.activities is not None and program.activities != activities:
         raise BadScenario(
             f"model.program: {program.path} knows the activities {', '.join(program.activities)}; "

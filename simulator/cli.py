@@ -16,6 +16,8 @@ from simulator.hush import hushed, quiet
 if TYPE_CHECKING:
     import pandas as pd
 
+    from simulator.fleet import Fleet
+
 __all__ = ["app", "main"]
 
 app = typer.Typer(
@@ -65,10 +67,13 @@ def run(
             else:
                 summary = run_seeds(scenario, seeds, folder, fleet, display)
     except BadInput as error:
-        discard(folder, keep_folder=existed)
+        _stop(fleet)
+        if not _begun(folder):
+            discard(folder, keep_folder=existed)
         raise type(error)(f"{file}: {error}") from None
     except KeyboardInterrupt:
-        begun = (folder / "scenario.toml").is_file()
+        _stop(fleet)
+        begun = _begun(folder)
         if not begun:
             discard(folder, keep_folder=existed)
         what = (
@@ -77,8 +82,7 @@ def run(
         typer.echo(f"wearfleet: interrupted; {what}", err=True)
         raise
     finally:
-        if fleet is not None:
-            fleet.stop()
+        _stop(fleet)
     _show(summary, scenario.question, folder, as_json=as_json)
 
 
@@ -183,10 +187,10 @@ def model_train(
     from simulator.scenario_file import load_scenario
 
     scenario = load_scenario(file, overrides or [])
-    if out.exists():
-        raise BadInput(f"--out {out}: is there already; give a folder that is not there yet")
     _start_tensorflow()
-    from simulator.programs import cross_validate, train_program
+    from simulator.programs import cross_validate, need_new, train_program
+
+    need_new(out)
 
     display = Display()
     with display:
@@ -230,6 +234,17 @@ def _show(summary: pd.DataFrame, question: str, folder: Path, *, as_json: bool) 
     else:
         print_summary(summary, question)
     typer.echo(f"report: {folder / 'report.html'}", err=as_json)
+
+
+def _stop(fleet: Fleet | None) -> None:
+    """End the workers, who may still be writing."""
+    if fleet is not None:
+        fleet.stop()
+
+
+def _begun(folder: Path) -> bool:
+    """Whether a run has come far enough to leave something that is worth keeping."""
+    return (folder / "scenario.toml").is_file() or any(folder.glob("seed-*/scenario.toml"))
 
 
 def _need_run(folder: Path) -> None:

@@ -64,6 +64,10 @@ class Display:
         """Show that one round is done."""
         self._progress.advance(self._task)
 
+    def note(self, text: str) -> None:
+        """Print what a person should know."""
+        self._progress.console.print(f"note: {escape(text)}")
+
     def reach(self, done: int, total: int) -> None:
         """Show how many steps of how many are done."""
         self._progress.update(self._task, completed=done, total=total)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from clients.errors import RunFailed
 from clients.methods import Arrays
 from clients.outcome import Update
 from simulator.hush import hushed
@@ -99,7 +100,12 @@ class OnRay:
         try:
             return list(ray.get(calls))
         except ray.exceptions.RayTaskError as error:
-            raise error.cause from None if isinstance(error.cause, Exception) else error
+            cause = error.cause
+            raise (cause if isinstance(cause, Exception) else error) from None
+        except ray.exceptions.RayActorError as error:
+            raise RunFailed(
+                f"a worker died ({error}); give it more memory or fewer devices"
+            ) from None
 
     def share(self, value: Any) -> Any:
         """Put a value into Ray's store, once for all workers."""

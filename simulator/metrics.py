@@ -83,7 +83,8 @@ def summary_frame(
         arms: the arms of the scenario; those that have not run are left out.
         base_accuracy: of the untouched base model on users that it never saw.
     """
-    local = next((arm.name for arm in arms if arm.method == "local"), None)
+    locals_ = [arm.name for arm in arms if arm.method == "local"]
+    local = "local" if "local" in locals_ else next(iter(locals_), None)
     rows = []
     for arm in arms:
         own = users[users["arm"] == arm.name]

@@ -74,6 +74,7 @@ class Plan:
         wears: one for each device, by index.
         cohorts: see `Cohort`.
         rounds: until the longest stream ends, or as many as the scenario says.
+        notes: what a person should know before reading the results.
     """
 
     scenario: Scenario
@@ -82,6 +83,7 @@ class Plan:
     wears: tuple[Wear, ...]
     cohorts: tuple[Cohort, ...]
     rounds: int
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,7 +129,19 @@ def build_plan(scenario: Scenario) -> Plan:
     wears = tuple(_wear(scenario, population, index, user) for index, user in enumerate(users))
     folds = _folds(scenario, users)
     rounds = _rounds(scenario, [len(wear.stream) for wear in wears])
-    return Plan(scenario, population, folds, wears, _cohorts(folds), rounds)
+    return Plan(
+        scenario, population, folds, wears, _cohorts(folds), rounds, _notes(scenario, rounds)
+    )
+
+
+def _notes(scenario: Scenario, rounds: int) -> tuple[str, ...]:
+    """Say which arms do not do what their method's name promises."""
+    return tuple(
+        f'arm "{arm.name}" never fine-tunes: switch_round = {arm.switch_round}, and there are '
+        f"{rounds} rounds, so that it does what fedavg does"
+        for arm in scenario.arms
+        if arm.switch_round is not None and arm.switch_round >= rounds
+    )
 
 
 def _wear(scenario: Scenario, population: Population, index: int, user: str) -> Wear:
@@ -140,6 +154,7 @@ def _wear(scenario: Scenario, population: Population, index: int, user: str) -> 
         streamed,
         order=scenario.stream.order,
         hop=hop,
+        hop_s=hop / recordings[0].rate_hz,
         bout_windows=scenario.stream.bout_windows,
         batch=scenario.stream.batch,
         random=chance.generator(scenario.seed, "stream", index),

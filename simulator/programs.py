@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from clients.export import Blueprint, export_program
 from clients.models import MODELS
 from clients.program import Program, inspect_program
 from clients.training import predict_windows, scaled, train_base
-from simulator.base import blueprint_of, recipe_of, training_spans
+from simulator.base import blueprint_of, people_of, recipe_of, training_spans
 from simulator.console import Display
 from simulator.metrics import f1_by_class, macro_f1
 from simulator.population import Population, donated_windows, gather_people
@@ -30,6 +31,7 @@ __all__ = [
     "export_builtin",
     "export_shared",
     "inspect_program",
+    "need_new",
     "train_program",
 ]
 
@@ -47,7 +49,7 @@ def export_builtin(name: str, out: Path, seed: int) -> None:
         raise BadInput(
             f"model export: no built-in program {name!r}; there are: {', '.join(sorted(MODELS))}"
         )
-    _need_new(out)
+    need_new(out)
     blueprint = Blueprint(name, _SAMPLES, _CHANNELS, _SIX)
     params = blueprint.model().init(chance.generator(seed, "base", 0))
     _write_whole(blueprint, params, np.zeros(_CHANNELS), np.ones(_CHANNELS), out)
@@ -60,9 +62,8 @@ def export_shared(path: Path, file: Path) -> None:
         BadProgram: no SavedModel, or one that breaks the contract.
         BadInput: `file` is there already.
     """
-    _need_new(file)
+    need_new(file)
     arrays = {k: np.ascontiguousarray(v) for k, v in Program(path).read_parameters().items()}
-    file.parent.mkdir(parents=True, exist_ok=True)
     unfinished = file.with_name(f".{file.name}.unfinished")
     unfinished.write_bytes(save(arrays))
     unfinished.replace(file)
@@ -70,6 +71,7 @@ def export_shared(path: Path, file: Path) -> None:
 
 def train_program(scenario: Scenario, out: Path, display: Display) -> None:
     """Train a base model on all users of a scenario and write it with notes on who they were."""
+    need_new(out)
     display.stage("reading recordings", 0)
     population = gather_people(scenario)
     blueprint = _trainable(scenario, population)
@@ -83,15 +85,16 @@ def train_program(scenario: Scenario, out: Path, display: Display) -> None:
         chance.generator(scenario.seed, "training", 0),
         lambda *look: _told(display, "training", *look),
     )
-    _write_whole(blueprint, base.params, base.mean, base.scale, out)
     notes = {
         "users": users,
+        "people": people_of(scenario),
+        "rate_hz": scenario.data.rate_hz,
+        "window_s": scenario.data.window_s,
         "data_fingerprint": population.fingerprint,
         "steps": base.steps,
         "validation_accuracy": base.validation_accuracy,
     }
-    (out / "assets.extra").mkdir()
-    (out / "assets.extra" / "training.json").write_text(json.dumps(notes, indent=2) + "\n")
+    _write_whole(blueprint, base.params, base.mean, base.scale, out, notes)
 
 
 def cross_validate(
@@ -183,15 +186,31 @@ def _told(display: Display, name: str, taken: int, steps: int, score: float) -> 
     display.tell(name if score != score else f"{name}: {100.0 * score:.1f}%")
 
 
-def _need_new(path: Path) -> None:
+def need_new(path: Path) -> None:
+    """Refuse a path that is taken, and make the folder that it is to be in."""
     if path.exists():
         raise BadInput(f"{path}: is there already; give a path that is not there yet")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(
+            f"{path}: its folder cannot be made ({error.strerror}); give a path that can"
+        ) from None
 
 
-def _write_whole(blueprint: Blueprint, params: Any, mean: Any, scale: Any, out: Path) -> None:
-    """Export a program whole or not at all."""
+def _write_whole(
+    blueprint: Blueprint,
+    params: Any,
+    mean: Any,
+    scale: Any,
+    out: Path,
+    notes: Mapping[str, Any] | None = None,
+) -> None:
+    """Export a program, with notes on its training, whole or not at all."""
     unfinished = out.with_name(f".{out.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.parent.mkdir(parents=True, exist_ok=True)
     export_program(blueprint, params, mean, scale, unfinished)
+    if notes is not None:
+        (unfinished / "assets.extra").mkdir()
+        (unfinished / "assets.extra" / "training.json").write_text(json.dumps(notes, indent=2))
     unfinished.rename(out)

@@ -16,6 +16,7 @@ from simulator.fleet import Fleet
 from simulator.metrics import summary_frame, users_frame
 from simulator.plan import Plan, Prepared, build_plan
 from simulator.report import write_report
+from simulator.report.records import read_csv
 from simulator.scenario import Arm, Scenario
 from simulator.store import USERS_COLUMNS, RunFolder, average_over_seeds, discard
 
@@ -31,6 +32,10 @@ class Watcher(Protocol):
 
     def advance(self) -> None:
         """Hear that one round is done."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Hear what a person should know of the scenario."""
         ...
 
 
@@ -53,8 +58,8 @@ def run_seeds(
         status = "done"
     finally:
         for own in sorted(folder.glob("seed-*/summary.csv")):
-            summaries.append(pd.read_csv(own))
-            users.append(pd.read_csv(own.with_name("users.csv"), dtype={"user": str}))
+            summaries.append(read_csv(own))
+            users.append(read_csv(own.with_name("users.csv")))
         if summaries:
             parent.start(scenario)
             summary = average_over_seeds(summaries, ["arm", "method"])
@@ -82,6 +87,8 @@ def run_scenario(scenario: Scenario, folder: Path, fleet: Fleet, watcher: Watche
     try:
         watcher.stage("reading recordings", 0)
         plan = build_plan(scenario)
+        for note in plan.notes:
+            watcher.note(note)
         watcher.stage("training base models", 0)
         prepared = fleet.prepare(plan, folder)
     except (WearfleetError, KeyboardInterrupt):
@@ -92,6 +99,9 @@ def run_scenario(scenario: Scenario, folder: Path, fleet: Fleet, watcher: Watche
         for arm in scenario.arms:
             _run_arm(plan, arm, prepared, fleet, run, watcher)
         status = "done"
+    except Exception:
+        status = "failed"
+        raise
     finally:
         summary = _close(plan, prepared, run, status, time.time() - started)
     return summary
@@ -170,6 +180,7 @@ def _close(
             "status": status,
             "seed": plan.scenario.seed,
             "wall_s": round(wall_s, 1),
+            "notes": list(plan.notes),
             "data_fingerprint": plan.population.fingerprint,
             "data": {
                 "users": len(plan.population.recordings),

@@ -10,7 +10,7 @@ __all__ = ["FEATURE_ROWS", "PROGRAMS", "SHARING", "Arm", "Scenario"]
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)]
 
 PROGRAMS = ("cnn", "dense")
@@ -78,8 +78,8 @@ class Stream(Section):
     """What reaches a device, and in which order."""
 
     rounds: Count | Literal["all"] = "all"
-    questions_per_round: Count = 2
-    batch: Count = 8
+    questions_per_round: Annotated[int, Field(ge=1, le=10_000)] = 2
+    batch: Annotated[int, Field(ge=1, le=4096)] = 8
     order: Literal["recorded", "bouts", "shuffled"] = "bouts"
     bout_windows: Count = 8
 
@@ -106,8 +106,8 @@ class Labels(Section):
 class Learning(Section):
     """How a device learns from an answer."""
 
-    steps: Count = 4
-    memory: Annotated[int, Field(ge=0)] = 128
+    steps: Annotated[int, Field(ge=1, le=10_000)] = 4
+    memory: Annotated[int, Field(ge=0, le=1_000_000)] = 128
 
 
 class Fleet(Section):
@@ -145,8 +145,8 @@ class Arm(Section):
     participation: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
     switch_round: Count | None = None
     private: Annotated[list[str], Field(min_length=1)] | None = None
-    steps: Count | None = None
-    memory: Annotated[int, Field(ge=0)] | None = None
+    steps: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    memory: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
     optimizer: Literal["adam", "sgd"] | None = None
     learning_rate: Positive | None = None
 

@@ -64,7 +64,7 @@ def _parse(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_bytes().decode("utf-8"))
     except FileNotFoundError:
         raise BadScenario(
-            f"{path}: there is no such file; `wearfleet scenarios` lists those that are shipped"
+            f"{path}: there is no such file; `wearfleet scenarios FOLDER` lists those of a folder"
         ) from None
     except IsADirectoryError:
         raise BadScenario(f"{path}: is a folder; give a scenario file, in TOML") from None
@@ -97,6 +97,10 @@ def _resolved_defaults(table: dict[str, Any]) -> dict[str, Any]:
         if "baseline" not in table and isinstance(first, str):
             table["baseline"] = first
     data = table.get("data")
+    if isinstance(data, dict) and isinstance(data.get("users"), list):
+        users = [str(user) if type(user) is int else user for user in data["users"]]
+        data = {**data, "users": users}
+        table = {**table, "data": data}
     if isinstance(data, dict) and data.get("source") == "wisdm-v1.1-features":
         for section, keys in FEATURE_ROWS.items():
             own = table.get(section, {})
@@ -115,6 +119,10 @@ def _override(table: dict[str, Any], override: str) -> None:
     """Set one key of a parsed TOML table."""
     key, equals, text = override.partition("=")
     parts = [part.strip() for part in key.split(".")]
+    try:
+        override.encode()
+    except UnicodeEncodeError:
+        raise BadScenario(f"--set {override!r}: not text (no UTF-8)") from None
     if not equals or not all(parts):
         raise BadScenario(
             f"--set {override!r}: expected key=value with a dotted key, such as stream.rounds=5"

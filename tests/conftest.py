@@ -1,5 +1,6 @@
 """Real data for tests; it lies beside the repository, never in it."""
 
+import sys
 import tarfile
 from pathlib import Path
 
@@ -28,3 +29,12 @@ def wisdm_watch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def wisdm_features() -> Path:
     """Give the path of the v1.1 feature table."""
     return _present(WISDM / "v1.1" / "WISDM_ar_v1.1_transformed.arff")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Let TensorFlow compute as workers do, before any test starts it."""
+    computes = any("fleet" in getattr(item, "fixturenames", ()) for item in session.items)
+    if computes or "tensorflow" in sys.modules:
+        from simulator.worker import use_one_thread
+
+        use_one_thread()

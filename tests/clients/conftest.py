@@ -1,6 +1,5 @@
 """Built-in programs, exported once for all tests of a session."""
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,15 +8,6 @@ import pytest
 
 ACTIVITIES = ("walking", "jogging", "stairs", "sitting", "standing")
 LENGTH, CHANNELS = 40, 3
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _one_thread():
-    """Compute as workers do, before anything else starts TensorFlow."""
-    if "tensorflow" in sys.modules:
-        from simulator.worker import use_one_thread
-
-        use_one_thread()
 
 
 @dataclass(frozen=True)

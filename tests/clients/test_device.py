@@ -48,11 +48,18 @@ class Notebook:
         positions = x[:, 0, 0].astype(int).tolist()
         self.calls.append(("predict", positions))
         said = self.learnt + int(sum(value.sum() for value in self.parameters.values()))
+        said %= CLASSES
         logits = None
         if self._margins:
             logits = np.zeros((len(x), CLASSES), np.float32)
             logits[:, said] = [self._margins[p // BATCH] for p in positions]
         return Prediction(np.full(len(x), said, np.int32), logits)
+
+    def predict_aside(self, x):
+        self.calls.append(("aside", x[:, 0, 0].astype(int).tolist()))
+        noted, said = list(self.calls), self.predict(x)
+        self.calls = noted
+        return said
 
     def learn(self, x, labels):
         assert labels.dtype == np.int32
@@ -123,8 +130,10 @@ def test_a_question_is_predicted_and_scored_before_it_is_learnt():
     assert outcome.position == [0, 1, 2, 3, 4, 5]
     predicted = set()
     for name, positions, *_ in program.calls:
-        assert name == "predict" or predicted >= set(positions)
-        predicted |= set(positions)
+        if name == "learn":
+            assert set(positions) <= predicted
+        elif name == "predict":
+            predicted |= set(positions)
     learnt = [positions for positions, _ in program.steps]
     assert learnt == [[0, 1], [0, 1], [2, 3], [2, 3], [4, 5], [4, 5]]
 
@@ -442,6 +451,7 @@ def real_wear():
         cut_windows(recordings, ACTIVITIES, part="stream", **cut),
         order="bouts",
         hop=40,
+        hop_s=2.0,
         bout_windows=4,
         batch=4,
         random=np.random.default_rng(1),

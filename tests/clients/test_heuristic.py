@@ -59,9 +59,22 @@ def test_a_feature_row_is_described_by_its_own_columns():
     np.testing.assert_allclose(describe(row, 0.1)[0], [1, 2, 3, 1, 1, 1, 2], rtol=1e-5)
 
 
-def test_a_feature_row_with_missing_values_is_still_described():
-    row = np.full((1, 1, 43), np.nan, np.float32)
-    assert np.isfinite(describe(row, 0.1)).all()
+def test_a_missing_time_between_peaks_leaves_the_others_to_tell_the_cadence():
+    row = np.full((1, 1, 43), 1.0, np.float32)
+    row[0, 0, [33, 34, 35]] = [np.nan, 500.0, 800.0]
+    assert describe(row, 0.1)[0, 6] == 2.0
+
+
+def test_what_a_feature_row_lacks_is_as_donors_rows_usually_are():
+    generator = np.random.default_rng(1)
+    x = generator.normal(1.0, 0.1, (40, 1, 43)).astype(np.float32)
+    x[20:, 0, 30:33] += 8.0
+    labels = np.repeat([0, 1], 20).astype(np.int32)
+    heuristic = Heuristic(x, labels, classes=2, rate_hz=0.1)
+    lacking = x[[3, 33]].copy()
+    lacking[:, 0, 33:36] = np.nan
+    assert heuristic.predict(lacking).classes.tolist() == [0, 1]
+    assert heuristic.predict(np.full((1, 1, 43), np.nan, np.float32)).classes[0] in (0, 1)
 
 
 def test_stillness_is_told_from_movement():

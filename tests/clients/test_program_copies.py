@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from clients.models import MODELS
-from clients.program import Program, read_checkpoint, write_copy
+from clients.program import Program, _share, read_checkpoint, write_copy
 
 every_program = pytest.mark.parametrize("name", sorted(MODELS))
 
@@ -157,3 +157,14 @@ def test_a_copy_of_a_nested_foreign_program_holds_what_was_learnt(tmp_path):
     own = Program(tmp_path / "copy")
     assert own.read_state()["net/layer/kernel"].tolist() == [[2.0, 2.0]] * 3
     assert raw(read_checkpoint(tmp_path / "copy")) == raw(own.read_state())
+
+
+def test_a_file_that_too_many_share_is_replaced_by_its_newest_copy(tmp_path):
+    source = tmp_path / "graph.pb"
+    source.write_bytes(b"graph")
+    for number in range(7):
+        _share(source, tmp_path / f"copy-{number}", most=3)
+    files = [tmp_path / f"copy-{number}" for number in range(7)]
+    assert all(file.read_bytes() == b"graph" for file in [source, *files])
+    assert max(file.stat().st_nlink for file in files) <= 3
+    assert len({file.stat().st_ino for file in files}) <= 4

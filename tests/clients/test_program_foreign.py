@@ -244,3 +244,43 @@ def test_other_predictions_are_refused(tmp_path, name):
     message = refusal(saved(tmp_path / "program", predict=predict))
     assert f"'{name}': 'int64 (None,)'" in message
     assert "expected 'predictions', int32 [None]" in message
+
+
+class Restless(tf.Module):
+    """A program that counts its predictions."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = tf.Variable(tf.ones([3, 2]))
+        self.predictions = tf.Variable(0.0, trainable=False)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 4, 3], tf.float32, "sensor_data")])
+    def predict(self, sensor_data):
+        self.predictions.assign_add(1.0)
+        said = tf.reduce_mean(sensor_data, 1) @ self.weight
+        return {"predictions": tf.argmax(said, axis=1, output_type=tf.int32)}
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, 4, 3], tf.float32, "sensor_data"),
+            tf.TensorSpec([None], tf.int32, "labels"),
+        ]
+    )
+    def learn(self, sensor_data, labels):
+        with tf.GradientTape() as tape:
+            said = tf.reduce_mean(sensor_data, 1) @ self.weight
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, said)
+            loss = tf.reduce_mean(losses)
+        self.weight.assign_sub(0.1 * tape.gradient(loss, self.weight))
+        return {"loss": loss}
+
+
+def test_predicting_aside_leaves_a_program_that_changes_by_predicting_as_it_was(tmp_path):
+    module = Restless()
+    signatures = {"learn": module.learn, "predict": module.predict}
+    tf.saved_model.save(module, str(tmp_path / "restless"), signatures=signatures)
+    program = Program(tmp_path / "restless")
+    x = np.ones((5, 4, 3), np.float32)
+    program.predict(x)
+    program.predict_aside(x)
+    assert program.read_state()["predictions"] == 1.0

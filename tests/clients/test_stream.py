@@ -33,6 +33,7 @@ def stream_of(windows, order, *, bout_windows=4, batch=2, seed=0, hop=HOP):
         windows,
         order=order,
         hop=hop,
+        hop_s=1.0,
         bout_windows=bout_windows,
         batch=batch,
         random=np.random.default_rng(seed),
@@ -137,3 +138,15 @@ def test_questions_hold_each_window_once_and_consecutive_windows_of_one_recordin
     rounds = range(1, len(stream) // per_round + 3)
     asked = [q for r in rounds for q in stream.questions(r, per_round)]
     assert asked == list(range(len(stream)))
+
+
+@pytest.mark.parametrize("order", ["recorded", "bouts"])
+def test_a_bout_ends_at_a_time_gap_even_where_samples_lie_side_by_side(order):
+    # One recording, two segments whose samples follow one another; sitting lies between in time.
+    spans = [(0, 0, 0, 2, 0.0), (0, 0, 2 * HOP, 2, 500.0), (1, 1, 0, 2, 100.0)]
+    stream = stream_of(windows_of(spans), order, batch=8, bout_windows=8)
+    for question in range(len(stream)):
+        times = stream.windows.time_s[stream.positions(question)]
+        assert np.ptp(times) < 2.0
+    if order == "recorded":
+        assert np.all(np.diff(stream.windows.time_s) > 0)

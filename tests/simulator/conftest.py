@@ -100,14 +100,6 @@ def read_all(folder: Path) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(names, object))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let TensorFlow compute as workers do, before any test of the session starts it."""
-    if any("fleet" in getattr(item, "fixturenames", ()) for item in items):
-        from simulator.worker import use_one_thread
-
-        use_one_thread()
-
-
 @pytest.fixture(scope="session")
 def small_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give the file of the small scenario, with every method in it."""
