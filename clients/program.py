@@ -16,8 +16,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
-from clients.errors import BadProgram
-from clients.models import MODELS
+from clients.contract import find_signatures, load_saved_model
 from clients.prediction import Prediction
 
 __all__ = [
@@ -48,10 +47,10 @@ class Program:
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
-        loaded = _load(self.path)
+        loaded = load_saved_model(self.path)
         self._loaded = loaded  # its variables live as long as it does
         self._pure = hasattr(loaded, "fleet_predict")  # it was exported by Wearfleet
-        self._learn, self._predict = _signatures(loaded, self.path)
+        self._learn, self._predict = find_signatures(loaded, self.path)
         self.length, self.channels = self._predict.structured_input_signature[1][
             "sensor_data"
         ].shape[1:]
@@ -216,77 +215,6 @@ def _share(file: Path, target: Path, most: int = _LINKS) -> None:
 def _unescape(key: str) -> str:
     """Read a name as checkpoints write it, with `.S` for a slash inside a part of a name."""
     return key.replace(".S", "/").replace("..", ".")
-
-
-def _load(path: Path) -> Any:
-    """Load a SavedModel, or say why it is none."""
-    if not (path / "saved_model.pb").is_file():
-        raise BadProgram(
-            f"{path}: no SavedModel there (no file saved_model.pb); give the folder that holds it, "
-            f"or one of the built-in programs: {', '.join(sorted(MODELS))}"
-        )
-    try:
-        return tf.saved_model.load(str(path), tags=["serve"])
-    except Exception as error:  # TensorFlow raises nearly anything for a damaged file
-        raise BadProgram(
-            f"{path}: TensorFlow cannot load this SavedModel ({error}); "
-            "export it again, with the tag 'serve'"
-        ) from error
-
-
-_CONTRACT = {
-    "learn": {"sensor_data": (tf.float32, 3), "labels": (tf.int32, 1)},
-    "predict": {"sensor_data": (tf.float32, 3)},
-}
-
-
-def _signatures(loaded: Any, path: Path) -> tuple[Any, Any]:
-    """Return `learn` and `predict`, or say how they break the contract."""
-    for name, wanted in _CONTRACT.items():
-        if name not in loaded.signatures:
-            found = ", ".join(sorted(loaded.signatures)) or "none"
-            raise BadProgram(
-                f"{path}: signature {name!r} is missing (found: {found}); "
-                "a program has the signatures 'learn' and 'predict'"
-            )
-        inputs = loaded.signatures[name].structured_input_signature[1]
-        expected = {key: f"{dtype.name} of rank {rank}" for key, (dtype, rank) in wanted.items()}
-        seen = {key: f"{spec.dtype.name} {spec.shape}" for key, spec in inputs.items()}
-        fits = inputs.keys() == wanted.keys() and all(
-            inputs[key].dtype == dtype and inputs[key].shape.rank == rank
-            for key, (dtype, rank) in wanted.items()
-        )
-        shape = inputs["sensor_data"].shape if fits else (None,)
-        if not fits or shape[0] is not None or None in shape[1:]:
-            raise BadProgram(
-                f"{path}: signature {name!r} takes {seen}; expected {expected}, "
-                "sensor_data being [None, T, C] with fixed T and C"
-            )
-    _check_outputs(loaded.signatures, path)
-    return loaded.signatures["learn"], loaded.signatures["predict"]
-
-
-def _check_outputs(signatures: Any, path: Path) -> None:
-    """Refuse outputs that break the contract."""
-    learn, predict = (signatures[name].structured_outputs for name in ("learn", "predict"))
-    loss, predictions = learn.get("loss"), predict.get("predictions")
-    if loss is None or loss.dtype != tf.float32 or loss.shape.rank not in (0, None):
-        raise BadProgram(
-            f"{path}: signature 'learn' returns {_specs(learn)}; expected 'loss', float32 []"
-        )
-    if (
-        predictions is None
-        or predictions.dtype != tf.int32
-        or predictions.shape.rank not in (1, 2, None)
-    ):
-        raise BadProgram(
-            f"{path}: signature 'predict' returns {_specs(predict)}; "
-            "expected 'predictions', int32 [None] or [None, T]"
-        )
-
-
-def _specs(outputs: Mapping[str, Any]) -> dict[str, str]:
-    return {name: f"{spec.dtype.name} {spec.shape}" for name, spec in outputs.items()}
 
 
 def _variables_by_key(loaded: Any, path: Path) -> dict[str, Any]:

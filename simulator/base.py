@@ -2,91 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Sequence, Set
-from dataclasses import dataclass, replace
+from collections.abc import Set
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from clients import chance
-from clients.augment import Augmentation
 from clients.device import score_windows
-from clients.donors import Donated
 from clients.errors import BadScenario
 from clients.export import Blueprint, export_program
 from clients.heuristic import Heuristic
 from clients.methods import Arrays
 from clients.models import MODELS
 from clients.program import Program
-from clients.training import SPAN, Recipe, train_base
 from clients.windows import cut_windows
 from simulator.arms import method_in_round
+from simulator.origin import Origin, blueprint_of, origin_of
 from simulator.plan import Fold, Plan, Prepared
-from simulator.population import Population, donated_windows
+from simulator.population import donated_windows
 from simulator.scenario import Scenario
 
-__all__ = ["blueprint_of", "people_of", "prepare", "recipe_of", "training_spans"]
-
-
-def blueprint_of(scenario: Scenario, length: int, channels: int) -> Blueprint:
-    """Return what a scenario's built-in program is made of."""
-    model = scenario.model
-    return Blueprint(
-        model.program,
-        length,
-        channels,
-        tuple(scenario.data.activities),
-        model.optimizer,
-        model.learning_rate,
-    )
-
-
-def recipe_of(scenario: Scenario) -> Recipe:
-    """Return how a scenario trains its base model."""
-    training = scenario.training
-    return Recipe(
-        steps=training.steps,
-        look_every=training.look_every,
-        patience=training.patience,
-        batch=training.batch,
-        learning_rate=training.learning_rate,
-        weight_decay=training.weight_decay,
-        average=training.average,
-        validation=training.validation,
-        refit=training.refit,
-        augmentation=Augmentation(training.warp, training.tilt_deg, training.gain, training.noise),
-    )
-
-
-def training_spans(scenario: Scenario, population: Population, users: Sequence[str]) -> Donated:
-    """Read what donors gave for training: spans somewhat longer than a window, that overlap."""
-    length, hop = population.length, 1
-    if length > 1:
-        length = round(length * SPAN)
-        hop = max(1, round(scenario.training.hop_s * scenario.data.rate_hz))
-    return donated_windows(population, scenario.data.activities, users, length=length, hop=hop)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Origin:
-    """Where a fold's base model comes from.
-
-    Attributes:
-        params, mean, scale: of a built-in program; None for a SavedModel that is given as it is.
-        seen: users on whom it was trained, None where that is not known.
-        steps: taken in its training, 0 where it was not trained here.
-        validation_accuracy: on the donors that validated, None where it was not trained here.
-    """
-
-    params: Arrays | None
-    mean: Any
-    scale: Any
-    seen: frozenset[str] | None
-    steps: int = 0
-    validation_accuracy: float | None = None
+__all__ = ["prepare"]
 
 
 def prepare(plan: Plan, fold: Fold, folder: Path) -> Prepared:
@@ -107,11 +45,11 @@ def prepare(plan: Plan, fold: Fold, folder: Path) -> Prepared:
     if scenario.model.program in MODELS:
         blueprint = blueprint_of(scenario, plan.population.length, plan.population.channels)
         head = blueprint.model().head
-        _check_shared(scenario, blueprint.model().init(_ANY), head)
-        origin = _origin(plan, fold, blueprint)
+        _check_shared(scenario, blueprint.model().init(np.random.default_rng(0)), head)
+        origin = origin_of(plan, fold, blueprint)
         paths = _export(scenario, blueprint, origin, folder / f"fold-{fold.index}")
     else:
-        origin = _Origin(None, None, None, None)
+        origin = Origin(None, None, None, None)
         paths = {scenario.model.optimizer: folder / f"fold-{fold.index}"}
         _check_shared(scenario, Program(Path(scenario.model.program)).read_parameters(), head)
         _copy_given(scenario, paths[scenario.model.optimizer])
@@ -134,89 +72,8 @@ def prepare(plan: Plan, fold: Fold, folder: Path) -> Prepared:
     )
 
 
-def _origin(plan: Plan, fold: Fold, blueprint: Blueprint) -> _Origin:
-    """Train a built-in program's base model, draw it at random, or take it over."""
-    scenario = plan.scenario
-    if scenario.model.base == "donors":
-        donated = training_spans(scenario, plan.population, fold.donors)
-        random = chance.generator(scenario.seed, "training", fold.index)
-        base = train_base(blueprint, donated, recipe_of(scenario), random)
-        return _Origin(
-            base.params,
-            base.mean,
-            base.scale,
-            frozenset(fold.donors),
-            base.steps,
-            base.validation_accuracy,
-        )
-    if scenario.model.base == "random":
-        params = blueprint.model().init(chance.generator(scenario.seed, "base", fold.index))
-        channels = plan.population.channels
-        return _Origin(params, np.zeros(channels), np.ones(channels), frozenset())
-    return _take_over(plan, blueprint, Path(scenario.model.base))
-
-
-def _take_over(plan: Plan, blueprint: Blueprint, given: Path) -> _Origin:
-    """Read the parameters of a trained SavedModel, and who was seen where it says so."""
-    program = Program(given)
-    state = program.read_state()
-    if program.activities != blueprint.activities:
-        raise BadScenario(
-            f"model.base: {given} knows the activities {', '.join(program.activities or ('-',))}; "
-            f"the scenario has {', '.join(blueprint.activities)}: make data.activities equal, in "
-            "this order"
-        )
-    wanted = {name: value.shape for name, value in blueprint.model().init(_ANY).items()}
-    found = {name: value.shape for name, value in program.read_parameters().items()}
-    if wanted != found or "mean" not in state:
-        raise BadScenario(
-            f'model.base: {given} is no trained "{blueprint.program}" for windows of '
-            f"{blueprint.length} x {blueprint.channels} and {len(blueprint.activities)} activities "
-            f"(parameters found: {found}; expected: {wanted}); train one by `wearfleet model train`"
-        )
-    return _Origin(program.read_parameters(), state["mean"], state["scale"], _seen(plan, given))
-
-
-def _seen(plan: Plan, given: Path) -> frozenset[str] | None:
-    """Return on whom a base model was trained, None where it does not say.
-
-    Raises:
-        BadScenario: it was trained on people who wear devices here, or on windows of other length.
-    """
-    notes = given / "assets.extra" / "training.json"
-    if not notes.is_file():
-        return None
-    trained = json.loads(notes.read_text())
-    data = plan.scenario.data
-    if (trained["rate_hz"], trained["window_s"]) != (data.rate_hz, data.window_s):
-        raise BadScenario(
-            f"model.base: {given} was trained on windows of {trained['window_s']} s at "
-            f"{trained['rate_hz']} Hz; the scenario has {data.window_s} s at {data.rate_hz} Hz"
-        )
-    seen = frozenset(trained["users"] if trained["people"] == people_of(plan.scenario) else ())
-    known = sorted(seen & plan.population.recordings.keys())
-    if known:
-        raise BadScenario(
-            f"model.base: {given} was trained on {', '.join(known[:5])}"
-            f"{' and others' if len(known) > 5 else ''}, who wear devices here: all that is scored "
-            "would have been learnt before; leave them out of data.users, or train on others"
-        )
-    return seen
-
-
-def people_of(scenario: Scenario) -> str:
-    """Name whose ids the user ids are: the same id of another source is another person."""
-    source = scenario.data.source
-    if source == "synthetic":
-        return f"synthetic, seed {scenario.seed}"
-    return source.removesuffix("-features")
-
-
-_ANY = np.random.default_rng(0)  # shapes do not depend on it
-
-
 def _export(
-    scenario: Scenario, blueprint: Blueprint, origin: _Origin, path: Path
+    scenario: Scenario, blueprint: Blueprint, origin: Origin, path: Path
 ) -> dict[str, Path]:
     """Write a built-in program with each optimizer that an arm asks for."""
     assert origin.params is not None

@@ -20,9 +20,9 @@ from clients.export import Blueprint, export_program
 from clients.models import MODELS
 from clients.program import Program, inspect_program
 from clients.training import predict_windows, scaled, train_base
-from simulator.base import blueprint_of, people_of, recipe_of, training_spans
 from simulator.console import Display
 from simulator.metrics import f1_by_class, macro_f1
+from simulator.origin import blueprint_of, people_of, recipe_of, training_spans
 from simulator.population import Population, donated_windows, gather_people
 from simulator.scenario import Scenario
 

@@ -16,6 +16,7 @@ FILES = sorted(
 )
 ALLOWED = {
     "tensorflow": [
+        "clients/contract.py",
         "clients/program.py",
         "clients/export.py",
         "clients/optimizers.py",
