@@ -31,7 +31,15 @@ class BadScenario(BadInput):
 
 
 class BadRecordings(BadInput):
-    """A data file or folder that cannot be read as recordings."""
+    """A data file or folder that cannot be read as recordings.
+
+    Attributes:
+        about: which of what was asked for is wrong: "path", "activities" or "users".
+    """
+
+    def __init__(self, message: str, about: str = "path") -> None:
+        super().__init__(message)
+        self.about = about
 
 
 class BadProgram(BadInput):

@@ -70,7 +70,7 @@ def run(
         _stop(fleet)
         if not _begun(folder):
             discard(folder, keep_folder=existed)
-        raise type(error)(f"{file}: {error}") from None
+        raise BadInput(f"{file}: {error}") from None
     except KeyboardInterrupt:
         _stop(fleet)
         begun = _begun(folder)

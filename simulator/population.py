@@ -66,8 +66,13 @@ def gather_people(scenario: Scenario) -> Population:
                 users=None if data.users == "all" else data.users,
             )
             defects = dict(report.counts())
-    except BadInput as error:
-        raise BadRecordings(f"[data] {error}") from None
+    except BadRecordings as error:
+        asked = getattr(data, error.about)
+        raise BadRecordings(f"data.{error.about} = {asked!r}: {error}", error.about) from None
+    except BadInput as error:  # from the generator, whose messages open with an argument's name
+        argument, _, problem = str(error).partition(": ")
+        key = {"people": "users"}.get(argument, argument)
+        raise BadScenario(f"data.{key}: {problem}") from None
     people: dict[str, list[Recording]] = {}
     for recording in recordings:
         people.setdefault(recording.user, []).append(recording)

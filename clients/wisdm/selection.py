@@ -37,12 +37,14 @@ def select(
     if not wanted:
         raise BadRecordings(
             f"an empty list of activities; expected some of {', '.join(sorted(names))}. Leave the "
-            "list out to keep all."
+            "list out to keep all.",
+            "activities",
         )
     if unknown := sorted(wanted - names):
         raise BadRecordings(
             f"{place}: no activity {', '.join(map(repr, unknown))} in the data; expected some of "
-            f"{', '.join(sorted(names))}. Correct the activities asked for."
+            f"{', '.join(sorted(names))}. Correct the activities asked for.",
+            "activities",
         )
     available = {user: found & wanted for user, found in held.items() if found & wanted}
     chosen = _choose_users(sorted(available, key=int), users)
@@ -57,17 +59,20 @@ def _choose_users(available: list[str], users: int | Sequence[str] | None) -> li
         if not 1 <= users <= len(available):
             raise BadRecordings(
                 f"{users} users asked for; expected 1 to {len(available)}, for the data has "
-                f"{listed}. Change the number."
+                f"{listed}. Change the number.",
+                "users",
             )
         return available[:users]
     asked = {users} if isinstance(users, str) else set(users)
     if not asked:
         raise BadRecordings(
-            f"an empty list of users; expected some of {listed}. Leave the list out to keep all."
+            f"an empty list of users; expected some of {listed}. Leave the list out to keep all.",
+            "users",
         )
     if unknown := sorted(asked - set(available)):
         raise BadRecordings(
             f"no user {', '.join(map(repr, unknown))} in the data with the activities asked for; "
-            f"expected some of {listed}. Correct the users asked for."
+            f"expected some of {listed}. Correct the users asked for.",
+            "users",
         )
     return sorted(asked, key=int)
