@@ -81,6 +81,7 @@ def _run_page(records: RunRecords) -> str:
     sentences = answer_sentences(
         records.summary, records.users, view.baseline, interrupted=interrupted
     )
+    sentences += [f"Note: {note}." for note in records.manifest.get("notes", [])]
     return _page(records.scenario, sentences, sections)
 
 

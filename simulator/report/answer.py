@@ -153,7 +153,7 @@ def answer_sentences(
         rest = [str(arm) for arm in scores.index if arm not in (baseline, rival)]
         sentences += [_against(scores, users, arm, baseline, protocol) for arm in rest]
     if interrupted:
-        sentences.append("The run was interrupted: the numbers cover what it had finished.")
+        sentences.append("The run stopped before its end: the numbers cover what it had finished.")
     return sentences
 
 

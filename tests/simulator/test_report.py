@@ -405,7 +405,7 @@ def test_run_with_one_arm(tmp_path: Path):
 
 def test_interrupted_run_is_told_as_such(tmp_path: Path):
     run = fake_run(tmp_path / "run", status="interrupted")
-    assert "The run was interrupted" in words(page_without_plotly(write_report(run)))
+    assert "The run stopped before its end" in words(page_without_plotly(write_report(run)))
     for name in ("summary.csv", "users.csv", "manifest.json"):
         (run / name).unlink()
     (run / "rounds" / "frozen" / "cohort-001.parquet").unlink()
@@ -569,3 +569,11 @@ def test_report_loads_plotly_only_when_it_writes():
         check=True,
     )
     assert found.stdout.strip() == "[]"
+
+
+def test_what_a_person_should_know_of_the_run_is_said(tmp_path):
+    run = fake_run(tmp_path / "run")
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest["notes"] = ["arm late never fine-tunes"]
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    assert "Note: arm late never fine-tunes." in words(page_without_plotly(write_report(run)))
