@@ -56,6 +56,9 @@ def run_seeds(
             seeded = scenario.model_copy(update={"seed": seed})
             run_scenario(seeded, own, fleet, watcher)
         status = "done"
+    except Exception:  # as in a single run
+        status = "failed"
+        raise
     finally:
         for own in sorted(folder.glob("seed-*/summary.csv")):
             summaries.append(read_csv(own))
@@ -99,7 +102,7 @@ def run_scenario(scenario: Scenario, folder: Path, fleet: Fleet, watcher: Watche
         for arm in scenario.arms:
             _run_arm(plan, arm, prepared, fleet, run, watcher)
         status = "done"
-    except Exception:
+    except Exception:  # whatever it was, the manifest must not call it an interrupt
         status = "failed"
         raise
     finally:
