@@ -2,13 +2,17 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+PEERS := jax pfl
 
-.PHONY: demo test lint types check clean
+.PHONY: demo test test-all lint types check bench bench-peers clean
 
 demo: $(READY)
 	$(BIN)/wearfleet run scenarios/personalized_vs_shared.toml
 
 test: $(READY) lint types check
+
+test-all: $(READY) lint types
+	$(BIN)/pytest -m "exhaustive or not exhaustive"
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -20,6 +24,17 @@ types: $(READY)
 check: $(READY)
 	$(BIN)/pytest
 
+# Wearfleet beside other simulators; BENCH="--sizes 100 --workloads w1" measures less.
+bench: $(READY)
+	$(BIN)/python -m benchmarks.speed $(BENCH)
+
+bench-peers: $(PEERS:%=.venv-peers/%/.ready)
+
+.venv-peers/%/.ready: benchmarks/requirements/%.txt
+	$(PYTHON) -m venv --clear .venv-peers/$*
+	.venv-peers/$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 	  || { echo "Wearfleet needs Python 3.11 to 3.13; give one: make PYTHON=python3.12 ..."; exit 2; }
@@ -28,4 +43,4 @@ $(READY): pyproject.toml constraints.txt
 	@touch $(READY)
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache build *.egg-info
+	rm -rf .venv .venv-peers .pytest_cache .mypy_cache .ruff_cache build *.egg-info

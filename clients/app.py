@@ -12,21 +12,22 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from flwr.app import ArrayRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 from numpy.typing import NDArray
 
-from clients import chance
 from clients.device import Device
 from clients.errors import BadInput
 from clients.messages import ARRAYS, CONFIG, METRICS, pack, reply_to, unpack
 from clients.methods import METHODS, Method, MethodOptions
+from clients.outcome import Update
+from clients.pool import build_pool
 from clients.program import Program
 from clients.recordings import Recording, read_recordings
-from clients.stream import build_stream
+from clients.stream import cut_questions, deal_streams
 from clients.synthetic import synthesize
 from clients.wear import Habits, Wear
-from clients.windows import cut_windows
 
 __all__ = ["app"]
 
@@ -45,7 +46,10 @@ def train(message: Message, context: Context) -> Message:
     device.begin(method, unpack(message.content[ARRAYS]))
     outcome = device.work(round_, learns=True)
     context.state[_STATE] = pack(device.snapshot())
-    return reply_to(message, device.update(method, outcome))
+    update = Update(
+        device.update(method), int(outcome.examples[0]), float(outcome.learning_loss[0])
+    )
+    return reply_to(message, update)
 
 
 @app.evaluate()
@@ -96,19 +100,25 @@ def _new_device(
     if activities is None:
         raise BadInput(f"model = {config['model']}: has no table of activities; use an export")
     own = _recordings(config, activities, index)
-    cut = {"length": program.length, "hop": program.length, "holdout": float(config["holdout"])}
-    streamed = cut_windows(own, activities, part="stream", **cut)
-    held = cut_windows(own, activities, part="holdout", **cut)
+    user = own[0].user
+    pool = build_pool(
+        {user: own},
+        activities,
+        length=program.length,
+        hop=program.length,
+        holdout=float(config["holdout"]),
+    )
     seed, batch = int(config["seed"]), int(config["batch"])
-    stream = build_stream(
-        streamed,
+    questions = cut_questions(
+        pool,
         order="bouts",
         hop=program.length,
         hop_s=program.length / _RATE_HZ,
         bout_windows=batch,
         batch=batch,
-        random=chance.generator(seed, "stream", index),
     )
+    devices = np.array([index], np.int64)
+    streams = deal_streams(questions, seed, devices, np.zeros(1, np.int64))
     habits = Habits(
         seed=seed,
         classes=len(activities),
@@ -122,8 +132,8 @@ def _new_device(
         steps=int(config["steps"]),
         memory=int(config["memory"]),
     )
-    user = own[0].user
-    device = Device(Wear(index, user, user, own, stream, held), habits, program)
+    wear = Wear(devices, [user], [user], pool, streams, pool.holdout)
+    device = Device(wear, habits, program)
     return device, device.snapshot()
 
 

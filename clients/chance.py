@@ -45,7 +45,7 @@ def philox(key: int, counters: NDArray[np.uint32]) -> NDArray[np.uint32]:
 
 
 def uniforms(
-    seed: int, purpose: str, round_: int, devices: ArrayLike, count: int, *, place: int = 0
+    seed: int, purpose: str, round_: int, devices: ArrayLike, count: int, *, place: ArrayLike = 0
 ) -> NDArray[np.float64]:
     """Draw `count` numbers in [0, 1) for each device in one round.
 
@@ -55,7 +55,8 @@ def uniforms(
         round_: the round, from 1; 0 for what is drawn before the first.
         devices: device indices, integers [D].
         count: numbers per device; asking for more keeps the first ones.
-        place: tells draws of one round apart, such as those for its first and second answer.
+        place: tells draws of one round apart, such as those for its first and second answer; a
+            number, or integers [D], one for each device.
 
     Returns:
         float64 [D, count]; each row depends on its own device index alone.
@@ -66,7 +67,7 @@ def uniforms(
     counters[..., 0] = np.arange(blocks, dtype=np.uint32)
     counters[..., 1] = np.uint32(round_)
     counters[..., 2] = device[:, None]
-    counters[..., 3] = np.uint32(place)
+    counters[..., 3] = np.asarray(place, dtype=np.uint32).reshape(-1, 1)
     bits = philox(key(seed, purpose), counters).reshape(device.size, blocks * 4)
     return bits[:, :count].astype(np.float64) / 2.0**32
 

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import count
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clients import chance
 from clients.errors import BadProgram
 from clients.learner import Learner
-from clients.memory import Memory
+from clients.lessons import Lesson, Lessons
 from clients.methods import Arrays, Method
-from clients.outcome import Outcome, Update
+from clients.outcome import Outcome
 from clients.prediction import Prediction
-from clients.recordings import Recording
-from clients.user import NO_ANSWER, answer_questions, choose_questions
+from clients.user import NO_ANSWER
 from clients.wear import Habits, Wear
-from clients.windows import Windows, read_windows
 
 __all__ = ["Device", "score_windows"]
 
@@ -34,12 +30,17 @@ class Device:
     """
 
     def __init__(self, wear: Wear, habits: Habits, program: Learner) -> None:
+        """Put on a device.
+
+        Args:
+            wear: who wears it; the `Wear` of one device.
+            habits: how its wearer answers and how it learns.
+            program: its own copy of a program.
+        """
         self.wear = wear
         self._habits = habits
-        self._classes = habits.classes
         self._program = program
-        self._memory = Memory(habits.memory, habits.classes)
-        self._late: list[tuple[int, int, int]] = []  # (round due, question, class as answered)
+        self._lessons = Lessons(wear.devices, habits)
 
     def begin(self, method: Method, shared: Arrays) -> None:
         """Take in what the server sent; the optimizer starts afresh for it."""
@@ -55,34 +56,31 @@ class Device:
             round_: the round, from 1.
             learns: whether answers lead to steps; if not, they only fill the memory.
         """
-        habits, outcome = self._habits, Outcome()
-        questions = self.wear.stream.questions(round_, habits.questions_per_round)
-        inputs = [self._windows(question) for question in questions]
-        opened = [self._checked(self._program.predict_aside(x)) for x in inputs]
-        answers = self._ask(round_, questions, opened, outcome)
+        habits, lessons = self._habits, self._lessons
+        outcome = Outcome.empty(1, habits.questions_per_round, habits.batch)
+        windows, labels = self.wear.streams.in_round(round_, habits.questions_per_round)
+        outcome.windows[:], outcome.label[:] = windows, labels
+        questions = range(int((labels[0] >= 0).sum()))
+        opened = [self._predict(windows[0, q], aside=True) for q in questions]
+        certainty = np.zeros(labels.shape, np.float32)
+        certainty[0, : len(opened)] = [prediction.certainty() for prediction in opened]
+        outcome.asked[:], outcome.answer[:] = lessons.ask(round_, labels, certainty)
         losses: list[float] = []
-        rehearsals = self._rehearsals(round_)
-        for question, answer in self._due(round_):
-            losses += self._learn(question, answer, next(rehearsals), outcome, learns=learns)
-        for i, question in enumerate(questions):
-            said = self._checked(self._program.predict(inputs[i]))
-            self._score(question, said, opened[i], int(answers[i]), outcome)
-            if answers[i] == NO_ANSWER:
-                continue
-            if habits.delay_rounds:
-                self._late.append((round_ + habits.delay_rounds, question, int(answers[i])))
-            else:
-                losses += self._learn(
-                    question, int(answers[i]), next(rehearsals), outcome, learns=learns
-                )
+        for lesson in lessons.due(round_):
+            losses += self._learn(lesson, outcome, learns=learns)
+        taught = lessons.now(round_, windows, outcome.answer)
+        for q in questions:
+            said = self._predict(windows[0, q])
+            self._score(q, said, opened[q], outcome)
+            losses += self._learn(next(taught), outcome, learns=learns)
         if losses:
-            outcome.learning_loss = float(np.mean(losses))
+            outcome.learning_loss[0] = np.mean(losses)
+        outcome.memory_windows[:] = lessons.memory_windows
         return outcome
 
-    def update(self, method: Method, outcome: Outcome) -> Update:
+    def update(self, method: Method) -> Arrays:
         """Return what the device sends to the server after a round."""
-        arrays = method.end(self._program.read_parameters())[0]
-        return Update(self.wear.index, arrays, outcome.examples, outcome.learning_loss)
+        return method.end(self._program.read_parameters())[0]
 
     def score_holdout(self, method: Method, shared: Arrays | None) -> NDArray[np.int64]:
         """Score the windows that are never learnt: int64 [K, K], rows are true classes.
@@ -118,156 +116,79 @@ class Device:
         return state
 
     def snapshot(self) -> dict[str, NDArray[Any]]:
-        """Return all that the device is, as named arrays: program, memory, late answers."""
-        memory = self._memory
-        return {
-            **{f"program/{key}": value for key, value in self._program.read_state().items()},
-            "memory/positions": memory.positions[: memory.size].copy(),
-            "memory/labels": memory.labels[: memory.size].copy(),
-            "memory/seen": memory.seen.copy(),
-            "memory/full": memory.full.copy(),
-            "late": np.array(self._late, np.int64).reshape(-1, 3),
-        }
+        """Return all that the device is, as named arrays [1, ...]."""
+        state = {f"program/{key}": v[None] for key, v in self._program.read_state().items()}
+        return state | self._lessons.snapshot()
 
     def restore(self, snapshot: Arrays) -> None:
         """Become what a snapshot holds."""
         program = {
-            key.removeprefix("program/"): value
+            key.removeprefix("program/"): value[0]
             for key, value in snapshot.items()
             if key.startswith("program/")
         }
         self._program.assign_state(program)
-        memory = Memory(self._habits.memory, self._habits.classes)
-        memory.size = len(snapshot["memory/positions"])
-        memory.positions[: memory.size] = snapshot["memory/positions"]
-        memory.labels[: memory.size] = snapshot["memory/labels"]
-        memory.seen[:], memory.full[:] = snapshot["memory/seen"], snapshot["memory/full"]
-        self._memory = memory
-        self._late = [(int(due), int(q), int(answer)) for due, q, answer in snapshot["late"]]
+        self._lessons.restore(snapshot)
 
-    @property
-    def memory_windows(self) -> int:
-        """Windows in the device's memory."""
-        return self._memory.size
-
-    def _score_holdout(self) -> NDArray[np.int64]:
-        wear = self.wear
-        return score_windows(self._program, wear.recordings, wear.holdout, self._habits.classes)
-
-    def _checked(self, said: Prediction) -> Prediction:
-        """Refuse classes that no activity has."""
-        if said.classes.size and not 0 <= said.classes.min() <= said.classes.max() < self._classes:
+    def _predict(self, windows: NDArray[np.int32], *, aside: bool = False) -> Prediction:
+        """Predict one question's windows, int32 [B]; refuse classes that no activity has."""
+        x = self._read(windows)
+        said = self._program.predict_aside(x) if aside else self._program.predict(x)
+        classes = self._habits.classes
+        if said.classes.size and not 0 <= said.classes.min() <= said.classes.max() < classes:
             raise BadProgram(
-                f"device {self.wear.name}: 'predict' returned the classes {said.classes.tolist()}; "
-                f"expected 0 to {self._classes - 1}, one for each activity of the scenario"
+                f"device {self.wear.names[0]}: 'predict' returned the classes "
+                f"{said.classes.tolist()}; expected 0 to {classes - 1}, one for each activity of "
+                "the scenario"
             )
         return said
 
-    def _windows(self, question: int) -> NDArray[np.float32]:
-        return self._read(self.wear.stream.positions(question))
+    def _read(self, windows: NDArray[np.int32]) -> NDArray[np.float32]:
+        return np.asarray(self.wear.read(windows[windows >= 0][None])[0])
 
-    def _read(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
-        return read_windows(self.wear.recordings, self.wear.stream.windows.take(positions))
-
-    def _draw(self, purpose: str, round_: int, *shape: int, place: int = 0) -> NDArray[np.float64]:
-        count = int(np.prod(shape))
-        seed, device = self._habits.seed, [self.wear.index]
-        drawn = chance.uniforms(seed, purpose, round_, device, count, place=place)
-        return np.asarray(drawn[0].reshape(shape))
-
-    def _ask(
-        self, round_: int, questions: range, opened: Sequence[Prediction], outcome: Outcome
-    ) -> NDArray[np.int32]:
-        """Decide which questions are asked and let the user answer: int32 [Q]."""
-        habits, count = self._habits, len(questions)
-        certainty = None
-        if habits.ask == "uncertain":
-            certainty = np.array([prediction.certainty() for prediction in opened], np.float32)
-        draws = self._draw("ask", round_, habits.questions_per_round)[:count]
-        asked = choose_questions(habits.ask, habits.budget, certainty, draws)
-        answers = answer_questions(
-            np.array([self.wear.stream.label(q) for q in questions], np.int32),
-            asked,
-            self._draw("answer", round_, habits.questions_per_round, 3)[:count],
-            answer_rate=habits.answer_rate,
-            mistake_rate=habits.mistake_rate,
-            classes=habits.classes,
-        )
-        outcome.questions = count
-        outcome.asked = int(asked.sum())
-        outcome.answered = int((answers != NO_ANSWER).sum())
-        return answers
-
-    def _due(self, round_: int) -> list[tuple[int, int]]:
-        """Take the late answers that arrive in this round: (question, class as answered)."""
-        due = [(question, answer) for at, question, answer in self._late if at <= round_]
-        self._late = [late for late in self._late if late[0] > round_]
-        return due
-
-    def _rehearsals(self, round_: int) -> Iterator[tuple[NDArray[np.float64], ...]]:
-        """Yield each answer's draws: to rehearse [steps, B, 2], and for the memory [B, 2]."""
-        habits = self._habits
-        for answer in count():
-            # By answer, so that arms that take more or fewer steps still draw the same at first.
-            shape = (habits.steps, habits.batch, 2)
-            rehearse = self._draw("rehearse", round_, *shape, place=answer)
-            yield rehearse, self._draw("keep", round_, habits.batch, 2, place=answer)
-
-    def _learn(
-        self,
-        question: int,
-        answer: int,
-        draws: tuple[NDArray[np.float64], ...],
-        outcome: Outcome,
-        *,
-        learns: bool,
-    ) -> list[float]:
-        """Learn from one answer: steps on its windows and rehearsed ones, then into the memory."""
-        positions = self.wear.stream.positions(question)
-        labels = np.full(positions.size, answer, np.int32)
-        rehearse, keep = draws
+    def _learn(self, lesson: Lesson, outcome: Outcome, *, learns: bool) -> list[float]:
+        """Take a lesson's steps, each on the question's windows and rehearsed ones."""
+        answer = int(lesson.answer[0])
+        if answer == NO_ANSWER or not learns:
+            return []
+        windows = lesson.windows[0][lesson.windows[0] >= 0]
         losses = []
-        if learns:
-            for step_draws in rehearse:
-                places = self._memory.draw(step_draws[: positions.size])
-                mixed = np.concatenate([positions, self._memory.positions[places]])
-                taught = np.concatenate([labels, self._memory.labels[places]])
-                if self._habits.memory and np.all(taught == answer):
-                    continue  # one activity alone would only teach to forget the others
-                losses.append(self._program.learn(self._read(mixed), taught))
-            outcome.examples += positions.size if losses else 0
-            outcome.steps += len(losses)
-            outcome.gradients += len(losses)
-        for position, pair in zip(positions, keep, strict=False):
-            self._memory.add(int(position), answer, pair)
+        for step in np.flatnonzero(lesson.steps[0]):
+            rehearsed, taught = lesson.rehearsed[0, step], lesson.taught[0, step]
+            mixed = np.concatenate([windows, rehearsed[rehearsed >= 0]])
+            labels = np.full(mixed.size, answer, np.int32)
+            labels[windows.size :] = taught[rehearsed >= 0]
+            losses.append(self._program.learn(self._read(mixed), labels))
+        outcome.examples[:] += lesson.examples()
+        outcome.steps[0] += len(losses)
+        outcome.gradients[0] += len(losses)
         return losses
 
-    def _score(
-        self, question: int, said: Prediction, opened: Prediction, answer: int, outcome: Outcome
-    ) -> None:
+    def _score(self, question: int, said: Prediction, opened: Prediction, outcome: Outcome) -> None:
         """Record one question's predictions."""
-        positions = self.wear.stream.positions(question)
-        label = self.wear.stream.label(question)
-        count = positions.size
-        outcome.question += [question] * count
-        outcome.position += positions.tolist()
-        outcome.label += [label] * count
-        outcome.predicted += said.classes.tolist()
-        outcome.voted += [said.vote(self._habits.classes)] * count
-        outcome.opened_correct += (opened.classes == label).tolist()
-        outcome.answer += [answer] * count
-        outcome.loss += said.losses(label)
+        count, label = said.classes.size, int(outcome.label[0, question])
+        place = (0, question, slice(count))
+        outcome.predicted[place] = said.classes
+        outcome.voted[0, question] = said.vote(self._habits.classes)
+        outcome.opened_correct[place] = opened.classes == label
+        outcome.loss[place] = said.losses(label)
+
+    def _score_holdout(self) -> NDArray[np.int64]:
+        first, stop = self.wear.holdout[0]
+        windows = np.arange(first, stop, dtype=np.int32)
+        x = self.wear.read(windows[None])[0]
+        labels = self.wear.pool.windows.label[windows]
+        return score_windows(self._program, x, labels, self._habits.classes)
 
 
 def score_windows(
-    program: Learner, recordings: Sequence[Recording], windows: Windows, classes: int
+    program: Learner, x: NDArray[np.float32], labels: NDArray[np.int32], classes: int
 ) -> NDArray[np.int64]:
-    """Predict windows of one user and count them: int64 [K, K], rows are true classes."""
+    """Predict windows [W, T, C] and count them: int64 [K, K], rows are true classes."""
     confusion = np.zeros((classes, classes), np.int64)
-    for first in range(0, len(windows), _SCORE_BATCH):
-        some = windows.take(np.arange(first, min(first + _SCORE_BATCH, len(windows))))
-        said = program.predict_aside(read_windows(recordings, some))
-        np.add.at(confusion, (some.label, said.classes), 1)
+    for first in range(0, len(x), _SCORE_BATCH):
+        some = slice(first, first + _SCORE_BATCH)
+        np.add.at(confusion, (labels[some], program.predict_aside(x[some]).classes), 1)
     return confusion
 
 

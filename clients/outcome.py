@@ -1,60 +1,96 @@
-"""What comes of a device's round: for the records, and for the server."""
+"""What comes of a round of some devices: for the records, and for the server."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
 
 from clients.methods import Arrays
 
 __all__ = ["Outcome", "Update"]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """What came of one device's round.
+    """What came of one round of D devices with up to Q questions of up to B windows each.
+
+    A device that had fewer questions, or a question that had fewer windows, leaves the end of its
+    row empty: -1 for what would be an index or a class, False, or NaN.
 
     Attributes:
-        question: int32 [W], question of each predicted window.
-        position: int64 [W], its stream position.
-        label, predicted, voted: int32 [W], classes.
-        opened_correct: bool [W], whether the model was right with which the round began.
-        answer: int32 [W], class as answered, or NO_ANSWER.
-        loss: float32 [W], cross-entropy of the prediction, NaN without logits.
-        asked, answered: questions.
-        examples: answered windows that were learnt from.
-        steps, gradients: steps taken, and gradient evaluations that they took.
-        learning_loss: mean loss of the steps, NaN without steps.
+        windows: int32 [D, Q, B], which windows of the pool were predicted, -1 where none was.
+        label: int32 [D, Q], the class that is true of each question.
+        predicted: int32 [D, Q, B], classes.
+        voted: int32 [D, Q], the majority's class.
+        opened_correct: bool [D, Q, B], whether the model was right with which the round began.
+        asked: bool [D, Q], whether the user was asked.
+        answer: int32 [D, Q], class as answered, or NO_ANSWER.
+        loss: float32 [D, Q, B], cross-entropy of the prediction, NaN without logits.
+        examples: int32 [D], answered windows that were learnt from.
+        steps: int32 [D], steps taken.
+        gradients: int32 [D], gradient evaluations that they took.
+        learning_loss: float32 [D], mean loss of the steps, NaN without steps.
+        memory_windows: int32 [D], windows in the memory when the round ended.
     """
 
-    question: list[int] = field(default_factory=list)
-    position: list[int] = field(default_factory=list)
-    label: list[int] = field(default_factory=list)
-    predicted: list[int] = field(default_factory=list)
-    voted: list[int] = field(default_factory=list)
-    opened_correct: list[bool] = field(default_factory=list)
-    answer: list[int] = field(default_factory=list)
-    loss: list[float] = field(default_factory=list)
-    questions: int = 0
-    asked: int = 0
-    answered: int = 0
-    examples: int = 0
-    steps: int = 0
-    gradients: int = 0
-    learning_loss: float = float("nan")
+    windows: NDArray[np.int32]
+    label: NDArray[np.int32]
+    predicted: NDArray[np.int32]
+    voted: NDArray[np.int32]
+    opened_correct: NDArray[np.bool_]
+    asked: NDArray[np.bool_]
+    answer: NDArray[np.int32]
+    loss: NDArray[np.float32]
+    examples: NDArray[np.int32]
+    steps: NDArray[np.int32]
+    gradients: NDArray[np.int32]
+    learning_loss: NDArray[np.float32]
+    memory_windows: NDArray[np.int32]
+
+    @classmethod
+    def empty(cls, devices: int, questions: int, batch: int) -> Outcome:
+        """Return what came of a round in which nothing happened, to be filled in."""
+        each, one = (devices, questions, batch), (devices, questions)
+        return cls(
+            windows=np.full(each, -1, np.int32),
+            label=np.full(one, -1, np.int32),
+            predicted=np.full(each, -1, np.int32),
+            voted=np.full(one, -1, np.int32),
+            opened_correct=np.zeros(each, np.bool_),
+            asked=np.zeros(one, np.bool_),
+            answer=np.full(one, -1, np.int32),
+            loss=np.full(each, np.nan, np.float32),
+            examples=np.zeros(devices, np.int32),
+            steps=np.zeros(devices, np.int32),
+            gradients=np.zeros(devices, np.int32),
+            learning_loss=np.full(devices, np.nan, np.float32),
+            memory_windows=np.zeros(devices, np.int32),
+        )
+
+    @classmethod
+    def joined(cls, outcomes: Sequence[Outcome]) -> Outcome:
+        """Put devices' outcomes of one round under each other."""
+        return cls(
+            **{
+                field.name: np.concatenate([getattr(outcome, field.name) for outcome in outcomes])
+                for field in fields(cls)
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Update:
-    """What a device sends to the server after a round.
+    """What reaches the server after a round, from one device or folded from several.
 
     Attributes:
-        device: its index.
-        arrays: what it shares.
-        examples: answered windows that it learnt from.
-        loss: mean loss of its steps.
+        arrays: what is shared; the mean weighted by examples where it stands for several devices.
+        examples: answered windows that were learnt from, over all of them.
+        loss: mean loss of the steps, weighted likewise.
     """
 
-    device: int
     arrays: Arrays
     examples: int
     loss: float

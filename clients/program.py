@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
 from clients.contract import find_signatures, load_saved_model
+from clients.optimizers import slot_of
 from clients.prediction import Prediction
 
 __all__ = [
@@ -30,7 +31,8 @@ Arrays = Mapping[str, NDArray[Any]]
 
 _OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
-_LEARNING_RATE = "slots/learning_rate"
+_PARAMS, _SLOTS = "params/", "slots/"
+_LEARNING_RATE = f"{_SLOTS}learning_rate"
 _LINKS = 10_000  # copies that share one graph file
 
 
@@ -57,7 +59,7 @@ class Program:
         self._variables = _variables_by_key(loaded, self.path)
         trained = {id(v.handle) for v in self._learn.trainable_variables}
         self._parameter_keys = {
-            key.removeprefix("params/"): key
+            key.removeprefix(_PARAMS): key
             for key, variable in sorted(self._variables.items())
             if id(variable.handle) in trained
         }
@@ -103,7 +105,7 @@ class Program:
             self._refresh_foreign(values)
         elif fresh_slots:
             for key, variable in self._variables.items():
-                if key.startswith("slots/") and key.split("/", 2)[-1] in values:
+                if key.startswith(_SLOTS) and slot_of(key.removeprefix(_SLOTS)) in values:
                     variable.assign(tf.zeros_like(variable))
 
     def _refresh_foreign(self, values: Arrays) -> None:
@@ -126,6 +128,20 @@ class Program:
         """Set variables by their names in the checkpoint."""
         for key, value in values.items():
             self._variables[key].assign(value)
+
+    @property
+    def functions(self) -> Any | None:
+        """The object with its pure functions `fleet_*`, None where it was exported by others."""
+        return self._loaded if self._pure else None
+
+    def read_pure(self) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
+        """Return what its pure functions change: parameters and slots, by their names there."""
+        state = self.read_state()
+        params, slots = (
+            {k.removeprefix(start): v for k, v in state.items() if k.startswith(start)}
+            for start in (_PARAMS, _SLOTS)
+        )
+        return params, slots
 
     @property
     def has_logits(self) -> bool:

@@ -6,80 +6,161 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from clients import chance
+from clients.pool import Pool
 from clients.windows import Windows
 
-__all__ = ["Order", "Stream", "build_stream"]
+__all__ = ["Order", "Questions", "Streams", "cut_questions", "deal_streams"]
 
 Order = Literal["recorded", "bouts", "shuffled"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Stream:
-    """A device's questions in the order in which they reach it.
+class Questions:
+    """The questions of all users, each user's in order of bout.
 
     Attributes:
-        windows: the device's windows in that order; an index into it is a stream position.
-        starts: int64 [Q + 1]; question q holds the positions starts[q] to starts[q + 1] - 1.
+        first: int32 [N], first window of each question; the others follow it in the pool.
+        count: int32 [N], its windows.
+        label: int32 [N], the class that is true of all of them.
+        bouts: int32 [M, 2], first question of each bout and its number of questions.
+        users: int64 [U, 2], first bout of each user, and the one after the last.
+        batch: most windows of a question, B.
+        shuffled: whether a device meets its bouts in an order of its own.
     """
 
-    windows: Windows
-    starts: NDArray[np.int64]
+    first: NDArray[np.int32]
+    count: NDArray[np.int32]
+    label: NDArray[np.int32]
+    bouts: NDArray[np.int32]
+    users: NDArray[np.int64]
+    batch: int
+    shuffled: bool
 
-    def __len__(self) -> int:
-        return self.starts.size - 1
-
-    def positions(self, question: int) -> NDArray[np.int64]:
-        """Return the stream positions of one question's windows, int64 [B]."""
-        return np.arange(self.starts[question], self.starts[question + 1])
-
-    def label(self, question: int) -> int:
-        """Return the class that is true of all windows of one question."""
-        return int(self.windows.label[self.starts[question]])
-
-    def questions(self, round_: int, per_round: int) -> range:
-        """Return the questions that reach the device in one round, counted from 1."""
-        return range(min((round_ - 1) * per_round, len(self)), min(round_ * per_round, len(self)))
+    def of_user(self) -> NDArray[np.int64]:
+        """Return how many questions each user's stream has: int64 [U]."""
+        before = np.concatenate([[0], np.cumsum(self.bouts[:, 1], dtype=np.int64)])
+        return np.asarray(before[self.users[:, 1]] - before[self.users[:, 0]])
 
 
-def build_stream(
-    windows: Windows,
-    *,
-    order: Order,
-    hop: int,
-    hop_s: float,
-    bout_windows: int,
-    batch: int,
-    random: np.random.Generator,
-) -> Stream:
-    """Put windows into the order of a stream and cut it into questions.
+@dataclass(frozen=True, slots=True, eq=False)
+class Streams:
+    """The questions of D devices in the order in which they reach them.
+
+    Attributes:
+        table: what the questions are.
+        questions: int32 [D, Q], rows of the table; a stream that is shorter ends with -1.
+    """
+
+    table: Questions
+    questions: NDArray[np.int32]
+
+    def take(self, rows: ArrayLike) -> Streams:
+        """Return the streams of some of the devices."""
+        return Streams(self.table, self.questions[np.asarray(rows, np.int64)])
+
+    def lengths(self) -> NDArray[np.int64]:
+        """Return how many questions each stream has: int64 [D]."""
+        return np.asarray((self.questions >= 0).sum(axis=1), np.int64)
+
+    def in_round(self, round_: int, per_round: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Return the questions that reach the devices in one round, counted from 1.
+
+        Returns:
+            their windows, int32 [D, per_round, B], and what is true of them, int32 [D, per_round];
+            -1 where there is none.
+        """
+        table, first = self.table, (round_ - 1) * per_round
+        asked = np.full((len(self.questions), per_round), -1, np.int32)
+        own = self.questions[:, first : first + per_round]
+        asked[:, : own.shape[1]] = own
+        there, place = asked >= 0, np.arange(table.batch, dtype=np.int32)
+        if not there.any():
+            return np.full((*asked.shape, table.batch), -1, np.int32), asked
+        windows = table.first[asked][..., None] + place
+        inside = there[..., None] & (place < table.count[asked][..., None])
+        return np.where(inside, windows, np.int32(-1)), np.where(there, table.label[asked], -1)
+
+
+def cut_questions(
+    pool: Pool, *, order: Order, hop: int, hop_s: float, bout_windows: int, batch: int
+) -> Questions:
+    """Cut every user's streamed windows into bouts and these into questions.
 
     A bout is a run of windows that follow one another in one recording. A question is up to
     `batch` consecutive windows of one bout, so all of its windows have one true label.
 
     Args:
-        windows: the device's windows, in order of recording, then time.
+        pool: everybody's windows.
         order: "recorded" (bouts as long as they were recorded, by time), "bouts" (bouts of
             `bout_windows` in random order), or "shuffled" (single windows in random order).
         hop: samples between the starts of consecutive windows.
         hop_s: the same in seconds; windows on two sides of a time gap do not follow one another.
         bout_windows: windows per bout where the order is "bouts".
         batch: most windows per question.
-        random: decides the random orders.
     """
+    longest = {"recorded": 0, "bouts": bout_windows, "shuffled": 1}[order]
+    questions: list[NDArray[np.int64]] = []
+    bouts: list[NDArray[np.int64]] = []
+    users = [0]
+    for first, stop in pool.streamed:
+        own = pool.windows.take(np.arange(first, stop))
+        for run in _runs(own, hop, hop_s, by_time=order == "recorded"):
+            for bout in np.split(
+                run, np.arange(longest or run.size, run.size, longest or run.size)
+            ):
+                starts = np.arange(0, bout.size, batch)
+                questions.append(
+                    np.stack([first + bout[starts], np.minimum(batch, bout.size - starts)], axis=1)
+                )
+        bouts.append(np.array([len(cut) for cut in questions[users[-1] :]], np.int64))
+        users.append(len(questions))
+    table = np.concatenate([np.zeros((0, 2), np.int64), *questions]).astype(np.int32)
+    sizes = np.concatenate([np.zeros(0, np.int64), *bouts])
+    spread = np.stack([np.cumsum(sizes) - sizes, sizes], axis=1).astype(np.int32)
+    label = pool.windows.label[table[:, 0]]
+    bounds = np.array([users[:-1], users[1:]], np.int64).T
+    return Questions(
+        table[:, 0], table[:, 1], label, spread, bounds, batch, shuffled=order != "recorded"
+    )
+
+
+def deal_streams(
+    table: Questions, seed: int, devices: NDArray[np.int64], users: NDArray[np.int64]
+) -> Streams:
+    """Put each device's questions into the order in which they reach it.
+
+    Args:
+        table: all users' questions.
+        seed: the scenario's.
+        devices: int64 [D], their indices, which decide the random orders.
+        users: int64 [D], numbers of their users.
+    """
+    longest = int(table.of_user()[users].max(initial=0))
+    dealt = np.full((len(devices), longest), -1, np.int32)
+    for user in np.unique(users):
+        rows = np.flatnonzero(users == user)
+        first, count = table.bouts[slice(*table.users[user])].T
+        order = np.broadcast_to(np.arange(first.size), (rows.size, first.size))
+        if table.shuffled:
+            draws = chance.uniforms(seed, "stream", 0, devices[rows], first.size)
+            order = np.argsort(draws, axis=1, kind="stable")
+        sizes = count[order]
+        begins = np.cumsum(sizes, axis=1) - sizes
+        own = np.repeat((first[order] - begins).ravel(), sizes.ravel()).reshape(rows.size, -1)
+        dealt[rows, : own.shape[1]] = own + np.arange(own.shape[1])
+    return Streams(table, dealt)
+
+
+def _runs(windows: Windows, hop: int, hop_s: float, *, by_time: bool) -> list[NDArray[np.int64]]:
+    """Return the runs of windows that follow one another: indices, in order of recording."""
+    if not len(windows):
+        return []
     follows = (np.diff(windows.recording) == 0) & (np.diff(windows.start) == hop)
     follows &= np.abs(np.diff(windows.time_s) - hop_s) < 0.5 * hop_s
     runs = np.split(np.arange(len(windows)), np.flatnonzero(~follows) + 1)
-    longest = {"recorded": max(len(windows), 1), "bouts": bout_windows, "shuffled": 1}[order]
-    bouts = [run[first : first + longest] for run in runs for first in range(0, len(run), longest)]
-    if order == "recorded":
-        bouts.sort(key=lambda bout: (windows.time_s[bout[0]], bout[0]))
-    else:
-        bouts = [bouts[i] for i in random.permutation(len(bouts))]
-    questions = [
-        bout[first : first + batch] for bout in bouts for first in range(0, len(bout), batch)
-    ]
-    starts = np.cumsum([0, *(len(question) for question in questions)], dtype=np.int64)
-    positions = np.concatenate(questions) if questions else np.zeros(0, np.int64)
-    return Stream(windows.take(positions), starts)
+    if by_time:
+        runs.sort(key=lambda run: (windows.time_s[run[0]], run[0]))
+    return runs

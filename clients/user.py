@@ -16,26 +16,31 @@ NO_ANSWER = -1
 def choose_questions(
     ask: Ask,
     budget: int,
+    labels: NDArray[np.int32],
     certainty: NDArray[np.float32] | None,
     draws: NDArray[np.float64],
 ) -> NDArray[np.bool_]:
-    """Choose which of a round's questions the device puts to its user.
+    """Choose which of a round's questions each of D devices puts to its user.
 
     Args:
         ask: "all", "random" or "uncertain" (the least certain first).
-        budget: most questions per round; ignored for "all".
-        certainty: float32 [Q], how sure the device is; needed for "uncertain" alone.
-        draws: float64 [Q] in [0, 1).
+        budget: most questions per device and round; ignored for "all".
+        labels: int32 [D, Q], what is true, -1 where a device has no such question.
+        certainty: float32 [D, Q], how sure a device is; needed for "uncertain" alone.
+        draws: float64 [D, Q] in [0, 1).
 
     Returns:
-        bool [Q].
+        bool [D, Q], never true for a question that does not exist.
     """
+    exists = labels >= 0
     if ask == "all":
-        return np.ones(draws.size, dtype=np.bool_)
+        return exists
     rank_by = draws if ask == "random" or certainty is None else certainty
-    asked = np.zeros(draws.size, dtype=np.bool_)
-    asked[np.argsort(rank_by, kind="stable")[:budget]] = True
-    return asked
+    # By whether a question exists first: a certainty may be NaN, which would rank behind any mark.
+    order = np.lexsort((rank_by, ~exists), axis=1)
+    asked = np.zeros(labels.shape, dtype=np.bool_)
+    np.put_along_axis(asked, order[:, :budget], True, axis=1)
+    return asked & exists
 
 
 def answer_questions(
@@ -47,21 +52,21 @@ def answer_questions(
     mistake_rate: float,
     classes: int,
 ) -> NDArray[np.int32]:
-    """Let the user reply to a round's questions.
+    """Let the users of D devices reply to a round's questions.
 
     Args:
-        labels: int32 [Q], what is true.
-        asked: bool [Q], which questions were asked.
-        draws: float64 [Q, 3] in [0, 1): whether the user replies, whether wrongly, with what.
+        labels: int32 [D, Q], what is true, -1 where a device has no such question.
+        asked: bool [D, Q], which questions were asked.
+        draws: float64 [D, Q, 3] in [0, 1): whether the user replies, whether wrongly, with what.
         answer_rate: share of the asked questions that the user answers.
         mistake_rate: share of the answers that are wrong; a wrong class is as likely as another.
         classes: number of classes.
 
     Returns:
-        int32 [Q], the class as answered, or NO_ANSWER.
+        int32 [D, Q], the class as answered, or NO_ANSWER.
     """
-    mistaken = draws[:, 1] < mistake_rate
-    others = (draws[:, 2] * (classes - 1)).astype(np.int32)
+    mistaken = draws[..., 1] < mistake_rate
+    others = (draws[..., 2] * (classes - 1)).astype(np.int32)
     wrong = others + (others >= labels)
-    replied = asked & (draws[:, 0] < answer_rate)
+    replied = asked & (labels >= 0) & (draws[..., 0] < answer_rate)
     return np.where(replied, np.where(mistaken, wrong, labels), NO_ANSWER).astype(np.int32)

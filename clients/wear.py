@@ -1,37 +1,77 @@
-"""Who wears a device, what reaches it, how its wearer answers and how it learns."""
+"""Who wears devices, what reaches them, how their wearers answer and how they learn."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from clients.recordings import Recording
-from clients.stream import Stream
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from clients.pool import Pool
+from clients.stream import Streams
 from clients.user import Ask
-from clients.windows import Windows
+from clients.variation import Variations
 
 __all__ = ["Habits", "Wear"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Wear:
-    """Who wears a device, and what will reach it.
+    """Who wears D devices, and what will reach them.
 
     Attributes:
-        index: the device's number in the fleet; its draws of chance depend on it.
-        name: the device's id.
-        user: the wearer's id.
-        recordings: the wearer's recordings.
-        stream: the device's questions.
-        holdout: windows that are scored and never learnt.
+        devices: int64 [D], their numbers in the fleet, on which their draws of chance depend.
+        names: their ids.
+        users: their wearers' ids.
+        pool: everybody's windows.
+        streams: the devices' questions.
+        holdout: int64 [D, 2], first window of the pool that is scored and never learnt, and the
+            one after the last.
+        variations: what sets the devices apart from the recordings, None where nothing does.
     """
 
-    index: int
-    name: str
-    user: str
-    recordings: Sequence[Recording]
-    stream: Stream
-    holdout: Windows
+    devices: NDArray[np.int64]
+    names: Sequence[str]
+    users: Sequence[str]
+    pool: Pool
+    streams: Streams
+    holdout: NDArray[np.int64]
+    variations: Variations | None = None
+
+    def __len__(self) -> int:
+        return self.devices.size
+
+    def take(self, rows: ArrayLike) -> Wear:
+        """Return some of the devices."""
+        chosen = np.asarray(rows, np.int64)
+        return Wear(
+            self.devices[chosen],
+            [self.names[i] for i in chosen],
+            [self.users[i] for i in chosen],
+            self.pool,
+            self.streams.take(chosen),
+            self.holdout[chosen],
+            None if self.variations is None else self.variations.take(chosen),
+        )
+
+    def read(
+        self, windows: NDArray[np.int32], rows: NDArray[np.int64] | None = None
+    ) -> NDArray[np.float32]:
+        """Read windows as each device measures them.
+
+        Args:
+            windows: int32 [n, ...]; where there is none (-1), any window stands in for it.
+            rows: int64 [n], whose they are; None stands for all devices.
+
+        Returns:
+            float32 [n, ..., T, C].
+        """
+        there = np.maximum(windows, 0)
+        if self.variations is None:
+            return self.pool.read(there)
+        own = self.variations if rows is None else self.variations.take(rows)
+        return own.read(self.pool, there)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ class Windows:
         start: int64 [W], first sample.
         label: int32 [W], class index of the activity.
         time_s: float64 [W], when the window starts.
+        low, high: int64 [W], first sample and end of the span without a time gap, and within the
+            window's part, that the window lies in.
         length: samples per window.
     """
 
@@ -32,6 +34,8 @@ class Windows:
     start: NDArray[np.int64]
     label: NDArray[np.int32]
     time_s: NDArray[np.float64]
+    low: NDArray[np.int64]
+    high: NDArray[np.int64]
     length: int
 
     def __len__(self) -> int:
@@ -45,6 +49,8 @@ class Windows:
             self.start[chosen],
             self.label[chosen],
             self.time_s[chosen],
+            self.low[chosen],
+            self.high[chosen],
             self.length,
         )
 
@@ -77,7 +83,7 @@ def cut_windows(
     Returns:
         the windows in order of recording, then time.
     """
-    rows: list[tuple[NDArray[np.int64], NDArray[np.float64], int, int]] = []
+    starts, spans = [], []
     for index, recording in enumerate(recordings):
         cut = split_at(recording, holdout)
         first, last = {"stream": (0, cut), "holdout": (cut, len(recording.samples))}.get(
@@ -89,15 +95,21 @@ def cut_windows(
             recording.segment_starts, stops, recording.segment_times_s, strict=True
         ):
             low, high = max(int(begin), first), min(int(stop), last)
-            starts = np.arange(low, high - length + 1, hop, dtype=np.int64)
-            if starts.size:
-                rows.append((starts, time_s + (starts - begin) / recording.rate_hz, index, label))
-    counts = [len(starts) for starts, *_ in rows]
+            own = np.arange(low, high - length + 1, hop, dtype=np.int64)
+            if own.size:
+                starts.append(own)
+                since_s = time_s + (low - begin) / recording.rate_hz
+                spans.append((index, label, low, high, since_s, recording.rate_hz))
+    start = np.concatenate([np.zeros(0, np.int64), *starts])
+    table = np.array(spans, np.float64).reshape(-1, 6)
+    index, label, low, high, since_s, rate = np.repeat(table, [s.size for s in starts], axis=0).T
     return Windows(
-        np.repeat(np.array([row[2] for row in rows], dtype=np.int32), counts),
-        np.concatenate([row[0] for row in rows]) if rows else np.zeros(0, np.int64),
-        np.repeat(np.array([row[3] for row in rows], dtype=np.int32), counts),
-        np.concatenate([row[1] for row in rows]) if rows else np.zeros(0, np.float64),
+        index.astype(np.int32),
+        start,
+        label.astype(np.int32),
+        since_s + (start - low) / rate,
+        low.astype(np.int64),
+        high.astype(np.int64),
         length,
     )
 

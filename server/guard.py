@@ -2,98 +2,113 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Guard", "check"]
+__all__ = ["Checked", "Guard", "check"]
 
 Arrays = Mapping[str, NDArray[Any]]
 
 
-def check(
-    updates: NDArray[np.floating], bound: float | None
-) -> tuple[NDArray[np.bool_], list[str]]:
-    """Check how far updates have moved.
+@dataclass(frozen=True, slots=True, eq=False)
+class Checked:
+    """What was found about the updates of D devices.
+
+    Attributes:
+        norms: float64 [D], how far each update moved from what was sent; NaN where it has
+            another form.
+        reasons: why each update is refused, empty where it is accepted.
+    """
+
+    norms: NDArray[np.float64]
+    reasons: tuple[str, ...]
+
+    @property
+    def accepted(self) -> NDArray[np.bool_]:
+        """Return which updates are accepted: bool [D]."""
+        return np.array([not reason for reason in self.reasons], np.bool_)
+
+
+def check(sent: Arrays, updates: Arrays, bound: float | None) -> Checked:
+    """Check the updates of D devices that began from the same arrays.
 
     Args:
-        updates: float [D, P], what each device changed of its P parameters.
-        bound: largest norm that is accepted, or None for any finite one.
-
-    Returns:
-        accepted, bool [D], and a reason for each device, empty where it was accepted.
+        sent: the arrays that the devices began from.
+        updates: what they sent back, each array with a leading device axis [D, ...]. Updates
+            without any such array are taken for those of one device.
+        bound: largest norm of what an update changed that is accepted, or None for any finite one.
     """
-    with np.errstate(over="ignore", invalid="ignore"):
-        norms = np.linalg.norm(updates.astype(np.float64), axis=1)
-    reasons = []
-    for norm in norms:
-        if not np.isfinite(norm):
-            reasons.append("holds NaN or infinite values")
-        elif bound is not None and norm > bound:
-            reasons.append(f"norm {norm:.4g} exceeds the bound {bound:.4g}")
-        else:
-            reasons.append("")
-    return np.array([not reason for reason in reasons], np.bool_), reasons
+    devices = next((len(found) for found in updates.values() if found.ndim), 1)
+    misshapen = _misshapen(sent, updates, devices)
+    if misshapen:
+        return Checked(np.full(devices, np.nan), (misshapen,) * devices)
+    norms = _norms(sent, updates, devices)
+    return Checked(norms, tuple(_reason(norm, bound) for norm in norms.tolist()))
 
 
 class Guard:
-    """Checks the updates of each round against what was sent and against the round before.
+    """Remembers the bound on the norm of what an update may change.
 
-    The bound on an update's norm is a multiple of the previous round's median, so the first
-    round has none.
+    The bound is a multiple of the previous round's median, so the first round has none.
+
+    Attributes:
+        bound: largest norm that is accepted in this round, or None for any finite one.
     """
 
     def __init__(self, max_norm: float | None) -> None:
         self._max_norm = max_norm
-        self._bound: float | None = None
+        self.bound: float | None = None
 
-    def accept(self, sent: Arrays, updates: Sequence[Arrays]) -> list[str]:
-        """Check one round's updates.
-
-        Args:
-            sent: the arrays that the devices began from.
-            updates: what each device sent back.
-
-        Returns:
-            a reason for each update, empty where it is accepted.
-        """
-        reasons = [_misshapen(sent, update) for update in updates]
-        whole = [i for i, reason in enumerate(reasons) if not reason]
-        if not whole:
-            return reasons
-        start = _flat(sent, sent)
-        moved = np.stack([_flat(sent, updates[i]) - start for i in whole])
-        accepted, why = check(moved, self._bound)
-        for i, reason in zip(whole, why, strict=True):
-            reasons[i] = reason
-        self._rebound(np.linalg.norm(moved, axis=1), accepted)
-        return reasons
-
-    def _rebound(self, norms: NDArray[np.float64], accepted: NDArray[np.bool_]) -> None:
+    def rebound(self, norms: NDArray[np.float64], accepted: NDArray[np.bool_]) -> None:
         """Set the bound for the next round.
 
         Where a whole round went further than its bound, the bound was wrong rather than all
         devices, and the next round is measured by this one.
+
+        Args:
+            norms: float64 [n], of all updates of this round, as `check` gives them.
+            accepted: bool [n], which of them were accepted.
         """
         measured = norms[accepted] if accepted.any() else norms[np.isfinite(norms)]
         if self._max_norm is not None and measured.size:
             median = float(np.median(measured))
-            self._bound = self._max_norm * median if median > 0.0 else None
+            self.bound = self._max_norm * median if median > 0.0 else None
 
 
-def _misshapen(sent: Arrays, update: Arrays) -> str:
-    """Say how an update differs from what was sent in names, shapes or types."""
-    if update.keys() != sent.keys():
-        return f"arrays {sorted(update)} instead of {sorted(sent)}"
-    for name, value in sent.items():
-        found = update[name]
-        if found.shape != value.shape or found.dtype != value.dtype:
-            return f"{name} is {found.dtype} {found.shape} instead of {value.dtype} {value.shape}"
+def _norms(sent: Arrays, updates: Arrays, devices: int) -> NDArray[np.float64]:
+    """Measure how far updates moved: float64 [D], infinite or NaN where they are not finite."""
+    squares = np.zeros(devices)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for name, value in sent.items():
+            # In float64, as a small step from a large value would vanish in float32.
+            moved = updates[name].reshape(devices, value.size).astype(np.float64, order="C")
+            moved -= value.ravel().astype(np.float64)
+            squares += np.einsum("dp,dp->d", moved, moved)
+    return np.sqrt(squares)
+
+
+def _reason(norm: float, bound: float | None) -> str:
+    if not np.isfinite(norm):
+        return "holds NaN or infinite values"
+    if bound is not None and norm > bound:
+        return f"norm {norm:.4g} exceeds the bound {bound:.4g}"
     return ""
 
 
-def _flat(order: Arrays, arrays: Arrays) -> NDArray[np.float64]:
-    """Join arrays to one row of parameters."""
-    return np.concatenate([np.asarray(arrays[name], np.float64).ravel() for name in order])
+def _misshapen(sent: Arrays, updates: Arrays, devices: int) -> str:
+    """Say how updates differ from what was sent in names, shapes or types."""
+    if updates.keys() != sent.keys():
+        return f"arrays {sorted(updates)} instead of {sorted(sent)}"
+    for name, value in sent.items():
+        found = updates[name]
+        if found.shape[1:] != value.shape or found.dtype != value.dtype:
+            return (
+                f"{name} is {found.dtype} {found.shape[1:]} instead of {value.dtype} {value.shape}"
+            )
+        if found.shape[:1] != (devices,):
+            return f"{name} holds {len(found) if found.ndim else 'no'} devices instead of {devices}"
+    return ""

@@ -17,14 +17,14 @@ from clients.heuristic import Heuristic
 from clients.methods import Arrays
 from clients.models import MODELS
 from clients.program import Program
-from clients.windows import cut_windows
+from clients.windows import cut_windows, read_windows
 from simulator.arms import method_in_round
 from simulator.origin import Origin, blueprint_of, origin_of
 from simulator.plan import Fold, Plan, Prepared
 from simulator.population import donated_windows
 from simulator.scenario import Scenario
 
-__all__ = ["prepare"]
+__all__ = ["base_path", "prepare"]
 
 
 def prepare(plan: Plan, fold: Fold, folder: Path) -> Prepared:
@@ -47,10 +47,11 @@ def prepare(plan: Plan, fold: Fold, folder: Path) -> Prepared:
         head = blueprint.model().head
         _check_shared(scenario, blueprint.model().init(np.random.default_rng(0)), head)
         origin = origin_of(plan, fold, blueprint)
-        paths = _export(scenario, blueprint, origin, folder / f"fold-{fold.index}")
+        paths = _export(scenario, blueprint, origin, folder, fold.index)
     else:
         origin = Origin(None, None, None, None)
-        paths = {scenario.model.optimizer: folder / f"fold-{fold.index}"}
+        usual = scenario.model.optimizer
+        paths = {usual: base_path(folder, fold.index, scenario, usual)}
         _check_shared(scenario, Program(Path(scenario.model.program)).read_parameters(), head)
         _copy_given(scenario, paths[scenario.model.optimizer])
     program = Program(paths[scenario.model.optimizer])
@@ -72,16 +73,20 @@ def prepare(plan: Plan, fold: Fold, folder: Path) -> Prepared:
     )
 
 
+def base_path(folder: Path, fold: int, scenario: Scenario, optimizer: str | None) -> Path:
+    """Return where the base model of a fold lies, with the optimizer that an arm asks for."""
+    usual = optimizer in (None, scenario.model.optimizer)
+    return folder / (f"fold-{fold}" if usual else f"fold-{fold}-{optimizer}")
+
+
 def _export(
-    scenario: Scenario, blueprint: Blueprint, origin: Origin, path: Path
+    scenario: Scenario, blueprint: Blueprint, origin: Origin, folder: Path, fold: int
 ) -> dict[str, Path]:
     """Write a built-in program with each optimizer that an arm asks for."""
     assert origin.params is not None
-    usual = scenario.model.optimizer
-    others = {arm.optimizer for arm in scenario.arms if arm.optimizer not in (None, usual)}
-    paths = {usual: path} | {
-        o: path.with_name(f"{path.name}-{o}") for o in sorted(filter(None, others))
-    }
+    asked = {arm.optimizer for arm in scenario.arms} - {None}
+    optimizers = sorted(filter(None, asked | {scenario.model.optimizer}))
+    paths = {o: base_path(folder, fold, scenario, o) for o in optimizers}
     for optimizer, own in paths.items():
         with_optimizer = replace(blueprint, optimizer=optimizer)
         export_program(with_optimizer, origin.params, origin.mean, origin.scale, own)
@@ -159,19 +164,19 @@ def _heuristic(plan: Plan, fold: Fold) -> Heuristic | None:
     )
 
 
-def _unseen(plan: Plan, fold: Fold, program: Program, seen: Set[str] | None) -> dict[int, Any]:
+def _unseen(plan: Plan, fold: Fold, program: Program, seen: Set[str] | None) -> dict[str, Any]:
     """Score the untouched base model on all windows of users that it never saw."""
     scenario = plan.scenario
     counted = {}
-    for index in fold.devices:
-        wear = plan.wears[index]
-        if seen is not None and wear.user not in seen:
+    for user in fold.wearers:
+        if seen is not None and user not in seen:
+            recordings = plan.population.recordings[user]
             windows = cut_windows(
-                wear.recordings,
+                recordings,
                 scenario.data.activities,
                 length=plan.population.length,
                 hop=plan.population.hop,
             )
-            classes = len(scenario.data.activities)
-            counted[index] = score_windows(program, wear.recordings, windows, classes)
+            x, classes = read_windows(recordings, windows), len(scenario.data.activities)
+            counted[user] = score_windows(program, x, windows.label, classes)
     return counted

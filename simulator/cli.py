@@ -44,6 +44,12 @@ def run(
     out: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Ray workers; 1 needs no Ray.")] = None,
     overrides: SetOption = None,
+    engine: Annotated[
+        str | None, typer.Option(help="fleet, or reference: one device after the other.")
+    ] = None,
+    ray_address: Annotated[
+        str | None, typer.Option(help="A running Ray cluster, such as 10.0.0.1:6379.")
+    ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Repeat with this many seeds.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print summary.csv as JSON.")] = False,
 ) -> None:
@@ -51,9 +57,9 @@ def run(
     from simulator.scenario_file import load_scenario
     from simulator.store import discard, new_folder
 
-    scenario = load_scenario(file, overrides or [])
+    chosen = [f"fleet.engine={engine}"] if engine is not None else []
+    scenario = load_scenario(file, [*(overrides or []), *chosen])
     from simulator.fleet import Fleet, start_workers
-    from simulator.run import run_scenario, run_seeds
 
     existed = out is not None and out.exists()
     folder = new_folder(scenario.name, out)
@@ -61,11 +67,13 @@ def run(
     fleet: Fleet | None = None
     try:
         with display:
-            fleet = Fleet(start_workers(workers or scenario.fleet.workers))
+            fleet = Fleet(start_workers(workers or scenario.fleet.workers, ray_address))
+            from simulator.run import run_scenario, run_seeds  # while the workers start
+
             if seeds == 1:
-                summary = run_scenario(scenario, folder, fleet, display)
+                summary = run_scenario(scenario, folder.resolve(), fleet, display)
             else:
-                summary = run_seeds(scenario, seeds, folder, fleet, display)
+                summary = run_seeds(scenario, seeds, folder.resolve(), fleet, display)
     except BadInput as error:
         _stop(fleet)
         if not _begun(folder):
@@ -172,6 +180,22 @@ def model_inspect(path: Annotated[Path, typer.Argument(help="A SavedModel's fold
     from simulator.programs import inspect_program
 
     print_rows(("", ""), inspect_program(path))
+
+
+@model_app.command("materialize")
+def model_materialize(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    arm: Annotated[str, typer.Argument(help="An arm of the run that learns.")],
+    device: Annotated[str, typer.Argument(help="A device's id, as in rounds/.")],
+    out: Annotated[Path, typer.Option(help="Where the SavedModel goes.")],
+) -> None:
+    """Write the SavedModel of any device of a run, as its last checkpoint has it."""
+    _need_run(run)
+    _start_tensorflow()
+    from simulator.materialize import materialize
+
+    materialize(run, arm, device, out)
+    typer.echo(out)
 
 
 @model_app.command("train")

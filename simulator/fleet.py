@@ -4,24 +4,35 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from clients.errors import RunFailed
+import numpy as np
+from numpy.typing import NDArray
+
+from clients.errors import BadInput, RunFailed
 from clients.methods import Arrays
-from clients.outcome import Update
 from simulator.hush import hushed
-from simulator.plan import Cohort, Plan, Prepared
+from simulator.plan import Plan, Prepared
+from simulator.reply import Reply
 from simulator.scenario import Arm
 
-__all__ = ["Fleet", "Workers", "start_workers"]
+__all__ = ["Fleet", "InProcess", "OnRay", "Workers", "start_workers"]
+
+_STORE_BYTES = 512 * 2**20  # of Ray's object store, where it is started here
 
 
 class Workers(Protocol):
     """Some workers that can be called together."""
 
     count: int
+
+    @property
+    def nodes(self) -> Sequence[str]:
+        """The node that each worker is on."""
+        ...
 
     def call(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Call a method of each worker with its own arguments; results in order of worker."""
@@ -49,11 +60,18 @@ class _Host:
         """Call a method of the worker."""
         return getattr(self._worker, method)(*arguments)
 
+    def node(self) -> str:
+        """Return the Ray node that this process is on."""
+        import ray
+
+        return str(ray.get_runtime_context().get_node_id())
+
 
 class InProcess:
     """One worker, here."""
 
     count = 1
+    nodes: Sequence[str] = ("here",)
 
     def __init__(self) -> None:
         self._host = _Host()
@@ -71,23 +89,44 @@ class InProcess:
 
 
 class OnRay:
-    """Workers in processes of their own, one thread each."""
+    """Workers in processes of their own, one thread each: on this machine, or on a Ray cluster.
 
-    def __init__(self, count: int) -> None:
+    Attributes:
+        count: of workers.
+        nodes: the Ray node that each of them is on.
+    """
+
+    def __init__(self, count: int | None, address: str | None = None) -> None:
+        """Start workers.
+
+        Args:
+            count: how many; None for one on each core of a cluster.
+            address: of a running cluster; None starts Ray on this machine, for these workers alone.
+
+        Raises:
+            BadInput: no cluster answers there, or it has too few cores.
+        """
         import ray
 
-        self.count = count
-        ray.init(
-            num_cpus=count,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            object_store_memory=512 * 2**20,
-            configure_logging=False,
-        )
-        remote = ray.remote(num_cpus=1)(_Host)
+        _connect(count, address)
+        cores = int(ray.cluster_resources().get("CPU", 0))
+        self.count = count or cores
+        if self.count > cores:
+            ray.shutdown()
+            raise BadInput(
+                f"--workers {self.count}: the Ray cluster at {address} has {cores} cores, and each "
+                f"worker takes one; give --workers {cores} at most, or start more nodes"
+            )
+        remote = ray.remote(num_cpus=1, scheduling_strategy="SPREAD")(_Host)
         variables = {"env_vars": {"OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}}
-        self._actors = [remote.options(runtime_env=variables).remote() for _ in range(count)]
+        self._actors = [remote.options(runtime_env=variables).remote() for _ in range(self.count)]
+
+    @property
+    def nodes(self) -> list[str]:
+        """The Ray node that each worker is on."""
+        import ray
+
+        return list(ray.get([actor.node.remote() for actor in self._actors]))
 
     def call(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Call a method of all workers at once and wait for all of them."""
@@ -114,14 +153,47 @@ class OnRay:
         return ray.put(value)
 
     def stop(self) -> None:
-        """Shut Ray down."""
+        """Shut down what was started here; a cluster that was there before goes on."""
         import ray
 
         ray.shutdown()
 
 
-def start_workers(count: int | str) -> Workers:
-    """Start workers: a number of them, or "auto" for one a core."""
+def _connect(count: int | None, address: str | None) -> None:
+    """Connect to a cluster, or start Ray on this machine."""
+    import ray
+
+    quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
+    if address is None:
+        ray.init(
+            address="local",  # else it would join a cluster that somebody else started here
+            num_cpus=count,
+            include_dashboard=False,
+            object_store_memory=_STORE_BYTES,
+            **quiet,
+        )
+        return
+    host, _, port = address.rpartition(":")
+    try:
+        # Ray itself would go on trying for minutes.
+        socket.create_connection((host, int(port)), timeout=5.0).close()
+        ray.init(address=address, **quiet)
+    except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+        raise BadInput(
+            f"--ray-address {address}: no Ray cluster answers there ({error}); start one by "
+            "`ray start --head --port=6379` and give the address that it prints"
+        ) from None
+
+
+def start_workers(count: int | str, address: str | None = None) -> Workers:
+    """Start workers.
+
+    Args:
+        count: a number of them, or "auto" for one on each core.
+        address: of a running Ray cluster; None stays on this machine.
+    """
+    if address is not None:
+        return OnRay(None if count == "auto" else int(count), address)
     wanted = len(os.sched_getaffinity(0)) if count == "auto" else int(count)
     return InProcess() if wanted == 1 else OnRay(wanted)
 
@@ -131,13 +203,13 @@ class Fleet:
 
     def __init__(self, workers: Workers) -> None:
         self._workers = workers
-        self._cohorts: Sequence[Cohort] = ()
 
     def prepare(self, plan: Plan, folder: Path) -> list[Prepared]:
         """Make the base models of all folds, side by side, and tell all workers of them."""
         count = self._workers.count
         self._plan = plan
         shared = self._workers.share(plan)
+        self._check_shared(folder)
         self._workers.call("load", [(shared, folder)] * count)
         folds = range(len(plan.folds))
         made = self._workers.call("prepare", [(list(folds)[i::count],) for i in range(count)])
@@ -145,18 +217,52 @@ class Fleet:
         self._workers.call("equip", [(self._workers.share(prepared),)] * count)
         return [prepared[fold] for fold in folds]
 
+    @property
+    def nodes(self) -> Sequence[str]:
+        """The node that each worker is on."""
+        return self._workers.nodes
+
+    def _check_shared(self, folder: Path) -> None:
+        """Refuse a run folder that some worker cannot see, since workers write into it."""
+        token = folder / f".seen-{os.getpid()}"
+        token.touch()
+        seen = self._workers.call("sees", [(token,)] * self._workers.count)
+        token.unlink()
+        blind = [node for node, there in zip(self.nodes, seen, strict=True) if not there]
+        if blind:
+            raise BadInput(
+                f"--out {folder}: workers write their records there, and {len(blind)} of "
+                f"{len(seen)} do not see it (Ray node {blind[0]}); give a folder on a file system "
+                "that all nodes share"
+            )
+
     def open(self, arm: Arm, fold: int) -> None:
         """Give every device of a fold a fresh start in one arm."""
-        self._cohorts = [cohort for cohort in self._plan.cohorts if cohort.fold == fold]
-        count = self._workers.count
-        self._workers.call("open", [(arm, self._cohorts[i::count]) for i in range(count)])
+        cohorts, count = self._plan.cohorts_of(fold), self._workers.count
+        self._workers.call("open", [(arm, cohorts[i::count]) for i in range(count)])
 
-    def work(self, round_: int, participants: Sequence[int], shared: Arrays | None) -> list[Update]:
-        """Let every device of the open fold work through one round; replies in device order."""
+    def work(
+        self,
+        round_: int,
+        participants: NDArray[np.int64],
+        shared: Arrays | None,
+        bound: float | None,
+        folds: bool,
+    ) -> list[Reply]:
+        """Let every device of the open fold work through one round; replies in order of cohort.
+
+        Args:
+            round_: the round, from 1.
+            participants: int64 [n], the devices that the server chose.
+            shared: the server's arrays, where somebody downloads them.
+            bound: largest norm of an update that the guard accepts, None for any finite one.
+            folds: whether a cohort's updates become one.
+        """
         sent = None if shared is None else self._workers.share(shared)
-        arguments = [(round_, list(participants), sent)] * self._workers.count
+        chosen = self._workers.share(participants)
+        arguments = [(round_, chosen, sent, bound, folds)] * self._workers.count
         replies = self._workers.call("work", arguments)
-        return sorted((r for some in replies for r in some), key=lambda reply: reply.device)
+        return sorted((r for some in replies for r in some), key=lambda reply: reply.cohort)
 
     def score(self, round_: int, shared: Arrays | None) -> None:
         """Score the holdout of every device of the open fold."""
@@ -169,8 +275,12 @@ class Fleet:
         self._workers.call("save", [(round_, sent)] * self._workers.count)
 
     def write(self, rounds: int) -> None:
-        """Write the records of the open arm and fold, up to a number of rounds."""
+        """Finish the records of the open arm and fold, up to a number of rounds."""
         self._workers.call("write", [(rounds,)] * self._workers.count)
+
+    def used(self) -> list[tuple[float, float]]:
+        """Return each worker's seconds in compiled calls so far, and its most memory in MiB."""
+        return self._workers.call("used", [()] * self._workers.count)
 
     def stop(self) -> None:
         """End the workers."""

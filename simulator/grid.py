@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
@@ -13,57 +13,49 @@ from flwr.supercore.task_identity import TaskIdentity
 from clients.messages import ARRAYS, reply_to, unpack
 from clients.methods import Arrays
 from clients.outcome import Update
-from server.guard import Guard
 
 __all__ = ["FleetGrid"]
 
 _RUN_ID, _SERVER_NODE, _FIRST_NODE = 1, 1, 2
-Work = Callable[[Sequence[int], Arrays], list[Update]]
-Refused = Callable[[int, str], None]
+Work = Callable[[Arrays], Mapping[int, Update]]
 
 
 class FleetGrid(Grid):
-    """Sends a strategy's messages to simulated devices.
+    """Sends a strategy's messages to the simulated devices.
 
-    Flower reaches nodes by id; the node of device i is i + 2. Each message is answered by what its
-    device learnt, in device order; devices that learnt nothing, or whose updates the guard refuses,
-    do not answer.
+    Flower reaches nodes by id. A node stands for a cohort where a cohort's updates are folded into
+    one, and for a device where they are not: the node of cohort or device i is i + 2. Nodes answer
+    in their order; where nothing was learnt, or nothing passed the guard, there is no answer.
+
+    Attributes:
+        addressed: cohorts or devices with participants in this round.
     """
 
-    def __init__(self, work: Work, guard: Guard, refused: Refused) -> None:
+    def __init__(self, work: Work) -> None:
         """Wrap a fleet.
 
         Args:
-            work: (participants, shared arrays) -> updates; runs one round of all devices.
-            guard: checks the updates before a strategy sees them.
-            refused: told of each refusal: device, reason.
+            work: shared arrays -> updates by cohort or device; runs one round of all devices.
         """
         logging.getLogger("flwr").setLevel(logging.ERROR)
         TaskIdentity.task_id, TaskIdentity.run_id, TaskIdentity.node_id = 1, _RUN_ID, _SERVER_NODE
-        self._work, self._guard, self._refused = work, guard, refused
+        self._work = work
         self._run = Run.create_empty(_RUN_ID)
-        self.participants: Sequence[int] = ()
+        self.addressed: Sequence[int] = ()
 
     def send_and_receive(
         self, messages: Iterable[Message], *, timeout: float | None = None
     ) -> Iterable[Message]:
-        """Run one round of the whole fleet; the addressed devices take part."""
+        """Run one round of the whole fleet, in which the chosen devices take part."""
         del timeout
         sent = {m.metadata.dst_node_id - _FIRST_NODE: m for m in messages}
         shared = unpack(next(iter(sent.values())).content[ARRAYS]) if sent else {}
-        updates = self._work(sorted(sent), shared)
-        reasons = self._guard.accept(shared, [update.arrays for update in updates])
-        answers = []
-        for update, reason in zip(updates, reasons, strict=True):
-            if reason:
-                self._refused(update.device, reason)
-            else:
-                answers.append(reply_to(sent[update.device], update))
-        return answers
+        updates = self._work(shared)
+        return [reply_to(sent[node], updates[node]) for node in sorted(updates)]
 
     def get_node_ids(self) -> Iterable[int]:
-        """Return the nodes of the devices that take part in this round."""
-        return [device + _FIRST_NODE for device in self.participants]
+        """Return the nodes that are addressed in this round."""
+        return [node + _FIRST_NODE for node in self.addressed]
 
     def set_run(self, run: Run) -> None:
         """Set the run."""
@@ -82,7 +74,7 @@ class FleetGrid(Grid):
         group_id: str,
         ttl: float | None = None,
     ) -> Message:
-        """Create a message to a device."""
+        """Create a message to a node."""
         return Message(content, dst_node_id, message_type, ttl=ttl, group_id=group_id)
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:

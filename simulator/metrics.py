@@ -1,20 +1,23 @@
 """What a run measured: a row per arm, a row per arm and user.
 
-Everything is computed from the rows of `rounds/`. An accuracy is a share of one user's windows,
-averaged over users, so that every user counts once; where a user wears several devices, they are
-averaged first.
+Everything is computed from the rows of `rounds/`, cohort by cohort. An accuracy is a share of one
+user's windows, averaged over users, so that every user counts once; where a user wears several
+devices, they are averaged first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from simulator.rounds_file import Names, last_scored, names_of, numbers_of, read_rounds
 from simulator.scenario import Arm
+from simulator.store import RunFolder
 
 __all__ = [
     "f1_by_class",
@@ -26,23 +29,38 @@ __all__ = [
 ]
 
 _MORE_THAN_WINDOWS = 2  # by which an arm must be worse than `local` to count as worse
+_COUNTS = [
+    "windows", "answered", "correct", "vote_correct", "label_repeats", "gradients", "bytes_up",
+    "bytes_down",
+]  # fmt: skip
+_SUMS = ["windows", "answered", "holdout_windows", "gradients"]  # over a user's devices
+_MEANS = [
+    "prequential_accuracy", "prequential_vote_accuracy", "no_change", "holdout_accuracy",
+    "holdout_macro_f1", "bytes_up", "bytes_down",
+]  # fmt: skip
 
 
-def macro_f1(confusion: NDArray[np.int64]) -> float:
+def macro_f1(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the mean F1 over the activities that truly occur, NaN where none does.
 
     Args:
-        confusion: int64 [K, K], windows by true class (row) and predicted class.
+        confusion: int64 [..., K, K], windows by true class (row) and predicted class.
+
+    Returns:
+        float64 [...].
     """
     f1 = f1_by_class(confusion)
-    return float(np.nanmean(f1)) if not np.isnan(f1).all() else float("nan")
+    occurs = ~np.isnan(f1)
+    count = occurs.sum(axis=-1)
+    total = np.where(occurs, f1, 0.0).sum(axis=-1)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def f1_by_class(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the F1 of each activity, float64 [K], NaN for one that does not occur."""
-    hits = np.diag(confusion).astype(np.float64)
-    f1 = 2.0 * hits / np.maximum(confusion.sum(axis=0) + confusion.sum(axis=1), 1)
-    return np.where(confusion.sum(axis=1) > 0, f1, np.nan)
+    """Return the F1 of each activity, float64 [..., K], NaN for one that does not occur."""
+    hits = np.diagonal(confusion, axis1=-2, axis2=-1).astype(np.float64)
+    true, predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)
+    return np.where(true > 0, 2.0 * hits / np.maximum(true + predicted, 1), np.nan)
 
 
 def kappa_temporal(accuracy: float, no_change: float) -> float:
@@ -61,16 +79,27 @@ def worst_tenth(values: NDArray[np.float64]) -> float:
     return float(known[: -(-known.size // 10)].mean()) if known.size else float("nan")
 
 
-def users_frame(rounds: pd.DataFrame) -> pd.DataFrame:
-    """Reduce the rows of `rounds/` to one row per arm and user.
+def users_frame(run: Path, arms: Sequence[Arm]) -> pd.DataFrame:
+    """Reduce `rounds/` to one row per arm and user.
+
+    Args:
+        run: the run folder.
+        arms: the arms of the scenario; those that have no rows are left out.
 
     Returns:
-        columns arm, user, devices, windows, answered, prequential_accuracy,
-        prequential_vote_accuracy, no_change, holdout_windows, holdout_accuracy, holdout_macro_f1,
-        gradients, bytes_up, bytes_down; in order of arm as they ran, then user.
+        columns arm, user, devices, windows, answered, holdout_windows, gradients,
+        prequential_accuracy, prequential_vote_accuracy, no_change, holdout_accuracy,
+        holdout_macro_f1, bytes_up, bytes_down; in order of `arms`, then of the users' names.
     """
-    rows = [_user_row(key, own) for key, own in rounds.groupby(["arm", "user"], sort=False)]
-    return pd.DataFrame(rows)
+    folder = RunFolder(run)
+    frames = []
+    for arm in arms:
+        cohorts = [_by_device(path) for path in folder.rounds_files(arm.name)]
+        devices = [frame for frame in cohorts if not frame.empty]
+        if devices:
+            frames.append(_by_user(arm.name, pd.concat(devices, ignore_index=True)))
+    none = pd.DataFrame(columns=["arm", "user", "devices", *_SUMS, *_MEANS])
+    return pd.concat(frames, ignore_index=True) if frames else none
 
 
 def summary_frame(
@@ -94,43 +123,59 @@ def summary_frame(
     return pd.DataFrame(rows)
 
 
-def _user_row(key: Any, own: pd.DataFrame) -> dict[str, Any]:
-    """Reduce one user's rows in one arm."""
-    devices = [_device_row(rows) for _, rows in own.groupby("device", sort=False)]
-    frame = pd.DataFrame(devices)
-    sums = ["windows", "answered", "holdout_windows", "gradients"]
-    means = [column for column in frame if column not in sums]
-    return {
-        "arm": key[0],
-        "user": key[1],
-        "devices": len(frame),
-        **{column: int(frame[column].sum()) for column in sums},
-        **{str(column): float(frame[column].mean()) for column in means},
-    }
+def _by_user(arm: str, devices: pd.DataFrame) -> pd.DataFrame:
+    """Reduce the devices of one arm to a row per user, in order of their names."""
+    grouped = devices.groupby("user", sort=True)
+    frame = pd.concat([grouped[_SUMS].sum(), grouped[_MEANS].mean()], axis=1)
+    frame.insert(0, "devices", grouped.size())
+    frame = frame.reset_index()
+    frame.insert(0, "arm", arm)
+    return frame
 
 
-def _device_row(own: pd.DataFrame) -> dict[str, Any]:
-    """Reduce one device's rounds."""
-    windows = int(own["windows"].sum())
-    scored = own[own["holdout_windows"].notna()].sort_values("round")
-    matrix = None
-    if len(scored) and scored["holdout_windows"].iloc[-1] > 0:
-        flat = np.array(scored["holdout_confusion"].iloc[-1], np.int64)
-        matrix = flat.reshape(round(flat.size**0.5), -1)
-    nan = float("nan")
-    return {
-        "windows": windows,
-        "answered": int(own["answered"].sum()),
-        "prequential_accuracy": own["correct"].sum() / windows if windows else nan,
-        "prequential_vote_accuracy": own["vote_correct"].sum() / windows if windows else nan,
-        "no_change": own["label_repeats"].sum() / windows if windows else nan,
-        "holdout_windows": 0 if matrix is None else int(matrix.sum()),
-        "holdout_accuracy": nan if matrix is None else float(np.trace(matrix) / matrix.sum()),
-        "holdout_macro_f1": nan if matrix is None else macro_f1(matrix),
-        "gradients": int(own["gradients"].sum()),
-        "bytes_up": int(own["bytes_up"].sum()),
-        "bytes_down": int(own["bytes_down"].sum()),
+def _by_device(path: Path) -> pd.DataFrame:
+    """Reduce a cohort's rows to a row per device: user, _SUMS and _MEANS."""
+    table = read_rounds(path, ["device", "user", "round", "holdout_confusion", *_COUNTS])
+    device, user = names_of(table, "device"), names_of(table, "user")
+    present = np.unique(device.code)
+    sums = {name: _sum_by(device, numbers_of(table, name))[present] for name in _COUNTS}
+    user_of = np.zeros(len(device.names), np.int32)
+    user_of[device.code] = user.code
+    windows = sums["windows"]
+    confusion = _holdout(table, device)[present]
+    holdout = confusion.sum(axis=(1, 2))
+    columns = {
+        "user": [user.names[code] for code in user_of[present]],
+        **{name: sums[name] for name in ("windows", "answered", "gradients")},
+        "holdout_windows": holdout,
+        "prequential_accuracy": _share(sums["correct"], windows),
+        "prequential_vote_accuracy": _share(sums["vote_correct"], windows),
+        "no_change": _share(sums["label_repeats"], windows),
+        "holdout_accuracy": _share(np.trace(confusion, axis1=1, axis2=2), holdout),
+        "holdout_macro_f1": macro_f1(confusion),
+        **{name: sums[name] for name in ("bytes_up", "bytes_down")},
     }
+    return pd.DataFrame(columns)
+
+
+def _holdout(table: Any, device: Names) -> NDArray[np.int64]:
+    """Return each device's last holdout, int64 [D, K, K], zero where it was never scored."""
+    scored = last_scored(table, device)
+    confusion = np.zeros((len(device.names), *scored.confusion.shape[1:]), np.int64)
+    confusion[scored.device] = scored.confusion
+    return confusion
+
+
+def _sum_by(device: Names, values: NDArray[Any]) -> NDArray[np.int64]:
+    """Sum the rows of each device, int64 [D]."""
+    sums = np.zeros(len(device.names), np.int64)
+    np.add.at(sums, device.code, values.astype(np.int64))
+    return sums
+
+
+def _share(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Divide, NaN where there is nothing to have a share of."""
+    return np.where(whole > 0, part / np.maximum(whole, 1), np.nan)
 
 
 def _arm_row(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -15,22 +15,18 @@ from clients import chance
 from clients.errors import BadRecordings, BadScenario
 from clients.heuristic import Heuristic
 from clients.methods import Arrays
-from clients.stream import build_stream
+from clients.pool import Pool, build_pool
+from clients.stream import Questions, cut_questions, deal_streams
+from clients.variation import Strength, draw_variations
 from clients.wear import Wear
-from clients.windows import cut_windows
 from simulator.population import Population, gather_people
 from simulator.scenario import Scenario
 
-__all__ = [
-    "Cohort",
-    "Fold",
-    "Plan",
-    "Prepared",
-    "build_plan",
-]
+__all__ = ["Cohort", "Fold", "Plan", "Prepared", "build_plan"]
 
 _LEAST_COHORTS = 8
 _MOST_DEVICES = 1024  # of a cohort
+_ACCELEROMETER = 3  # channels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,28 +35,30 @@ class Fold:
 
     Attributes:
         index: from 0.
-        devices: indices of the fold's devices.
+        devices: int64 [N], indices of the fold's devices.
         donors: ids of the users whose recordings train the base model.
+        wearers: ids of the users who wear the fold's devices.
     """
 
     index: int
-    devices: tuple[int, ...]
+    devices: NDArray[np.int64]
     donors: tuple[str, ...]
+    wearers: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Cohort:
     """Devices of one fold that are kept together.
 
     Attributes:
         index: from 0 within the run.
         fold: index of their fold.
-        devices: their indices.
+        devices: int64 [D], their indices.
     """
 
     index: int
     fold: int
-    devices: tuple[int, ...]
+    devices: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,8 +68,11 @@ class Plan:
     Attributes:
         scenario: resolved.
         population: see `Population`.
+        pool: everybody's windows.
+        questions: everybody's questions.
+        devices: how many; device i is worn by user i modulo the number of users, as recorded by
+            the first one of a user and in variation by the others.
         folds: see `Fold`.
-        wears: one for each device, by index.
         cohorts: see `Cohort`.
         rounds: until the longest stream ends, or as many as the scenario says.
         notes: what a person should know before reading the results.
@@ -79,11 +80,48 @@ class Plan:
 
     scenario: Scenario
     population: Population
+    pool: Pool
+    questions: Questions
+    devices: int
     folds: tuple[Fold, ...]
-    wears: tuple[Wear, ...]
     cohorts: tuple[Cohort, ...]
     rounds: int
     notes: tuple[str, ...]
+
+    def name_of(self, device: int) -> str:
+        """Return a device's id: its user's, and the number of the variation after the first."""
+        number, user = divmod(int(device), len(self.pool.users))
+        return f"{self.pool.users[user]}+{number}" if number else self.pool.users[user]
+
+    def users_of(self, devices: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the numbers of devices' users."""
+        return np.asarray(devices % len(self.pool.users))
+
+    def wear(self, devices: NDArray[np.int64]) -> Wear:
+        """Return who wears some devices, and what will reach them."""
+        users, variation = self.users_of(devices), self.scenario.variation
+        strength = Strength(variation.tilt_deg, variation.gain, variation.cadence, variation.noise)
+        return Wear(
+            devices,
+            [self.name_of(device) for device in devices],
+            [self.pool.users[user] for user in users],
+            self.pool,
+            deal_streams(self.questions, self.scenario.seed, devices, users),
+            self.pool.holdout[users],
+            draw_variations(
+                self.scenario.seed, devices, len(self.pool.users), strength, self.pool.length
+            ),
+        )
+
+    def goes_on(self, devices: NDArray[np.int64], round_: int) -> NDArray[np.bool_]:
+        """Return whose stream has a question in a round: bool [N]."""
+        per_round = self.scenario.stream.questions_per_round
+        lengths = self.questions.of_user()[self.users_of(devices)]
+        return np.asarray(lengths > (round_ - 1) * per_round)
+
+    def cohorts_of(self, fold: int) -> list[Cohort]:
+        """Return the cohorts of one fold."""
+        return [cohort for cohort in self.cohorts if cohort.fold == fold]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,7 +134,7 @@ class Prepared:
         params: its parameters by name.
         head: patterns of the parameters that turn features into classes.
         heuristic: thresholds from the fold's donors, where there are donors.
-        unseen: by device index, int64 [K, K], the untouched base model's windows by true and
+        unseen: by user id, int64 [K, K], the untouched base model's windows by true and
             predicted class; empty where the base model may have seen the users.
         steps: taken in its training, 0 where it was not trained here.
         validation_accuracy: on the donors that validated, None where it was not trained here.
@@ -107,7 +145,7 @@ class Prepared:
     params: Arrays
     head: tuple[str, ...]
     heuristic: Heuristic | None
-    unseen: dict[int, Any]
+    unseen: dict[str, Any]
     steps: int
     validation_accuracy: float | None
 
@@ -117,21 +155,58 @@ def build_plan(scenario: Scenario) -> Plan:
 
     Raises:
         BadRecordings: the data cannot be read, or lacks a user or an activity.
-        BadScenario: windows, folds or rounds do not fit the data.
+        BadScenario: windows, folds, devices or rounds do not fit the data.
     """
     population = gather_people(scenario)
-    users = list(population.recordings)
-    if scenario.split.folds > 1 and len(users) < 2 * scenario.split.folds:
-        raise BadScenario(
-            f"split.folds = {scenario.split.folds}: the data has {len(users)} users, and each fold "
-            "needs 2 at least; give fewer folds or more users"
-        )
-    wears = tuple(_wear(scenario, population, index, user) for index, user in enumerate(users))
-    folds = _folds(scenario, users)
-    rounds = _rounds(scenario, [len(wear.stream) for wear in wears])
-    return Plan(
-        scenario, population, folds, wears, _cohorts(folds), rounds, _notes(scenario, rounds)
+    folds = _folds(scenario, list(population.recordings))
+    users = [user for user in population.recordings if any(user in f.wearers for f in folds)]
+    devices = _devices(scenario, len(users), population.channels)
+    folds = tuple(_with_devices(fold, users, devices) for fold in folds)
+    pool = build_pool(
+        {user: population.recordings[user] for user in users},
+        scenario.data.activities,
+        length=population.length,
+        hop=population.hop,
+        holdout=scenario.split.holdout,
     )
+    questions = cut_questions(
+        pool,
+        order=scenario.stream.order,
+        hop=population.hop,
+        hop_s=population.hop / next(iter(population.recordings.values()))[0].rate_hz,
+        bout_windows=scenario.stream.bout_windows,
+        batch=scenario.stream.batch,
+    )
+    lengths = questions.of_user()
+    if not lengths.all():
+        raise BadRecordings(
+            f"user {users[int(lengths.argmin())]}: no window of {population.length} samples fits "
+            "into the streamed part of any recording; make data.window_s shorter or leave this "
+            "user out of data.users"
+        )
+    rounds = _rounds(scenario, lengths.tolist())
+    notes = _notes(scenario, rounds)
+    return Plan(
+        scenario, population, pool, questions, devices, folds, _cohorts(folds), rounds, notes
+    )
+
+
+def _devices(scenario: Scenario, users: int, channels: int) -> int:
+    """Return the number of devices, where some users wear them."""
+    wanted = scenario.fleet.devices
+    if wanted == "users":
+        return users
+    if wanted < users:
+        raise BadScenario(
+            f"fleet.devices = {wanted}: {users} users wear a device each at least; give a larger "
+            "number, or fewer users (data.users)"
+        )
+    if wanted > users and channels != _ACCELEROMETER:
+        raise BadScenario(
+            f"fleet.devices = {wanted}: {users} users wear devices, and rows of {channels} "
+            f"features have no variations; give fleet.devices = {users}"
+        )
+    return wanted
 
 
 def _notes(scenario: Scenario, rounds: int) -> tuple[str, ...]:
@@ -144,40 +219,39 @@ def _notes(scenario: Scenario, rounds: int) -> tuple[str, ...]:
     )
 
 
-def _wear(scenario: Scenario, population: Population, index: int, user: str) -> Wear:
-    """Give one user a device."""
-    recordings, length, hop = population.recordings[user], population.length, population.hop
-    cut = {"length": length, "hop": hop, "holdout": scenario.split.holdout}
-    activities = scenario.data.activities
-    streamed = cut_windows(recordings, activities, part="stream", **cut)  # type: ignore[arg-type]
-    stream = build_stream(
-        streamed,
-        order=scenario.stream.order,
-        hop=hop,
-        hop_s=hop / recordings[0].rate_hz,
-        bout_windows=scenario.stream.bout_windows,
-        batch=scenario.stream.batch,
-        random=chance.generator(scenario.seed, "stream", index),
-    )
-    if not len(stream):
-        raise BadRecordings(
-            f"user {user}: no window of {length} samples fits into the streamed part of any "
-            "recording; make data.window_s shorter or leave this user out of data.users"
-        )
-    holdout = cut_windows(recordings, activities, part="holdout", **cut)  # type: ignore[arg-type]
-    return Wear(index, user, user, recordings, stream, holdout)
-
-
 def _folds(scenario: Scenario, users: Sequence[str]) -> tuple[Fold, ...]:
-    """Deal the users to folds in random order; the donors of a fold are all other users."""
-    count = scenario.split.folds
+    """Deal the users to folds in random order; the donors of a fold are all other users.
+
+    With one fold, as many users as the scenario says are donors, and the others wear devices.
+    """
+    count, donors = scenario.split.folds, scenario.split.donors
+    if count > 1 and len(users) < 2 * count:
+        raise BadScenario(
+            f"split.folds = {count}: the data has {len(users)} users, and each fold "
+            "needs 2 at least; give fewer folds or more users"
+        )
+    if donors and not 2 <= donors < len(users):
+        raise BadScenario(
+            f"split.donors = {donors}: the data has {len(users)} users; give 2 to "
+            f"{len(users) - 1}, so that two train a base model and one wears a device at least"
+        )
     order = chance.generator(scenario.seed, "folds").permutation(len(users))
-    folds = []
-    for index in range(count):
-        devices = tuple(sorted(int(i) for i in order[index::count]))
-        donors = tuple(user for i, user in enumerate(users) if count > 1 and i not in devices)
-        folds.append(Fold(index, devices, donors))
-    return tuple(folds)
+    parts = [order[donors:]] if count == 1 else [order[index::count] for index in range(count)]
+    return tuple(
+        Fold(
+            index,
+            np.zeros(0, np.int64),
+            tuple(user for i, user in enumerate(users) if i not in part and (donors or count > 1)),
+            tuple(user for i, user in enumerate(users) if i in part),
+        )
+        for index, part in enumerate(set(map(int, part)) for part in parts)
+    )
+
+
+def _with_devices(fold: Fold, users: Sequence[str], devices: int) -> Fold:
+    """Give a fold the devices of its wearers."""
+    own = np.array([user in fold.wearers for user in users])
+    return replace(fold, devices=np.flatnonzero(own[np.arange(devices) % len(users)]))
 
 
 def _cohorts(folds: Sequence[Fold]) -> tuple[Cohort, ...]:
@@ -185,11 +259,9 @@ def _cohorts(folds: Sequence[Fold]) -> tuple[Cohort, ...]:
     cohorts: list[Cohort] = []
     for fold in folds:
         count = max(_LEAST_COHORTS, -(-len(fold.devices) // _MOST_DEVICES))
-        parts: list[NDArray[np.int64]] = np.array_split(np.array(fold.devices), count)
-        for part in parts:
+        for part in np.array_split(fold.devices, count):
             if part.size:
-                devices = tuple(int(device) for device in part)
-                cohorts.append(Cohort(len(cohorts), fold.index, devices))
+                cohorts.append(Cohort(len(cohorts), fold.index, part))
     return tuple(cohorts)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,172 +13,235 @@ from numpy.typing import NDArray
 
 from clients.outcome import Outcome
 from clients.user import NO_ANSWER
-from clients.wear import Wear
+from simulator.fading import Faded
+from simulator.record_files import ROUNDS, WINDOWS, RowGroups, batch_of, encoded, known, text
 
-__all__ = ["ROUNDS", "WINDOWS", "Records", "RoundRow"]
+__all__ = ["ROUNDS", "WINDOWS", "Records", "RoundRows"]
 
-_NAME = pa.dictionary(pa.int32(), pa.string())
-
-WINDOWS = pa.schema(
-    [
-        ("arm", _NAME),
-        ("fold", pa.int32()),
-        ("round", pa.int32()),
-        ("question", pa.int32()),
-        ("device", _NAME),
-        ("user", _NAME),
-        ("time_s", pa.float64()),
-        ("label", _NAME),
-        ("predicted", _NAME),
-        ("voted", _NAME),
-        ("downloaded_correct", pa.bool_()),
-        ("answer", _NAME),
-        ("loss", pa.float32()),
-    ]
-)
-
-ROUNDS = pa.schema(
-    [
-        ("arm", _NAME),
-        ("fold", pa.int32()),
-        ("round", pa.int32()),
-        ("device", _NAME),
-        ("user", _NAME),
-        ("participant", pa.bool_()),
-        ("questions", pa.int32()),
-        ("windows", pa.int32()),
-        ("asked", pa.int32()),
-        ("answered", pa.int32()),
-        ("correct", pa.int32()),
-        ("vote_correct", pa.int32()),
-        ("downloaded_correct", pa.int32()),
-        ("label_repeats", pa.int32()),
-        ("steps", pa.int32()),
-        ("gradients", pa.int32()),
-        ("loss", pa.float32()),
-        ("bytes_down", pa.int64()),
-        ("bytes_up", pa.int64()),
-        ("memory_windows", pa.int32()),
-        ("holdout_windows", pa.int32()),
-        ("holdout_correct", pa.int32()),
-        ("holdout_confusion", pa.list_(pa.int32())),
-    ]
-)
+_ROUNDS_IN_GROUP, _WINDOWS_IN_GROUP = 4_096, 16_384  # rows that make up a row group
 
 
-@dataclass(slots=True, eq=False)
-class RoundRow:
-    """One device's round; round 0 is the holdout before the stream."""
+@dataclass(frozen=True, slots=True, eq=False)
+class RoundRows:
+    """One round of the D devices of a cohort; round 0 is the holdout before the stream.
+
+    The arrays belong to the records from then on: they are read when the next round comes.
+
+    Attributes:
+        round_: from 0.
+        participant: bool [D], whom the server chose.
+        outcome: see `Outcome`; None in round 0, when there are no questions yet.
+        bytes_down: int64 [D], bytes of shared arrays that each device downloaded.
+        bytes_up: int64 [D], bytes of shared arrays that each device sent.
+    """
 
     round_: int
-    wear: Wear
-    participant: bool
-    outcome: Outcome
-    bytes_down: int
-    bytes_up: int
-    memory_windows: int
-    holdout: NDArray[np.int64] | None = None
+    participant: NDArray[np.bool_]
+    outcome: Outcome | None
+    bytes_down: NDArray[np.int64]
+    bytes_up: NDArray[np.int64]
 
 
 class Records:
-    """The rows of one cohort in one arm."""
+    """The rows of one cohort in one arm: appended to its files round by round.
 
-    def __init__(self, arm: str, fold: int, activities: Sequence[str]) -> None:
-        self._arm, self._fold = arm, fold
-        self._activities = list(activities)
-        self.rows: list[RoundRow] = []
+    The last round is pending until the next one comes: it may still be scored, and an interrupted
+    run drops it where other cohorts have not come as far. What the files hold and how it is grouped
+    depends on the cohort's rows alone.
+    """
 
-    def windows(self) -> pa.Table:
-        """Return one row per predicted window, device by device in the order of its stream."""
-        rows = [r for r in self._by_device() if r.outcome.position]
-        counts = [len(row.outcome.position) for row in rows]
-        labels = _joined(rows, "label")
-        times = [row.wear.stream.windows.time_s[row.outcome.position] for row in rows]
-        loss = _joined(rows, "loss", np.float32)
+    def __init__(
+        self,
+        folder: Path,
+        arm: str,
+        cohort: int,
+        fold: int,
+        activities: Sequence[str],
+        devices: Sequence[str],
+        users: Sequence[str],
+        time_s: NDArray[np.float64],
+        windows_of: NDArray[np.bool_],
+    ) -> None:
+        """Take in who the devices are.
+
+        Args:
+            folder: of the run.
+            arm: its name.
+            cohort: its index; it names the files.
+            fold: its index.
+            activities: names of the classes.
+            devices: ids of the D devices, in the order of all arrays.
+            users: ids of their users, one for each device.
+            time_s: float64 [P], when each window of the pool starts, in seconds.
+            windows_of: bool [D], the devices whose windows are written; without any there is no
+                file of windows.
+        """
+        distinct = list(dict.fromkeys(users))
+        code_of = {user: code for code, user in enumerate(distinct)}
+        self._names = {"arm": text([arm]), "device": text(devices), "user": text(distinct)}
+        self._activities = text(activities)
+        self._user = np.array([code_of[user] for user in users], np.int32)
+        self._fold, self._time_s, self._windows_of = fold, time_s, windows_of
+        name = f"cohort-{cohort:05d}.parquet"
+        self._rounds = RowGroups(folder / "rounds" / arm / name, ROUNDS, _ROUNDS_IN_GROUP)
+        self._windows = RowGroups(folder / "windows" / arm / name, WINDOWS, _WINDOWS_IN_GROUP)
+        self._last_label = np.full(len(devices), -1, np.int32)
+        self._faded = Faded.before(len(devices))
+        self._pending: RoundRows | None = None
+        self._confusion: NDArray[np.int64] | None = None
+
+    def add(self, rows: RoundRows) -> None:
+        """Commit the pending round; this one is pending from now on."""
+        self._commit()
+        self._pending = rows
+
+    def score(self, round_: int, confusion: NDArray[np.int64]) -> None:
+        """Add what the holdout was taken for after the pending round.
+
+        Args:
+            round_: the pending round.
+            confusion: int64 [D, K, K], each device's windows by true and predicted class.
+
+        Raises:
+            ValueError: another round is pending, or none.
+        """
+        pending = None if self._pending is None else self._pending.round_
+        if round_ != pending:
+            raise ValueError(f"round {round_} was scored while round {pending} was pending")
+        self._confusion = confusion
+
+    def write(self, rounds: int) -> None:
+        """Finish the files, without the pending round if it is later than `rounds`."""
+        if self._pending is not None and self._pending.round_ > rounds:
+            self._pending = None
+        self._commit()
+        self._rounds.finish()
+        if self._windows_of.any():
+            self._windows.finish()
+
+    def abandon(self) -> None:
+        """Remove what has been written; files that were finished before stay."""
+        self._rounds.abandon()
+        self._windows.abandon()
+
+    def _commit(self) -> None:
+        rows, confusion = self._pending, self._confusion
+        if rows is None:
+            return
+        outcome = rows.outcome or Outcome.empty(len(self._user), 0, 0)
+        there = outcome.windows >= 0
+        correct = (outcome.predicted == outcome.label[..., None]) & there
+        flat = (len(self._user), -1 if there.size else 0)
+        faded = self._faded.after(correct.reshape(flat), there.reshape(flat))
+        repeats, last_label = _repeats(outcome.label, there.sum(axis=2), self._last_label)
+        counted = {
+            **_counts(outcome, there, correct),
+            "label_repeats": repeats,
+            "faded_accuracy": known(faded.accuracy()),
+        }
+        scored = _scored(confusion, len(self._user))
+        of_round = self._round_batch(rows, {**counted, **scored})
+        of_windows = self._window_batch(
+            rows.round_, outcome, there & self._windows_of[:, None, None]
+        )
+        self._rounds.flush_full()
+        self._windows.flush_full()
+        # Last and at once: where an interrupt comes before, the round is pending still.
+        self._pending, self._confusion = None, None
+        self._last_label, self._faded = last_label, faded
+        self._rounds.hold(of_round)
+        self._windows.hold(of_windows)
+
+    def _round_batch(self, rows: RoundRows, counted: dict[str, Any]) -> Any:
+        """Return one row per device."""
+        device = np.arange(len(self._user), dtype=np.int32)
         columns = {
-            "arm": self._names([self._arm], np.zeros(sum(counts), np.int32)),
-            "fold": np.full(sum(counts), self._fold, np.int32),
-            "round": np.repeat([row.round_ for row in rows], counts),
-            "question": _joined(rows, "question"),
-            "device": self._named([row.wear.name for row in rows], counts),
-            "user": self._named([row.wear.user for row in rows], counts),
-            "time_s": np.concatenate(times) if times else np.zeros(0),
-            "label": self._names(self._activities, labels),
-            "predicted": self._names(self._activities, _joined(rows, "predicted")),
-            "voted": self._names(self._activities, _joined(rows, "voted")),
-            "downloaded_correct": _joined(rows, "opened_correct", np.bool_),
-            "answer": self._names(self._activities, _joined(rows, "answer")),
-            "loss": pa.array(loss, pa.float32(), mask=np.isnan(loss)),
+            **self._whose(rows.round_, device),
+            "participant": rows.participant,
+            "bytes_down": rows.bytes_down,
+            "bytes_up": rows.bytes_up,
+            **counted,
         }
-        return _table(columns, WINDOWS)
+        return batch_of(columns, ROUNDS)
 
-    def rounds(self) -> pa.Table:
-        """Return one row per round and device."""
-        return pa.Table.from_pylist([self._round(row) for row in self._by_device()], ROUNDS)
+    def _window_batch(self, round_: int, outcome: Outcome, kept: NDArray[np.bool_]) -> Any:
+        """Return one row per window that is kept, bool [D, Q, B], device by device."""
+        device, question, _ = np.nonzero(kept)
+        label, voted, answer = (
+            values[device, question] for values in (outcome.label, outcome.voted, outcome.answer)
+        )
+        columns = {
+            **self._whose(round_, device),
+            "question": (round_ - 1) * kept.shape[1] + question,
+            "time_s": self._time_s[outcome.windows[kept]],
+            "label": encoded(self._activities, label),
+            "predicted": encoded(self._activities, outcome.predicted[kept]),
+            "voted": encoded(self._activities, voted),
+            "downloaded_correct": outcome.opened_correct[kept],
+            "answer": encoded(self._activities, answer),
+            "loss": known(outcome.loss[kept]),
+        }
+        return batch_of(columns, WINDOWS)
 
-    def _by_device(self) -> list[RoundRow]:
-        return sorted(self.rows, key=lambda row: (row.wear.index, row.round_))
-
-    def _round(self, row: RoundRow) -> dict[str, Any]:
-        outcome, confusion = row.outcome, row.holdout
-        label = np.array(outcome.label)
-        loss = outcome.learning_loss
+    def _whose(self, round_: int, device: NDArray[Any]) -> dict[str, Any]:
+        """Return the columns that say which arm, round and device each row is of."""
+        count = len(device)
         return {
-            "arm": self._arm,
-            "fold": self._fold,
-            "round": row.round_,
-            "device": row.wear.name,
-            "user": row.wear.user,
-            "participant": row.participant,
-            "questions": outcome.questions,
-            "windows": label.size,
-            "asked": outcome.asked,
-            "answered": outcome.answered,
-            "correct": int(np.sum(np.array(outcome.predicted) == label)),
-            "vote_correct": int(np.sum(np.array(outcome.voted) == label)),
-            "downloaded_correct": int(np.sum(outcome.opened_correct)),
-            "label_repeats": _repeats(row),
-            "steps": outcome.steps,
-            "gradients": outcome.gradients,
-            "loss": None if np.isnan(loss) else loss,
-            "bytes_down": row.bytes_down,
-            "bytes_up": row.bytes_up,
-            "memory_windows": row.memory_windows,
-            "holdout_windows": None if confusion is None else int(confusion.sum()),
-            "holdout_correct": None if confusion is None else int(np.trace(confusion)),
-            "holdout_confusion": None if confusion is None else confusion.ravel().tolist(),
+            "arm": encoded(self._names["arm"], np.zeros(count, np.int32)),
+            "fold": np.full(count, self._fold, np.int32),
+            "round": np.full(count, round_, np.int32),
+            "device": encoded(self._names["device"], device),
+            "user": encoded(self._names["user"], self._user[device]),
         }
 
-    def _named(self, names: Sequence[str], counts: Sequence[int]) -> pa.Array:
-        kept = list(dict.fromkeys(names))
-        codes = np.repeat(np.array([kept.index(name) for name in names], np.int32), counts)
-        return self._names(kept, codes)
 
-    @staticmethod
-    def _names(names: Sequence[str], codes: Any) -> pa.Array:
-        """Encode names by code; NO_ANSWER is null."""
-        codes = np.asarray(codes, np.int32)
-        indices = pa.array(codes, pa.int32(), mask=codes == NO_ANSWER)
-        return pa.DictionaryArray.from_arrays(indices, pa.array(names, pa.string()))
-
-
-def _repeats(row: RoundRow) -> int:
-    """Count windows with the true label of the window before them in the stream."""
-    labels = row.wear.stream.windows.label
-    positions = np.array(row.outcome.position, np.int64)
-    positions = positions[positions > 0]
-    return int(np.sum(labels[positions] == labels[positions - 1]))
-
-
-def _joined(rows: Sequence[RoundRow], name: str, dtype: Any = np.int32) -> Any:
-    """Join one list of the outcomes into an array."""
-    values = [np.asarray(getattr(row.outcome, name), dtype) for row in rows]
-    return np.concatenate(values) if values else np.zeros(0, dtype)
+def _counts(
+    outcome: Outcome, there: NDArray[np.bool_], correct: NDArray[np.bool_]
+) -> dict[str, Any]:
+    """Count by device, int [D] each; `there` and `correct` are bool [D, Q, B]."""
+    windows = there.sum(axis=2)
+    return {
+        "questions": (windows > 0).sum(axis=1),
+        "windows": windows.sum(axis=1),
+        "asked": outcome.asked.sum(axis=1),
+        "answered": (outcome.answer != NO_ANSWER).sum(axis=1),
+        "correct": correct.sum(axis=(1, 2)),
+        "vote_correct": ((outcome.voted == outcome.label) * windows).sum(axis=1),
+        "downloaded_correct": (outcome.opened_correct & there).sum(axis=(1, 2)),
+        "steps": outcome.steps,
+        "gradients": outcome.gradients,
+        "loss": known(outcome.learning_loss),
+        "memory_windows": outcome.memory_windows,
+    }
 
 
-def _table(columns: dict[str, Any], schema: pa.Schema) -> pa.Table:
-    arrays = [
-        value if isinstance(value, pa.Array) else pa.array(value, type=schema.field(name).type)
-        for name, value in columns.items()
-    ]
-    return pa.Table.from_arrays(arrays, schema=schema)
+def _repeats(
+    label: NDArray[np.int32], windows: NDArray[np.int64], last: NDArray[np.int32]
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Count windows with the true label of the window before them in the stream.
+
+    Args:
+        label: int32 [D, Q], of each question; what is empty comes last.
+        windows: int64 [D, Q], in each question.
+        last: int32 [D], label of each device's last window before, -1 where there was none.
+
+    Returns:
+        int64 [D], and int32 [D], the last labels now.
+    """
+    devices, questions = label.shape
+    before = np.concatenate([last[:, None], label], axis=1)
+    repeats = windows - (label != before[:, :questions])
+    count = (windows > 0).sum(axis=1)
+    return np.where(windows > 0, repeats, 0).sum(axis=1), before[np.arange(devices), count]
+
+
+def _scored(confusion: NDArray[np.int64] | None, devices: int) -> dict[str, Any]:
+    """Return the columns of the holdout, null where it was not scored."""
+    names = ("holdout_windows", "holdout_correct", "holdout_confusion")
+    if confusion is None:
+        return {name: pa.nulls(devices, ROUNDS.field(name).type) for name in names}
+    cells = confusion[0].size if devices else 0
+    starts = pa.array(np.arange(devices + 1, dtype=np.int32) * cells)
+    matrices = pa.ListArray.from_arrays(starts, pa.array(confusion.ravel(), pa.int32()))
+    sums = (confusion.sum(axis=(1, 2)), np.trace(confusion, axis1=1, axis2=2), matrices)
+    return dict(zip(names, sums, strict=True))

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from clients.errors import WearfleetError
+from simulator.checkpoint import write_shared
 from simulator.federation import Server, Session
 from simulator.fleet import Fleet
 from simulator.metrics import summary_frame, users_frame
@@ -98,6 +99,7 @@ def run_scenario(scenario: Scenario, folder: Path, fleet: Fleet, watcher: Watche
         discard(folder, keep_folder=False)
         raise
     run.start(_with_heads(scenario, prepared))
+    run.log("workers", nodes=list(fleet.nodes), ready_s=time.time() - started)
     try:
         for arm in scenario.arms:
             _run_arm(plan, arm, prepared, fleet, run, watcher)
@@ -137,28 +139,51 @@ def _run_arm(
         session = Session(arm, fold.index, events=events)
         fleet.open(arm, fold.index)
         try:
-            _run_rounds(plan, session, prepared[fold.index], fleet, watcher)
+            _run_rounds(plan, session, prepared[fold.index], fleet, run, watcher)
         finally:
             fleet.write(session.done)
             run.write_events(arm.name, events)
 
 
 def _run_rounds(
-    plan: Plan, session: Session, prepared: Prepared, fleet: Fleet, watcher: Watcher
+    plan: Plan,
+    session: Session,
+    prepared: Prepared,
+    fleet: Fleet,
+    run: RunFolder,
+    watcher: Watcher,
 ) -> None:
     """Run the rounds of one arm in one fold."""
     scenario = plan.scenario
     serve = Server(plan, session, prepared, fleet)
     fleet.score(0, None)
     session.done = 0
+    compiled_s = [seconds for seconds, _ in fleet.used()]
     for round_ in range(1, plan.rounds + 1):
+        begun = time.perf_counter()
         shared = serve.round(round_)
+        work_s = time.perf_counter() - begun
         last = round_ == plan.rounds
         if last or round_ % scenario.measure.holdout_every == 0:
             fleet.score(round_, shared)
         if last or round_ % scenario.checkpoints.every_rounds == 0:
             fleet.save(round_, shared)
+            if shared is not None:
+                write_shared(run.checkpoint(session.arm.name), session.fold, round_, shared)
         session.done = round_
+        used = fleet.used()
+        run.log(
+            "round",
+            arm=session.arm.name,
+            fold=session.fold,
+            round=round_,
+            devices=len(plan.folds[session.fold].devices),
+            wall_s=time.perf_counter() - begun,
+            work_s=work_s,
+            compiled_s=[now - s for (now, _), s in zip(used, compiled_s, strict=True)],
+            peak_rss_mib=[mib for _, mib in used],
+        )
+        compiled_s = [seconds for seconds, _ in used]
         watcher.advance()
 
 
@@ -166,15 +191,10 @@ def _close(
     plan: Plan, prepared: Sequence[Prepared], run: RunFolder, status: str, wall_s: float
 ) -> pd.DataFrame:
     """Write what follows from the records: figures, manifest, report."""
-    rounds = run.rounds()
     base = [_accuracy(matrix) for one in prepared for matrix in one.unseen.values()]
     summary = pd.DataFrame()
-    if not rounds.empty:
-        order = {arm.name: i for i, arm in enumerate(plan.scenario.arms)}
-        rounds = rounds.sort_values("arm", key=lambda names: names.map(order), kind="stable")
-        users = users_frame(rounds).sort_values(
-            ["arm", "user"], key=lambda c: c.map(order) if c.name == "arm" else c, kind="stable"
-        )
+    users = users_frame(run.path, plan.scenario.arms)
+    if not users.empty:
         summary = summary_frame(users, plan.scenario.arms, float(np.mean(base)) if base else None)
         run.write_frame("users.csv", users[USERS_COLUMNS])
         run.write_frame("summary.csv", summary)
@@ -187,7 +207,8 @@ def _close(
             "data_fingerprint": plan.population.fingerprint,
             "data": {
                 "users": len(plan.population.recordings),
-                "windows": sum(len(wear.stream.windows) for wear in plan.wears),
+                "devices": plan.devices,
+                "windows": _streamed(plan),
                 "rounds": plan.rounds,
                 "defects": dict(plan.population.defects),
             },
@@ -204,6 +225,12 @@ def _close(
     )
     write_report(run.path)
     return summary
+
+
+def _streamed(plan: Plan) -> int:
+    """Count the windows of all devices' streams."""
+    first, stop = plan.pool.streamed.T
+    return int((stop - first)[plan.users_of(np.arange(plan.devices))].sum())
 
 
 def _accuracy(confusion: Any) -> float:

@@ -4,137 +4,32 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from simulator.sections import (
+    Checkpoints,
+    Count,
+    Data,
+    Fleet,
+    Guard,
+    Labels,
+    Learning,
+    Measure,
+    Model,
+    Name,
+    Positive,
+    Records,
+    Section,
+    Split,
+    Stream,
+    Training,
+    Variation,
+)
 
 __all__ = ["FEATURE_ROWS", "PROGRAMS", "SHARING", "Arm", "Scenario"]
 
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Positive = Annotated[float, Field(gt=0.0)]
-Count = Annotated[int, Field(ge=1, le=1_000_000)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)]
-
 PROGRAMS = ("cnn", "dense")
 SHARING = ("fedavg", "finetune", "fedper")
-
-
-class Section(BaseModel):
-    """A table of a scenario file: unknown keys and wrong types are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class Data(Section):
-    """Whose recordings, and how they are cut into windows."""
-
-    source: Literal["synthetic", "wisdm-2019", "wisdm-v1.1", "wisdm-v1.1-features"] = "synthetic"
-    path: str = ""
-    users: Annotated[int, Field(ge=2)] | list[str] | Literal["all"] = "all"
-    activities: Annotated[list[str], Field(min_length=2)] = [
-        "walking", "jogging", "stairs", "sitting", "standing",
-    ]  # fmt: skip
-    rate_hz: Annotated[float, Field(gt=0.0, le=1000.0)] = 20.0
-    window_s: Annotated[float, Field(gt=0.0, le=600.0)] = 4.0
-    hop_s: Annotated[float, Field(gt=0.0, le=600.0)] = 4.0
-    unusual: Share = 0.0
-    minutes: Annotated[float, Field(gt=0.0, le=600.0)] = 3.0
-
-
-class Split(Section):
-    """Who wears a device, and what is kept back for scoring."""
-
-    folds: Annotated[int, Field(ge=1)] = 2
-    holdout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.3
-
-
-class Model(Section):
-    """Which program the devices carry."""
-
-    program: str = "cnn"
-    base: str = "donors"
-    optimizer: Literal["adam", "sgd"] = "adam"
-    learning_rate: Positive = 0.0005
-
-
-class Training(Section):
-    """How the base model is trained on donors."""
-
-    steps: Count = 2000
-    look_every: Count = 100
-    patience: Count = 8
-    batch: Count = 64
-    learning_rate: Positive = 0.005
-    weight_decay: Annotated[float, Field(ge=0.0)] = 0.01
-    average: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.995
-    validation: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
-    refit: bool = True
-    hop_s: Annotated[float, Field(gt=0.0, le=600.0)] = 1.0
-    warp: Annotated[float, Field(ge=1.0, le=1.5)] = 1.15
-    tilt_deg: Annotated[float, Field(ge=0.0, le=180.0)] = 45.0
-    gain: Annotated[float, Field(ge=1.0)] = 1.3
-    noise: Annotated[float, Field(ge=0.0)] = 0.3
-
-
-class Stream(Section):
-    """What reaches a device, and in which order."""
-
-    rounds: Count | Literal["all"] = "all"
-    questions_per_round: Annotated[int, Field(ge=1, le=10_000)] = 2
-    batch: Annotated[int, Field(ge=1, le=4096)] = 8
-    order: Literal["recorded", "bouts", "shuffled"] = "bouts"
-    bout_windows: Count = 8
-
-
-class Labels(Section):
-    """What the users reply."""
-
-    answer_rate: Share = 0.8
-    mistake_rate: Share = 0.02
-    delay_rounds: Annotated[int, Field(ge=0)] = 0
-    ask: Literal["all", "random", "uncertain"] = "all"
-    budget: Count | None = None
-
-    @model_validator(mode="after")
-    def _budget_where_needed(self) -> Labels:
-        if (self.ask == "all") != (self.budget is None):
-            raise ValueError(
-                f'ask = "{self.ask}" with budget = {self.budget}: a budget of questions per round '
-                'goes with ask = "random" or "uncertain", and only with those'
-            )
-        return self
-
-
-class Learning(Section):
-    """How a device learns from an answer."""
-
-    steps: Annotated[int, Field(ge=1, le=10_000)] = 4
-    memory: Annotated[int, Field(ge=0, le=1_000_000)] = 128
-
-
-class Fleet(Section):
-    """How many devices, computed by how many workers."""
-
-    devices: Literal["users"] = "users"
-    workers: Count | Literal["auto"] = "auto"
-
-
-class Measure(Section):
-    """When the holdout is scored."""
-
-    holdout_every: Count = 1
-
-
-class Checkpoints(Section):
-    """Which versions of a device's SavedModel are written, and how many are kept."""
-
-    every_rounds: Count = 5
-    keep: Count = 2
-    materialize: Annotated[int, Field(ge=0)] = 1000
-
-
-class Guard(Section):
-    """What the server refuses."""
-
-    max_norm: Positive | Literal["off"] = 3.0
 
 
 class Arm(Section):
@@ -189,6 +84,8 @@ class Scenario(Section):
     labels: Labels = Labels()
     learning: Learning = Learning()
     fleet: Fleet = Fleet()
+    variation: Variation = Variation()
+    records: Records = Records()
     measure: Measure = Measure()
     checkpoints: Checkpoints = Checkpoints()
     guard: Guard = Guard()
@@ -221,10 +118,10 @@ def _check_arms(scenario: Scenario) -> None:
                 f'labels.ask = "uncertain": arm "{arm.name}" is a heuristic, which gives no logits '
                 "to be uncertain by; take the arm out, or ask at random"
             )
-        if arm.method == "heuristic" and scenario.split.folds < 2:
+        if arm.method == "heuristic" and not _has_donors(scenario):
             raise ValueError(
                 f'arms: "{arm.name}" takes its thresholds from donors, and split.folds = 1 leaves '
-                "none: set split.folds = 2 or take the arm out"
+                "none: set split.folds = 2 or split.donors, or take the arm out"
             )
 
 
@@ -257,6 +154,11 @@ def _check_training(scenario: Scenario) -> None:
         )
 
 
+def _has_donors(scenario: Scenario) -> bool:
+    """Whether some users train a base model for others."""
+    return scenario.split.folds > 1 or scenario.split.donors > 0
+
+
 def _check_data(scenario: Scenario) -> None:
     """Refuse data, split and model that do not go together."""
     data, split, model = scenario.data, scenario.split, scenario.model
@@ -279,10 +181,15 @@ def _check_data(scenario: Scenario) -> None:
         raise ValueError(
             'data.users: "all" of synthetic people is no number; give one, such as users = 36'
         )
-    if model.base == "donors" and split.folds < 2:
+    if split.donors and split.folds > 1:
         raise ValueError(
-            'model.base: "donors" with split.folds = 1 leaves no donors; '
-            'set split.folds = 2, or model.base = "random" or the path of a trained SavedModel'
+            f"split.donors = {split.donors} with split.folds = {split.folds}: in each fold the "
+            "other users are the donors; set split.folds = 1 to give a number of them"
+        )
+    if model.base == "donors" and not _has_donors(scenario):
+        raise ValueError(
+            'model.base: "donors" with split.folds = 1 leaves no donors; set split.folds = 2 or '
+            'split.donors, or model.base = "random" or the path of a trained SavedModel'
         )
     if isinstance(data.users, int) and data.users < split.folds * (2 if split.folds > 1 else 1):
         raise ValueError(

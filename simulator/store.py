@@ -7,7 +7,7 @@ import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +15,6 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from clients.errors import BadInput
@@ -92,6 +91,16 @@ class RunFolder:
         """Write the resolved scenario."""
         write_text(self.path / "scenario.toml", scenario_toml(scenario))
 
+    def checkpoint(self, arm: str) -> Path:
+        """Return the folder that keeps the state of an arm."""
+        return self.path / "checkpoints" / arm
+
+    def log(self, what: str, **facts: Any) -> None:
+        """Append to `log.jsonl` what happened to the machine, such as how long a round took."""
+        rounded = {key: _brief(value) for key, value in facts.items()}
+        with (self.path / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"what": what, **rounded}) + "\n")
+
     def write_events(self, arm: str, events: Sequence[Mapping[str, Any]]) -> None:
         """Write what happened in an arm's simulation, such as refused updates."""
         if not events:
@@ -102,14 +111,9 @@ class RunFolder:
         pq.write_table(pa.Table.from_pylist(list(events)), unfinished, compression="zstd")
         unfinished.replace(path)
 
-    def rounds(self) -> pd.DataFrame:
-        """Read the rows of `rounds/`, in order of arm, cohort, device and round."""
-        arms = sorted((self.path / "rounds").glob("*"))
-        files = [file for arm in arms for file in sorted(arm.glob("*.parquet"))]
-        if not files:
-            return pd.DataFrame()
-        frame: pd.DataFrame = ds.dataset(files, format="parquet").to_table().to_pandas()
-        return frame.astype({"arm": str, "device": str, "user": str})
+    def rounds_files(self, arm: str) -> Iterator[Path]:
+        """Go through the files of `rounds/` of one arm, cohort by cohort; none for one not run."""
+        yield from sorted((self.path / "rounds" / arm).glob("cohort-*.parquet"))
 
     def write_frame(self, name: str, frame: pd.DataFrame) -> None:
         """Write a CSV file; what does not apply is an empty cell."""
@@ -152,6 +156,13 @@ def average_over_seeds(frames: Sequence[pd.DataFrame], keys: Sequence[str]) -> p
         else:
             columns[column] = grouped[column].first()
     return pd.DataFrame(columns).reset_index()
+
+
+def _brief(value: Any) -> Any:
+    """Round seconds and sizes to what a clock can tell."""
+    if isinstance(value, list):
+        return [_brief(one) for one in value]
+    return round(value, 4) if isinstance(value, float) else value
 
 
 def _python() -> dict[str, str]:

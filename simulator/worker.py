@@ -1,33 +1,36 @@
-"""A worker: devices of some cohorts, each with its own loaded SavedModel, one after the other.
+"""A worker: the devices of some cohorts, computed with one thread.
 
-This is the reference engine. A worker computes with one thread, so that its results do not depend
-on how many workers there are.
+As each worker has one thread, its results do not depend on how many workers there are.
 """
 
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import tensorflow as tf
+from numpy.typing import NDArray
 
-from clients.device import Device
-from clients.learner import Learner
-from clients.methods import Arrays
-from clients.outcome import Outcome, Update
-from clients.program import Program, read_checkpoint, write_copy
-from simulator.arms import habits_of, method_in_round
+from clients import chance
+from clients.methods import Arrays, Method
+from clients.methods.method import Who
+from clients.program import write_copy
+from simulator.arms import method_in_round
 from simulator.base import prepare
+from simulator.checkpoint import write_state
+from simulator.engines import Devices, Engines
 from simulator.plan import Cohort, Plan, Prepared
-from simulator.records import Records, RoundRow
+from simulator.records import Records, RoundRows
+from simulator.reply import Reply, reply_of
 from simulator.scenario import Arm
+from simulator.store import RunFolder
 
-__all__ = ["Worker"]
+__all__ = ["Worker", "use_one_thread"]
 
 
 class Worker:
@@ -35,15 +38,20 @@ class Worker:
 
     def __init__(self) -> None:
         use_one_thread()
-        self._pools: dict[str, list[Program]] = {}
+        self._engines = Engines()
+        self._cohorts: Sequence[Cohort] = ()
+        self._devices: dict[int, Devices] = {}
+        self._records: dict[int, Records] = {}
         self._folder: Path
         self._plan: Plan
         self._prepared: Mapping[int, Prepared]
 
+    def sees(self, path: Path) -> bool:
+        """Tell whether a file of the driver's is there for this worker too."""
+        return path.exists()
+
     def load(self, plan: Plan, folder: Path) -> None:
         """Take in the plan of a run."""
-        if self._pools and _graph(plan) != _graph(self._plan):
-            self._pools = {}
         self._plan, self._folder = plan, folder
 
     def prepare(self, folds: Sequence[int]) -> list[Prepared]:
@@ -55,125 +63,134 @@ class Worker:
         self._prepared = prepared
 
     def open(self, arm: Arm, cohorts: Sequence[Cohort]) -> None:
-        """Give every device of some cohorts a fresh start in one arm."""
-        self._arm, self._cohorts = arm, list(cohorts)
-        self._records = {}
-        self._devices: dict[int, Device] = {}
-        habits = habits_of(self._plan.scenario, arm)
+        """Give every device of some cohorts, all of one fold, a fresh start in one arm."""
+        self._arm, self._cohorts = arm, cohorts
+        self._devices, self._records = {}, {}  # what was open before leaves memory first
+        if not cohorts:
+            return
+        make = self._engines.open(self._plan, self._prepared[cohorts[0].fold], arm)
         for cohort in cohorts:
-            activities = self._plan.scenario.data.activities
-            self._records[cohort.index] = Records(arm.name, cohort.fold, activities)
-            prepared = self._prepared[cohort.fold]
-            state = {} if arm.method == "heuristic" else read_checkpoint(self._source(prepared))
-            for index in cohort.devices:
-                learner: Learner
-                if arm.method == "heuristic":
-                    assert prepared.heuristic is not None
-                    learner = prepared.heuristic
-                else:
-                    learner = self._program(len(self._devices), self._source(prepared), state)
-                self._devices[index] = Device(self._plan.wears[index], habits, learner)
+            wear = self._plan.wear(cohort.devices)
+            self._devices[cohort.index] = make(wear)
+            self._records[cohort.index] = Records(
+                self._folder,
+                arm.name,
+                cohort.index,
+                cohort.fold,
+                self._plan.scenario.data.activities,
+                wear.names,
+                wear.users,
+                self._plan.pool.windows.time_s,
+                self._written(cohort),
+            )
 
-    def work(self, round_: int, participants: Sequence[int], shared: Arrays | None) -> list[Update]:
+    def work(
+        self,
+        round_: int,
+        participants: NDArray[np.int64],
+        shared: Arrays | None,
+        bound: float | None,
+        folds: bool,
+    ) -> list[Reply]:
         """Let every device work through its questions of one round.
 
         Args:
             round_: the round, from 1.
-            participants: indices of the devices that the server chose.
+            participants: int64 [n], the devices that the server chose.
             shared: the server's arrays, where somebody downloads them.
+            bound: largest norm of an update that the guard accepts, None for any finite one.
+            folds: whether a cohort's updates become one.
 
         Returns:
-            updates of the participants among this worker's devices, in order of cohort and device.
+            replies of the cohorts that send something.
         """
-        chosen = set(participants)
-        updates = []
+        replies = []
         for cohort in self._cohorts:
-            head = self._prepared[cohort.fold].head
-            method = method_in_round(self._arm, round_, head)
-            for index in cohort.devices:
-                device = self._devices[index]
-                joins = index in chosen
-                downloads = method.downloads == "all" or (joins and method.downloads != "nobody")
-                if downloads and shared is not None:
-                    device.begin(method, shared)
-                learns = method.learns == "all" or (joins and method.learns == "participants")
-                outcome = device.work(round_, learns=learns)
-                uploads = joins and method.uploads and outcome.examples > 0
-                if uploads:
-                    updates.append(device.update(method, outcome))
-                self._records[cohort.index].rows.append(
-                    RoundRow(
-                        round_,
-                        device.wear,
-                        joins,
+            devices, method = self._devices[cohort.index], self._method(cohort, round_)
+            joins = np.isin(cohort.devices, participants)
+            downloads = _who(method.downloads, joins)
+            if shared is not None and downloads.any():
+                devices.begin(method, shared, downloads)
+            outcome = devices.work(round_, _who(method.learns, joins))
+            uploads = joins & (outcome.examples > 0) & method.uploads
+            sent = {} if shared is None else method.end(shared)[0]
+            if uploads.any():
+                updates = devices.updates(method, uploads)
+                replies.append(
+                    reply_of(
+                        cohort.index,
+                        cohort.devices,
+                        sent,
+                        updates,
                         outcome,
-                        _size(shared or {}) if downloads else 0,
-                        _size(updates[-1].arrays) if uploads else 0,
-                        device.memory_windows,
+                        bound=bound,
+                        folds=folds,
                     )
                 )
-        return updates
+            down = downloads * np.int64(_size(shared or {}))
+            up = uploads * np.int64(_size(sent))
+            self._records[cohort.index].add(RoundRows(round_, joins, outcome, down, up))
+        return replies
 
     def score(self, round_: int, shared: Arrays | None) -> None:
         """Score the holdout of every device after a round; nothing is learnt from it."""
         for cohort in self._cohorts:
             records = self._records[cohort.index]
-            method = method_in_round(self._arm, max(round_, 1), self._prepared[cohort.fold].head)
-            rows = {row.wear.index: row for row in records.rows if row.round_ == round_}
-            for index in cohort.devices:
-                device = self._devices[index]
-                if round_ == 0:
-                    records.rows.append(RoundRow(0, device.wear, False, Outcome(), 0, 0, 0))
-                    rows[index] = records.rows[-1]
-                rows[index].holdout = device.score_holdout(method, shared)
+            if round_ == 0:
+                none = np.zeros(len(cohort.devices), np.int64)
+                records.add(RoundRows(0, none.astype(np.bool_), None, none, none))
+            method = self._method(cohort, round_)
+            records.score(round_, self._devices[cohort.index].score_holdout(method, shared))
 
     def save(self, round_: int, shared: Arrays | None) -> None:
-        """Write the SavedModel of each device that may have one, as it would answer its user."""
+        """Write the state of every cohort, and the SavedModels of the devices that may have one.
+
+        A SavedModel is the device as it would answer its user.
+        """
         if self._arm.method == "heuristic":
             return
-        most = self._plan.scenario.checkpoints.materialize
         for cohort in self._cohorts:
-            prepared = self._prepared[cohort.fold]
-            method = method_in_round(self._arm, max(round_, 1), prepared.head)
-            for index in cohort.devices:
-                if index >= most:
-                    continue
-                device = self._devices[index]
-                folder = self._folder / "devices" / self._arm.name / device.wear.name
-                state = device.state(method, shared)
-                write_version(self._source(prepared), folder, round_, state)
-                _forget(folder, self._plan.scenario.checkpoints.keep)
+            names = [self._plan.name_of(device) for device in cohort.devices]
+            write_state(
+                RunFolder(self._folder).checkpoint(self._arm.name),
+                cohort,
+                round_,
+                names,
+                self._devices[cohort.index].snapshot(),
+            )
+        checkpoints = self._plan.scenario.checkpoints
+        optimizer = self._arm.optimizer or self._plan.scenario.model.optimizer
+        for cohort in self._cohorts:
+            method = self._method(cohort, round_)
+            source = self._prepared[cohort.fold].paths[optimizer]
+            for row in np.flatnonzero(cohort.devices < checkpoints.materialize):
+                name = self._plan.name_of(cohort.devices[row])
+                folder = self._folder / "devices" / self._arm.name / name
+                state = self._devices[cohort.index].state(method, shared, int(row))
+                write_version(source, folder, round_, state)
+                _forget(folder, checkpoints.keep)
 
     def write(self, rounds: int) -> None:
-        """Write the records of the open arm, up to a number of rounds."""
+        """Finish the records of the open arm, up to a number of rounds, and let go of it."""
         for cohort in self._cohorts:
-            records = self._records[cohort.index]
-            records.rows = [row for row in records.rows if row.round_ <= rounds]
-            for kind, table in (("windows", records.windows()), ("rounds", records.rounds())):
-                path = self._folder / kind / self._arm.name / f"cohort-{cohort.index:05d}.parquet"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                unfinished = path.with_suffix(".unfinished")
-                pq.write_table(table, unfinished, compression="zstd")
-                unfinished.replace(path)
+            self._records[cohort.index].write(rounds)
+        self._cohorts, self._devices, self._records = (), {}, {}
 
-    def _optimizer(self) -> str:
-        """Return the optimizer of the open arm."""
-        return self._arm.optimizer or self._plan.scenario.model.optimizer
+    def used(self) -> tuple[float, float]:
+        """Return seconds spent in compiled calls so far, and the most memory ever held, in MiB."""
+        peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return self._engines.compiled_s, peak_kib / 1024.0
 
-    def _source(self, prepared: Prepared) -> Path:
-        """Return the SavedModel that the devices of the open arm have copies of."""
-        return prepared.paths[self._optimizer()]
+    def _method(self, cohort: Cohort, round_: int) -> Method:
+        """Return the open arm's way of learning in a round."""
+        return method_in_round(self._arm, max(round_, 1), self._prepared[cohort.fold].head)
 
-    def _program(self, number: int, path: Path, state: Mapping[str, Any]) -> Program:
-        """Return a loaded SavedModel of a device's own; loaded ones serve again in later arms."""
-        pool = self._pools.setdefault(self._optimizer(), [])
-        if number == len(pool):
-            pool.append(Program(path))
-        program = pool[number]
-        program.become(path, state)
-        if self._arm.learning_rate is not None:
-            program.set_learning_rate(self._arm.learning_rate)
-        return program
+    def _written(self, cohort: Cohort) -> NDArray[np.bool_]:
+        """Return whose windows are written: bool [D]; the same devices in every arm."""
+        windows = self._plan.scenario.records.windows
+        share = {"all": 1.0, "none": 0.0}.get(str(windows), windows)
+        draws = chance.uniforms(self._plan.scenario.seed, "records", 0, cohort.devices, 1)
+        return np.asarray(draws[:, 0] < float(share))
 
 
 def use_one_thread() -> None:
@@ -197,11 +214,11 @@ def write_version(source: Path, folder: Path, round_: int, state: Mapping[str, A
     unfinished.rename(version)
 
 
-def _graph(plan: Plan) -> tuple[Any, ...]:
-    """Return what the graph of a run's programs depends on."""
-    population = plan.population
-    activities = tuple(plan.scenario.data.activities)
-    return plan.scenario.model, population.length, population.channels, activities
+def _who(who: Who, joins: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return whom a method means, bool [D], where some devices take part."""
+    if who == "participants":
+        return joins
+    return np.full(joins.shape, who == "all")
 
 
 def _forget(folder: Path, keep: int) -> None:

@@ -44,6 +44,7 @@ def test_devices_learn_and_are_scored_on_flowers_own_engine(
     environment = {
         **os.environ,
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",  # flower-superexec is started by name
+        "RAY_ADDRESS": "local",  # else it would join a cluster that another test started here
         "FLWR_HOME": str(flower_home),
         "FLWR_TELEMETRY_ENABLED": "0",
         "FLWR_DISABLE_UPDATE_CHECK": "1",

@@ -23,6 +23,8 @@ ALLOWED = {
         "clients/losses.py",
         "clients/models/*",
         "clients/training.py",
+        "simulator/compiled.py",
+        "simulator/tiles.py",
         "simulator/worker.py",
         "simulator/programs.py",
     ],

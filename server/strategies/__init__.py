@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from flwr.serverapp.strategy import Strategy
 
 from server.strategies.answered import AnsweredFedAvg
 
-__all__ = ["STRATEGIES"]
+__all__ = ["STRATEGIES", "ServerHalf"]
 
 
 def _fedavg() -> Strategy:
@@ -22,9 +23,22 @@ def _fedavg() -> Strategy:
     )
 
 
-STRATEGIES: dict[str, Callable[[], Strategy]] = {
-    "fedavg": _fedavg,
-    "finetune": _fedavg,
-    "fedper": _fedavg,
+@dataclass(frozen=True, slots=True)
+class ServerHalf:
+    """The half of a method that runs on the server.
+
+    Attributes:
+        strategy: makes the strategy.
+        folds: whether updates of several devices may reach it as one weighted mean.
+    """
+
+    strategy: Callable[[], Strategy]
+    folds: bool
+
+
+STRATEGIES: dict[str, ServerHalf] = {
+    "fedavg": ServerHalf(_fedavg, folds=True),
+    "finetune": ServerHalf(_fedavg, folds=True),
+    "fedper": ServerHalf(_fedavg, folds=True),
 }
-"""Method -> the half of it that runs on the server."""
+"""By method."""

@@ -1,6 +1,6 @@
 """Write `report.html`: a run folder as one page that needs no network.
 
-    scenario.toml, manifest.json, summary.csv, users.csv, windows/, rounds/, events/ -> report.html
+    scenario.toml, manifest.json, summary.csv, users.csv, rounds/, events/ -> report.html
 
 `records` and `reductions` read the folder, `answer` puts its numbers into
 words, `sections`, `confusion` and `protocol` say what is shown,

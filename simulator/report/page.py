@@ -158,9 +158,9 @@ def shaded_table(names: list[str], counts: list[list[int]], caption: str) -> str
         total = sum(row)
         for j, count in enumerate(row):
             share = count / total if total else 0.0
-            told = escape(f"{count} of {total} windows of {names[i]} taken for {names[j]}")
+            told = escape(f"{count:,} of {total:,} windows of {names[i]} taken for {names[j]}")
             mark = ' class="truth"' if i == j else ""
-            under = f"<small>{count}</small>" if len(names) <= 8 else ""
+            under = f"<small>{count:,}</small>" if len(names) <= 8 else ""
             body += (
                 f'<td{mark} title="{told}" style="background:rgba(0,114,178,{0.7 * share:.2f})">'
                 f"{100 * share:.0f}{under}</td>"

@@ -18,6 +18,7 @@ def protocol_in_words(scenario: Mapping[str, Any], manifest: Mapping[str, Any]) 
         *_split(_table(scenario, "split"), _table(scenario, "model")),
         *_stream(_table(scenario, "stream")),
         *_labels(_table(scenario, "labels"), _table(scenario, "learning")),
+        *_records(_table(scenario, "records")),
     ]
     body = f"<p>{' '.join(prose(sentence) for sentence in sentences)}</p>" if sentences else ""
     meanings = facts(
@@ -141,6 +142,17 @@ def _labels(labels: Mapping[str, Any], learning: Mapping[str, Any]) -> list[str]
         rehearsal = f"rehearsing from a memory of {memory} windows" if memory else "without memory"
         sentences.append(f"Each answer is learnt in {learning['steps']} steps, {rehearsal}.")
     return sentences
+
+
+def _records(records: Mapping[str, Any]) -> list[str]:
+    windows = records.get("windows", "all")
+    if windows in ("all", 1):
+        return []
+    whose = "no device" if windows in ("none", 0) else f"{100 * windows:g} % of the devices alone"
+    return [
+        f"Single windows were written down of {whose} (`records.windows`); every number here is "
+        "of all windows of all devices all the same."
+    ]
 
 
 def _arms(scenario: Mapping[str, Any]) -> str:

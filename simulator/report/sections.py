@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from simulator.fading import ALPHA
 from simulator.report.answer import Protocol
 from simulator.report.charts import dot_plot, rounds_chart, spread
 from simulator.report.page import (
@@ -21,7 +22,6 @@ from simulator.report.page import (
     size,
 )
 from simulator.report.records import RunRecords
-from simulator.report.reductions import ALPHA
 from simulator.report.svg import ArmStyle, legend, small_multiples, swatch
 
 __all__ = [
@@ -43,7 +43,7 @@ def _kappa(value: float) -> str:
 
 
 _ACCURACIES = [
-    Column("devices", "devices", lambda value: f"{value:.0f}"),
+    Column("devices", "devices", lambda value: f"{value:,.0f}"),
     Column("prequential_accuracy", "windows, %", percent, "high", "prequential accuracy"),
     Column("prequential_vote_accuracy", "votes, %", percent, "high", "prequential accuracy"),
     Column("prequential_kappa_temporal", "κ temporal", _kappa, "high", "prequential accuracy"),
@@ -55,7 +55,7 @@ _ACCURACIES = [
     Column("worse_than_local", "users worse than local, %", percent, "low", "holdout"),
 ]
 _COSTS = [
-    Column("devices", "devices", lambda value: f"{value:.0f}"),
+    Column("devices", "devices", lambda value: f"{value:,.0f}"),
     Column("answered", "answers per device", lambda value: f"{value:.1f}"),
     Column("steps", "steps per device", lambda value: f"{value:.1f}"),
     Column("gradients", "gradients per device", lambda value: f"{value:.1f}"),

@@ -54,6 +54,31 @@ def test_a_cohort_draws_what_single_devices_draw(seed, round_, devices, count):
     assert together.tolist() == np.stack(alone).tolist()
 
 
+@given(
+    seed=SEEDS,
+    places=st.lists(st.tuples(st.integers(0, 99), st.integers(0, 2**32 - 1)), min_size=1),
+    count=st.integers(0, 9),
+)
+def test_devices_at_places_of_their_own_draw_what_they_draw_alone(seed, places, count):
+    devices, place = np.array(places, np.int64).T
+    together = chance.uniforms(seed, "keep", 2, devices, count, place=place)
+    alone = [chance.uniforms(seed, "keep", 2, d, count, place=p)[0] for d, p in places]
+    assert together.tolist() == np.stack(alone).tolist()
+
+
+def test_one_place_is_that_of_all_devices():
+    together = chance.uniforms(7, "keep", 2, [4, 5, 4], 8, place=3)
+    assert together.tolist() == chance.uniforms(7, "keep", 2, [4, 5, 4], 8, place=[3] * 3).tolist()
+    assert together[0].tolist() == together[2].tolist()
+
+
+def test_other_places_draw_independently():
+    first, second = chance.uniforms(7, "keep", 2, [4, 4], 4000, place=[0, 1])
+    assert first.tolist() == chance.uniforms(7, "keep", 2, 4, 4000)[0].tolist()
+    assert not np.isin(first, second).mean() > 0.01
+    assert stats.pearsonr(first, second).pvalue > 1e-4
+
+
 @given(seed=SEEDS, count=st.integers(0, 30), more=st.integers(0, 30))
 def test_asking_for_more_numbers_keeps_the_first_ones(seed, count, more):
     few = chance.uniforms(seed, "ask", 3, [7, 8], count)

@@ -1,6 +1,7 @@
-"""What a device keeps and rehearses."""
+"""What devices keep and rehearse."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
@@ -8,57 +9,172 @@ from scipy import stats
 from clients.memory import Memory
 
 
-def held(memory):
-    """Return (position, label) of the places in use."""
-    size = memory.size
-    return list(zip(memory.positions[:size].tolist(), memory.labels[:size].tolist(), strict=True))
+class PlainMemory:
+    """The same reservoir for one device, one window at a time, as the paper has it."""
+
+    def __init__(self, capacity, classes):
+        self.capacity = capacity
+        self.kept = []  # (window, label) by place
+        self.seen = [0] * classes
+        self.full = [False] * classes
+
+    def add(self, window, label, chance, which):
+        self.seen[label] += 1
+        if len(self.kept) < self.capacity:
+            self.kept.append((window, label))
+            return
+        if not self.kept:
+            return
+        held = [sum(kept == k for _, kept in self.kept) for k in range(len(self.seen))]
+        for k, places in enumerate(held):
+            self.full[k] |= places == max(held)
+        if not self.full[label]:
+            places = [i for i, (_, kept) in enumerate(self.kept) if held[kept] == max(held)]
+        elif chance < held[label] / self.seen[label]:
+            places = [i for i, (_, kept) in enumerate(self.kept) if kept == label]
+        else:
+            return
+        self.kept[places[int(which * len(places))]] = (window, label)
+
+    def draw(self, draws):
+        if not self.kept:
+            return [(-1, -1)] * len(draws)
+        classes = sorted({label for _, label in self.kept})
+        drawn = []
+        for which_class, which_place in draws:
+            label = classes[int(which_class * len(classes))]
+            places = [kept for kept in self.kept if kept[1] == label]
+            drawn.append(places[int(which_place * len(places))])
+        return drawn
 
 
-def filled(capacity, classes, labels, random):
-    memory = Memory(capacity, classes)
-    for position, label in enumerate(labels):
-        memory.add(position, label, random.random(2))
+def held(memory, device=0):
+    """Return (window, label) of the places of a device that are in use."""
+    size = memory.size[device]
+    assert (memory.windows[device, size:] == -1).all()
+    assert (memory.labels[device, size:] == -1).all()
+    windows, labels = memory.windows[device, :size], memory.labels[device, :size]
+    return list(zip(windows.tolist(), labels.tolist(), strict=True))
+
+
+def offer(memory, window, label, draws):
+    """Offer one window to all devices."""
+    devices = memory.size.size
+    memory.add(
+        np.arange(devices),
+        np.full((devices, 1), window, np.int32),
+        np.full(devices, label),
+        np.broadcast_to(np.asarray(draws, np.float64), (devices, 2))[:, None],
+    )
+
+
+def filled(capacity, classes, labels, random, devices=1):
+    memory = Memory(devices, capacity, classes)
+    for window, label in enumerate(labels):
+        offer(memory, window, label, random.random((devices, 2)))
     return memory
 
 
 def test_everything_is_kept_while_there_is_room():
-    memory = Memory(4, 3)
-    for position, label in [(10, 2), (11, 2), (40, 0)]:
-        memory.add(position, label, [0.99, 0.99])
+    memory = Memory(1, 4, 3)
+    for window, label in [(10, 2), (11, 2), (40, 0)]:
+        offer(memory, window, label, [0.99, 0.99])
     assert held(memory) == [(10, 2), (11, 2), (40, 0)]
-    assert memory.seen.tolist() == [1, 0, 2]
+    assert memory.seen.tolist() == [[1, 0, 2]]
 
 
 def test_a_new_class_takes_the_place_of_the_largest():
-    memory = Memory(4, 3)
-    for position, label in enumerate([0, 1, 0, 0]):
-        memory.add(position, label, [0.5, 0.5])
+    memory = Memory(1, 4, 3)
+    for window, label in enumerate([0, 1, 0, 0]):
+        offer(memory, window, label, [0.5, 0.5])
     # Class 0 has the places 0, 2 and 3; the middle one of these falls to half a draw.
-    memory.add(9, 2, [0.99, 0.5])
+    offer(memory, 9, 2, [0.99, 0.5])
     assert held(memory) == [(0, 0), (1, 1), (9, 2), (3, 0)]
 
 
 def test_a_full_class_keeps_a_window_with_the_chance_of_a_reservoir():
-    for chance, kept in [(0.74, True), (0.76, False)]:
-        memory = Memory(3, 2)
-        for position in range(3):
-            memory.add(position, 0, [0.5, 0.5])
-        # Fourth window of a class with three places: 3 / 4. A draw of 0 takes the first place.
-        memory.add(3, 0, [chance, 0.0])
-        assert held(memory) == [(3 if kept else 0, 0), (1, 0), (2, 0)]
+    memory = Memory(2, 3, 2)
+    for window in range(3):
+        offer(memory, window, 0, [0.5, 0.5])
+    # Fourth window of a class with three places: 3 / 4. A draw of 0 takes the first place.
+    offer(memory, 3, 0, [[0.74, 0.0], [0.76, 0.0]])
+    assert held(memory, 0) == [(3, 0), (1, 0), (2, 0)]
+    assert held(memory, 1) == [(0, 0), (1, 0), (2, 0)]
 
 
-def test_a_memory_of_nothing_keeps_nothing():
-    memory = Memory(0, 3)
-    memory.add(0, 1, [0.0, 0.0])
-    assert memory.size == 0
-    assert memory.draw(np.zeros((4, 2))).tolist() == []
+def test_a_question_is_offered_window_by_window_to_the_devices_that_answered():
+    memory = Memory(3, 4, 2)
+    windows = np.array([[5, 6, -1], [7, -1, -1]], np.int32)
+    memory.add(np.array([2, 0]), windows, np.array([1, 0]), np.zeros((2, 3, 2)))
+    assert [held(memory, device) for device in range(3)] == [[(7, 0)], [], [(5, 1), (6, 1)]]
+    assert memory.seen.tolist() == [[1, 0], [0, 0], [0, 2]]
 
 
-def test_nothing_is_drawn_from_an_empty_memory():
-    drawn = Memory(8, 3).draw(np.random.default_rng(0).random((5, 2)))
-    assert drawn.shape == (0,)
-    assert drawn.dtype == np.int64
+def test_a_memory_of_nothing_keeps_nothing_and_counts_what_was_offered():
+    memory = Memory(2, 0, 3)
+    offer(memory, 0, 1, [0.0, 0.0])
+    assert memory.size.tolist() == [0, 0]
+    assert memory.seen.tolist() == [[0, 1, 0]] * 2
+    windows, labels = memory.draw(np.zeros((2, 4, 2)))
+    assert windows.tolist() == labels.tolist() == [[-1] * 4] * 2
+
+
+def test_nothing_is_drawn_from_an_empty_memory_beside_a_filled_one():
+    memory = Memory(2, 8, 3)
+    memory.add(np.array([1]), np.array([[40]], np.int32), np.array([2]), np.zeros((1, 1, 2)))
+    windows, labels = memory.draw(np.random.default_rng(0).random((2, 5, 2)))
+    assert windows.tolist() == [[-1] * 5, [40] * 5]
+    assert labels.tolist() == [[-1] * 5, [2] * 5]
+    assert windows.dtype == labels.dtype == np.int32
+
+
+@pytest.mark.parametrize(("classes", "label"), [(6, 5), (128, 127), (129, 128), (300, 299)])
+def test_every_class_has_a_label(classes, label):
+    memory = Memory(1, 2, classes)
+    offer(memory, 0, label, [0.0, 0.0])
+    assert held(memory) == [(0, label)]
+
+
+def test_a_place_costs_five_bytes():
+    memory = Memory(10, 128, 6)
+    assert memory.windows.nbytes + memory.labels.nbytes == 10 * 128 * 5
+
+
+@given(
+    capacity=st.integers(0, 10),
+    classes=st.integers(1, 5),
+    questions=st.lists(
+        st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3)), min_size=3, max_size=3),
+        max_size=25,
+    ),
+    seed=st.integers(0, 2**32),
+)
+def test_devices_together_keep_and_draw_what_each_would_alone(capacity, classes, questions, seed):
+    random = np.random.default_rng(seed)
+    memory = Memory(3, capacity, classes)
+    alone = [PlainMemory(capacity, classes) for _ in range(3)]
+    for number, question in enumerate(questions):
+        # For each device: the class as answered, and how many of three windows it had.
+        labels = np.array([label % classes for label, _ in question])
+        counts = np.array([count for _, count in question])
+        given = np.arange(3) < counts[:, None]
+        windows = np.where(given, 3 * number + np.arange(3), -1).astype(np.int32)
+        draws = random.random((3, 3, 2))
+        rows = random.permutation(3)[: random.integers(1, 4)]
+        memory.add(rows, windows[rows], labels[rows], draws[rows])
+        for row in rows:
+            for window, pair in zip(windows[row, : counts[row]], draws[row], strict=False):
+                alone[row].add(int(window), int(labels[row]), *pair)
+        assert [held(memory, device) for device in range(3)] == [one.kept for one in alone]
+    assert memory.seen.tolist() == [one.seen for one in alone]
+    assert memory.full.tolist() == [one.full for one in alone]
+    draws = random.random((3, 7, 2))
+    drawn, taught = memory.draw(draws)
+    expected = [one.draw(pairs) for one, pairs in zip(alone, draws, strict=True)]
+    assert np.dstack([drawn, taught]).tolist() == [[list(pair) for pair in e] for e in expected]
+    some, taught_some = memory.draw(draws[[2, 0]], np.array([2, 0]))
+    assert (some == drawn[[2, 0]]).all()
+    assert (taught_some == taught[[2, 0]]).all()
 
 
 LABELS = st.lists(st.integers(0, 3), max_size=60)
@@ -67,11 +183,12 @@ LABELS = st.lists(st.integers(0, 3), max_size=60)
 @given(labels=LABELS, capacity=st.integers(0, 12), seed=st.integers(0, 2**32))
 def test_capacity_is_never_exceeded_and_labels_stay_as_answered(labels, capacity, seed):
     memory = filled(capacity, 4, labels, np.random.default_rng(seed))
-    assert memory.size == min(capacity, len(labels))
+    assert memory.size.tolist() == [min(capacity, len(labels))]
     kept = held(memory)
-    assert len({position for position, _ in kept}) == len(kept)
-    assert all(labels[position] == label for position, label in kept)
-    assert memory.seen.tolist() == np.bincount(labels, minlength=4).tolist()
+    assert len({window for window, _ in kept}) == len(kept)
+    assert all(labels[window] == label for window, label in kept)
+    assert memory.seen[0].tolist() == np.bincount(labels, minlength=4).tolist()
+    assert memory.held[0].tolist() == [sum(label == k for _, label in kept) for k in range(4)]
 
 
 @given(labels=LABELS, capacity=st.integers(1, 12), seed=st.integers(0, 2**32))
@@ -94,15 +211,11 @@ def test_an_imbalanced_stream_is_kept_in_balance():
 
 
 def test_a_class_is_kept_as_a_uniform_sample_of_what_was_offered():
-    random = np.random.default_rng(42)
     labels = np.array([0] * 12 + [1, 0, 0, 1, 0, 0, 1] * 4)
     runs, common = 3000, np.flatnonzero(labels == 0)
-    kept, sizes = np.zeros(labels.size), []
-    for _ in range(runs):
-        places = [position for position, _ in held(filled(10, 2, labels, random))]
-        kept[places] += 1
-        sizes.append(int((labels[places] == 0).sum()))
-    assert set(sizes) == {5}
+    memory = filled(10, 2, labels, np.random.default_rng(42), devices=runs)
+    assert (memory.held == 5).all()
+    kept = np.bincount(memory.windows.ravel(), minlength=labels.size)
     share = 5 / common.size
     # Drawn without replacement, so the statistic has to be divided by (1 - share) (n / (n - 1)).
     expected = runs * share
@@ -113,29 +226,57 @@ def test_a_class_is_kept_as_a_uniform_sample_of_what_was_offered():
 
 
 def test_draws_choose_a_class_first_and_one_of_its_places_then():
-    memory = Memory(5, 4)
-    for position, label in enumerate([3, 1, 3, 3, 1]):
-        memory.add(position, label, [0.0, 0.0])
+    memory = Memory(1, 7, 4)
+    for window, label in enumerate([3, 1, 3, 3, 1]):
+        offer(memory, 10 + window, label, [0.0, 0.0])
     # Two classes are kept: a first draw below 0.5 is class 1 (places 1, 4), else class 3 (0, 2, 3).
     draws = [[0.1, 0.1], [0.49, 0.6], [0.5, 0.0], [0.99, 0.34], [0.7, 0.99]]
-    assert memory.draw(np.array(draws)).tolist() == [1, 4, 0, 2, 3]
+    windows, labels = memory.draw(np.array([draws]))
+    assert windows.tolist() == [[11, 14, 10, 12, 13]]
+    assert labels.tolist() == [[1, 1, 3, 3, 3]]
 
 
 def test_rehearsal_is_balanced_over_classes_however_many_windows_each_has():
     random = np.random.default_rng(5)
     memory = filled(20, 3, [0] * 16 + [1] * 3 + [2], random)
-    drawn = memory.draw(random.random((6000, 2)))
-    by_class = np.bincount(memory.labels[drawn])
+    (windows,), (labels,) = memory.draw(random.random((1, 6000, 2)))
     # A third each: 2000, standard deviation 37.
-    assert np.abs(by_class - 2000).max() < 4 * 37
-    within = np.bincount(drawn, minlength=20)[:16]
+    assert np.abs(np.bincount(labels) - 2000).max() < 4 * 37
+    within = np.bincount(windows, minlength=20)[:16]
     assert stats.chisquare(within).pvalue > 1e-4
 
 
 @given(labels=st.lists(st.integers(0, 3), min_size=1, max_size=30), seed=st.integers(0, 2**32))
-def test_only_places_in_use_are_drawn(labels, seed):
+def test_only_what_is_kept_is_drawn_with_its_label(labels, seed):
     random = np.random.default_rng(seed)
     memory = filled(20, 4, labels, random)
-    drawn = memory.draw(random.random((50, 2)))
-    assert drawn.size == 50
-    assert ((drawn >= 0) & (drawn < memory.size)).all()
+    (windows,), (taught,) = memory.draw(random.random((1, 50, 2)))
+    assert set(zip(windows.tolist(), taught.tolist(), strict=True)) <= set(held(memory))
+
+
+def test_the_highest_draws_stay_within_the_memory():
+    memory = filled(8, 3, [0, 0, 1, 2, 2, 2, 1], np.random.default_rng(0))
+    below_one = np.nextafter(1.0, 0.0)
+    (windows,), (labels,) = memory.draw(np.full((1, 1, 2), below_one))
+    assert (windows.tolist(), labels.tolist()) == ([5], [2])
+    for window in range(7, 30):
+        offer(memory, window, window % 3, [below_one, below_one])
+    assert memory.size.tolist() == [8]
+
+
+def test_a_restored_memory_goes_on_as_the_one_that_was_saved():
+    random = np.random.default_rng(3)
+    labels = random.integers(0, 4, 40)
+    memory = filled(12, 5, labels[:25], random, devices=3)
+    saved = memory.snapshot()
+    again = Memory(3, 12, 5)
+    again.restore(saved)
+    draws = random.random((15, 3, 2))
+    for one in (memory, again):
+        for window, pairs in enumerate(draws, 25):
+            offer(one, window, labels[window], pairs)
+    for name in ("windows", "labels", "seen", "full", "held", "size"):
+        assert (getattr(memory, name) == getattr(again, name)).all()
+    pairs = random.random((3, 9, 2))
+    assert (memory.draw(pairs)[0] == again.draw(pairs)[0]).all()
+    assert not np.array_equal(saved["windows"], memory.windows)

@@ -9,7 +9,6 @@ from hypothesis.extra import numpy as hnp
 
 from clients.messages import ARRAYS, METRICS, pack, reply_to, unpack
 from clients.outcome import Update
-from server.guard import Guard
 from simulator.grid import FleetGrid
 
 ARRAY = hnp.arrays(
@@ -46,9 +45,9 @@ def test_other_records_are_refused(record):
 
 
 def test_a_reply_carries_the_update_and_how_many_windows_it_weighs():
-    grid = FleetGrid(lambda *_: [], Guard(None), lambda *_: None)
+    grid = FleetGrid(lambda _: {})
     message = grid.create_message(RecordDict(), "train", 5, "1")
-    update = Update(3, {"w": np.array([1.0, 2.0], np.float32)}, examples=24, loss=0.5)
+    update = Update({"w": np.array([1.0, 2.0], np.float32)}, examples=24, loss=0.5)
     reply = reply_to(message, update)
     assert unpack(reply.content[ARRAYS])["w"].tolist() == [1.0, 2.0]
     assert dict(reply.content[METRICS]) == {"num-examples": 24, "loss": 0.5}
@@ -56,7 +55,7 @@ def test_a_reply_carries_the_update_and_how_many_windows_it_weighs():
 
 
 def test_a_reply_of_a_device_that_learnt_nothing_has_a_loss_that_can_be_averaged():
-    grid = FleetGrid(lambda *_: [], Guard(None), lambda *_: None)
+    grid = FleetGrid(lambda _: {})
     message = grid.create_message(RecordDict(), "train", 5, "1")
-    reply = reply_to(message, Update(3, {}, examples=0, loss=float("nan")))
+    reply = reply_to(message, Update({}, examples=0, loss=float("nan")))
     assert dict(reply.content[METRICS]) == {"num-examples": 0, "loss": 0.0}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from clients.optimizers import OPTIMIZERS
+from clients.optimizers import OPTIMIZERS, slot_of
 
 SHAPES = {"layer/kernel": (4, 3), "layer/bias": (3,), "scalar": ()}
 STEPS, DEVICES = 6, 3
@@ -122,3 +122,16 @@ def test_adam_corrects_its_bias_for_each_parameter_by_itself(task):
         [adam(params[some][d], [gradients[0][some][d]], rates[d]) for d in range(DEVICES)]
     )
     np.testing.assert_allclose(found[some], first, rtol=1e-10)
+
+
+def test_a_slots_name_tells_which_parameter_it_keeps_something_of():
+    assert slot_of("first/layer/kernel") == "layer/kernel"
+    assert slot_of("count/scalar") == "scalar"
+    assert slot_of("learning_rate") is None
+
+
+@pytest.mark.parametrize("name", sorted(OPTIMIZERS))
+def test_every_slot_but_the_learning_rate_is_of_a_parameter(name):
+    slots = OPTIMIZERS[name].start(SHAPES, 0.01, "float32")
+    assert {slot_of(slot) for slot in slots} <= {None, *SHAPES}
+    assert [slot for slot in slots if slot_of(slot) is None] == ["learning_rate"]

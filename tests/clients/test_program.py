@@ -309,6 +309,20 @@ def test_the_optimizer_starts_afresh_for_the_parameters_that_were_set_alone(load
     assert not any(after[key].any() for key in fresh)
 
 
+@every_program
+def test_its_pure_functions_take_what_it_gives_for_them(name, loaded):
+    program, x = loaded(name), windows(5)
+    program.learn(windows(6), labels_of(6))
+    state, (params, slots) = program.read_state(), program.read_pure()
+    for kind, found in (("params", params), ("slots", slots)):
+        expected = part(state, kind)
+        assert found.keys() == expected.keys()
+        assert all(found[key].tobytes() == expected[key].tobytes() for key in expected)
+    stacked = {key: tf.constant(value[None]) for key, value in params.items()}
+    logits, _ = program.functions.fleet_predict(stacked, {}, x[None], np.ones((1, 5), np.bool_))
+    np.testing.assert_allclose(logits[0], program.predict(x).logits, rtol=1e-5, atol=1e-5)
+
+
 def test_what_was_read_does_not_change_when_the_program_learns(loaded):
     program = loaded("dense")
     state = program.read_state()

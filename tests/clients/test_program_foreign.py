@@ -6,46 +6,7 @@ import tensorflow as tf
 
 from clients.errors import BadProgram
 from clients.program import Program, inspect_program
-
-X = tf.TensorSpec([None, 10, 3], tf.float32, "sensor_data")
-Y = tf.TensorSpec([None], tf.int32, "labels")
-
-
-class Linear(tf.Module):
-    """The least that runs as a device: a line through each window's mean, by gradient descent."""
-
-    def __init__(self):
-        super().__init__()
-        self.weights = tf.Variable(tf.zeros([3, 2]))
-        self.steps = tf.Variable(0, trainable=False)
-
-    def logits(self, sensor_data):
-        return tf.reduce_mean(sensor_data, axis=1) @ self.weights
-
-    @tf.function(input_signature=[X, Y])
-    def learn(self, sensor_data, labels):
-        with tf.GradientTape() as tape:
-            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
-                labels, self.logits(sensor_data)
-            )
-            loss = tf.reduce_mean(losses)
-        self.weights.assign_sub(0.5 * tape.gradient(loss, self.weights))
-        self.steps.assign_add(1)
-        return {"loss": loss}
-
-    @tf.function(input_signature=[X])
-    def predict(self, sensor_data):
-        said = tf.argmax(self.logits(sensor_data), axis=1, output_type=tf.int32)
-        return {"predictions": said}
-
-
-def saved(path, **signatures):
-    """Save signatures, each a function with an input signature, or None to leave one out."""
-    module = Linear()
-    functions = {"learn": module.learn, "predict": module.predict} | signatures
-    chosen = {name: f for name, f in functions.items() if f is not None}
-    tf.saved_model.save(module, str(path), signatures=chosen)
-    return path
+from tests.clients.made_programs import Linear, Restless, X, Y, saved
 
 
 @pytest.fixture(scope="module")
@@ -246,41 +207,13 @@ def test_other_predictions_are_refused(tmp_path, name):
     assert "expected 'predictions', int32 [None]" in message
 
 
-class Restless(tf.Module):
-    """A program that counts its predictions."""
-
-    def __init__(self):
-        super().__init__()
-        self.weight = tf.Variable(tf.ones([3, 2]))
-        self.predictions = tf.Variable(0.0, trainable=False)
-
-    @tf.function(input_signature=[tf.TensorSpec([None, 4, 3], tf.float32, "sensor_data")])
-    def predict(self, sensor_data):
-        self.predictions.assign_add(1.0)
-        said = tf.reduce_mean(sensor_data, 1) @ self.weight
-        return {"predictions": tf.argmax(said, axis=1, output_type=tf.int32)}
-
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec([None, 4, 3], tf.float32, "sensor_data"),
-            tf.TensorSpec([None], tf.int32, "labels"),
-        ]
-    )
-    def learn(self, sensor_data, labels):
-        with tf.GradientTape() as tape:
-            said = tf.reduce_mean(sensor_data, 1) @ self.weight
-            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, said)
-            loss = tf.reduce_mean(losses)
-        self.weight.assign_sub(0.1 * tape.gradient(loss, self.weight))
-        return {"loss": loss}
-
-
 def test_predicting_aside_leaves_a_program_that_changes_by_predicting_as_it_was(tmp_path):
-    module = Restless()
-    signatures = {"learn": module.learn, "predict": module.predict}
-    tf.saved_model.save(module, str(tmp_path / "restless"), signatures=signatures)
-    program = Program(tmp_path / "restless")
-    x = np.ones((5, 4, 3), np.float32)
+    program = Program(saved(tmp_path / "restless", Restless()))
+    x = np.ones((5, 10, 3), np.float32)
     program.predict(x)
     program.predict_aside(x)
     assert program.read_state()["predictions"] == 1.0
+
+
+def test_it_offers_no_pure_functions(linear):
+    assert Program(linear).functions is None

@@ -83,6 +83,33 @@ def test_the_split_may_lie_within_any_segment():
     assert holdout.time_s.tolist() == [54.0, 57.0, 90.0]
 
 
+def test_a_windows_bounds_are_those_of_its_segment_within_its_part():
+    # Segments 0-5, 6-15, 16-19, and the split at 10.
+    cut = {"length": 3, "hop": 3, "holdout": 0.5}
+    recordings = [record([6, 10, 4]), record([7], "sitting")]
+    bounds = {}
+    for part in ("stream", "holdout", "all"):
+        windows = cut_windows(recordings, ACTIVITIES, part=part, **cut)
+        assert (windows.low.dtype, windows.high.dtype) == (np.int64, np.int64)
+        columns = windows.recording, windows.start, windows.low, windows.high
+        bounds[part] = list(zip(*(column.tolist() for column in columns), strict=True))
+    # Half of 7 samples is 4, rounded to even: the sitting is streamed up to 3.
+    assert bounds["stream"] == [(0, 0, 0, 6), (0, 3, 0, 6), (0, 6, 6, 10), (1, 0, 0, 3)]
+    assert bounds["holdout"] == [(0, 10, 10, 16), (0, 13, 10, 16), (0, 16, 16, 20), (1, 3, 3, 7)]
+    assert bounds["all"] == [
+        *[(0, 0, 0, 6), (0, 3, 0, 6), (0, 6, 6, 16), (0, 9, 6, 16), (0, 12, 6, 16)],
+        *[(0, 16, 16, 20), (1, 0, 0, 7), (1, 3, 0, 7)],
+    ]
+
+
+def test_taken_windows_keep_all_that_is_known_of_them():
+    windows = cut_windows([record([6, 10, 4])], ACTIVITIES, length=3, hop=3)
+    taken = windows.take([4, 0])
+    assert (taken.start.tolist(), taken.time_s.tolist()) == ([12, 0], [100.6, 0.0])
+    assert (taken.low.tolist(), taken.high.tolist()) == ([6, 0], [16, 6])
+    assert (len(taken), taken.length) == (2, 3)
+
+
 def test_recordings_shorter_than_a_window_give_none():
     windows = cut_windows([record([3]), record([2, 3])], ACTIVITIES, length=4, hop=1)
     assert len(windows) == 0

@@ -12,117 +12,194 @@ def sent():
     return {"kernel": np.zeros((2, 2), np.float32), "bias": np.zeros(1, np.float32)}
 
 
-def moved(distance):
-    """Make an update at a distance from what was sent, by a 3-4-5 triangle."""
-    kernel = np.array([[0.6 * distance, 0.0], [0.0, 0.0]], np.float32)
-    return {"kernel": kernel, "bias": np.array([0.8 * distance], np.float32)}
+def moved(*distances):
+    """Make updates at distances from what was sent, by a 3-4-5 triangle."""
+    kernel = np.zeros((len(distances), 2, 2), np.float32)
+    kernel[:, 0, 0] = 0.6 * np.array(distances)
+    return {"kernel": kernel, "bias": (0.8 * np.array(distances)).astype(np.float32)[:, None]}
 
 
-def test_good_updates_are_accepted():
-    assert Guard(3.0).accept(sent(), [moved(1.0), moved(2.0), moved(0.0)]) == ["", "", ""]
+def judged(guard, updates, start=None):
+    """Check one round's updates, set the next bound, and return the reasons."""
+    checked = check(sent() if start is None else start, updates, guard.bound)
+    guard.rebound(checked.norms, checked.accepted)
+    return list(checked.reasons)
 
 
-def test_a_round_without_updates_has_no_reasons():
-    assert Guard(3.0).accept(sent(), []) == []
+def test_good_updates_are_accepted_and_measured():
+    checked = check(sent(), moved(1.0, 2.0, 0.0), None)
+    assert checked.reasons == ("", "", "")
+    assert checked.accepted.tolist() == [True, True, True]
+    assert checked.norms == pytest.approx([1.0, 2.0, 0.0], rel=1e-7)
+    assert checked.norms.dtype == np.float64
+
+
+def test_a_round_without_updates_has_no_reasons_and_keeps_the_bound():
+    guard = Guard(3.0)
+    judged(guard, moved(1.0))
+    bound = guard.bound
+    assert judged(guard, moved()) == []
+    assert guard.bound == bound
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_an_update_that_is_not_finite_is_refused(value):
-    bad = moved(1.0)
-    bad["kernel"][1, 0] = value
-    reasons = Guard(None).accept(sent(), [moved(1.0), bad, moved(5.0)])
-    assert reasons == ["", "holds NaN or infinite values", ""]
-
-
-def misshapen(name, value):
-    return moved(1.0) | {name: value}
+    updates = moved(1.0, 1.0, 5.0)
+    updates["kernel"][1, 1, 0] = value
+    checked = check(sent(), updates, None)
+    assert checked.reasons == ("", "holds NaN or infinite values", "")
+    assert checked.norms[[0, 2]] == pytest.approx([1.0, 5.0], rel=1e-7)
 
 
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [
         (
-            misshapen("kernel", np.zeros((4,), np.float32)),
+            moved(1.0, 2.0) | {"kernel": np.zeros((2, 4), np.float32)},
             "kernel is float32 (4,) instead of float32 (2, 2)",
         ),
         (
-            misshapen("bias", np.zeros(1, np.float64)),
+            moved(1.0, 2.0) | {"bias": np.zeros((2, 1), np.float64)},
             "bias is float64 (1,) instead of float32 (1,)",
         ),
         (
-            {"kernel": np.zeros((2, 2), np.float32)},
+            {"kernel": np.zeros((2, 2, 2), np.float32)},
             "arrays ['kernel'] instead of ['bias', 'kernel']",
         ),
         (
-            misshapen("extra", np.zeros(1, np.float32)),
+            moved(1.0, 2.0) | {"extra": np.zeros((2, 1), np.float32)},
             "arrays ['bias', 'extra', 'kernel'] instead of ['bias', 'kernel']",
         ),
-        ({}, "arrays [] instead of ['bias', 'kernel']"),
+        (
+            moved(1.0, 2.0) | {"bias": np.zeros((1, 1), np.float32)},
+            "bias holds 1 devices instead of 2",
+        ),
     ],
-    ids=["shape", "dtype", "missing", "extra", "nothing"],
+    ids=["shape", "dtype", "missing", "extra", "devices"],
 )
-def test_an_update_of_another_form_is_refused_and_the_others_are_not(bad, reason):
-    assert Guard(3.0).accept(sent(), [moved(1.0), bad, moved(2.0)]) == ["", reason, ""]
+def test_updates_of_another_form_are_refused_and_not_measured(bad, reason):
+    checked = check(sent(), bad, 5.0)
+    assert checked.reasons == (reason, reason)
+    assert not checked.accepted.any()
+    assert np.isnan(checked.norms).all()
+
+
+def test_an_update_of_nothing_is_one_devices_and_refused():
+    checked = check(sent(), {}, None)
+    assert checked.reasons == ("arrays [] instead of ['bias', 'kernel']",)
+    assert checked.norms.shape == (1,)
+
+
+def test_a_number_without_a_device_axis_is_refused():
+    checked = check({"scale": np.float64(2.0)[...]}, {"scale": np.float64(2.0)[...]}, None)
+    assert checked.reasons == ("scale holds no devices instead of 1",)
+
+
+def test_updates_of_another_form_do_not_move_the_bound():
+    guard = Guard(3.0)
+    judged(guard, moved(1.0))
+    bound = guard.bound
+    judged(guard, {"kernel": np.ones((3, 2, 2), np.float32)})
+    assert guard.bound == bound
 
 
 def test_arrays_in_another_order_are_the_same_update():
     turned = dict(reversed(moved(1.0).items()))
-    guard = Guard(3.0)
-    assert guard.accept(sent(), [moved(1.0)]) == [""]
-    assert guard.accept(sent(), [turned]) == [""]
+    assert check(sent(), turned, 1.1).reasons == ("",)
 
 
 def test_the_first_round_has_no_bound():
-    assert Guard(1.0).accept(sent(), [moved(1.0), moved(1e6)]) == ["", ""]
+    guard = Guard(1.0)
+    assert guard.bound is None
+    assert judged(guard, moved(1.0, 1e6)) == ["", ""]
 
 
 def test_the_bound_is_a_multiple_of_the_previous_rounds_median():
     guard = Guard(3.0)
-    guard.accept(sent(), [moved(1.0), moved(2.0), moved(9.0)])  # median 2: the bound is 6
-    assert guard.accept(sent(), [moved(5.9), moved(6.1)]) == ["", "norm 6.1 exceeds the bound 6"]
+    judged(guard, moved(1.0, 2.0, 9.0))
+    assert guard.bound == pytest.approx(6.0)
+    assert judged(guard, moved(5.9, 6.1)) == ["", "norm 6.1 exceeds the bound 6"]
+
+
+def test_the_median_is_over_all_of_a_round_however_it_was_checked():
+    guard = Guard(2.0)
+    parts = [check(sent(), moved(*some), guard.bound) for some in [(1.0, 2.0), (9.0,)]]
+    guard.rebound(
+        np.concatenate([part.norms for part in parts]),
+        np.concatenate([part.accepted for part in parts]),
+    )
+    assert guard.bound == pytest.approx(4.0)
 
 
 def test_refused_updates_do_not_move_the_bound():
     guard = Guard(3.0)
-    guard.accept(sent(), [moved(2.0)])  # the bound is 6
-    assert guard.accept(sent(), [moved(1.0), moved(100.0), moved(100.0)])[0] == ""
+    judged(guard, moved(2.0))  # the bound is 6
+    assert judged(guard, moved(1.0, 100.0, 100.0))[0] == ""
     # Only the update of norm 1 was accepted: the bound is 3 now.
-    assert [bool(r) for r in guard.accept(sent(), [moved(2.9), moved(3.1)])] == [False, True]
+    assert [bool(reason) for reason in judged(guard, moved(2.9, 3.1))] == [False, True]
 
 
 def test_norms_are_of_what_an_update_changed():
     guard, far = Guard(2.0), {key: value + 1000.0 for key, value in sent().items()}
     near = {key: value + 1000.0 for key, value in moved(1.0).items()}
-    assert guard.accept(far, [near]) == [""]
-    twice = {key: value + 1000.0 for key, value in moved(3.0).items()}
-    assert guard.accept(far, [near, twice]) == ["", "norm 3 exceeds the bound 2"]
+    assert judged(guard, near, far) == [""]
+    both = {key: value + 1000.0 for key, value in moved(1.0, 3.0).items()}
+    assert judged(guard, both, far) == ["", "norm 3 exceeds the bound 2"]
 
 
 def test_without_max_norm_every_finite_update_is_accepted():
     guard = Guard(None)
-    guard.accept(sent(), [moved(1.0)])
-    assert guard.accept(sent(), [moved(1e30)]) == [""]
+    judged(guard, moved(1.0))
+    assert guard.bound is None
+    assert judged(guard, moved(1e30)) == [""]
 
 
 def test_a_round_that_is_refused_as_a_whole_sets_the_next_bound():
     guard = Guard(3.0)
-    guard.accept(sent(), [moved(1.0)])
-    assert guard.accept(sent(), [moved(4.0)]) == ["norm 4 exceeds the bound 3"]
-    again = guard.accept(sent(), [moved(2.0), moved(11.0), moved(13.0)])
+    judged(guard, moved(1.0))
+    assert judged(guard, moved(4.0, np.nan)) == [
+        "norm 4 exceeds the bound 3",
+        "holds NaN or infinite values",
+    ]
+    again = judged(guard, moved(2.0, 11.0, 13.0))
     assert again == ["", "", "norm 13 exceeds the bound 12"]
 
 
 def test_a_round_without_any_movement_sets_no_bound():
     guard = Guard(3.0)
-    guard.accept(sent(), [moved(0.0)])
-    assert guard.accept(sent(), [moved(5.0)]) == [""]
+    judged(guard, moved(0.0))
+    assert judged(guard, moved(5.0)) == [""]
 
 
 def test_checking_gives_a_verdict_for_each_device():
-    updates = np.array([[3.0, 4.0], [np.nan, 0.0], [0.3, 0.4]], np.float32)
-    accepted, reasons = check(updates, 1.0)
-    assert accepted.tolist() == [False, False, True]
-    assert reasons == ["norm 5 exceeds the bound 1", "holds NaN or infinite values", ""]
+    updates = {"w": np.array([[3.0, 4.0], [np.nan, 0.0], [0.3, 0.4]], np.float32)}
+    checked = check({"w": np.zeros(2, np.float32)}, updates, 1.0)
+    assert checked.accepted.tolist() == [False, False, True]
+    assert checked.reasons == ("norm 5 exceeds the bound 1", "holds NaN or infinite values", "")
+
+
+@given(
+    devices=st.integers(1, 9),
+    size=st.integers(1, 3000),
+    seed=st.integers(0, 2**32),
+    dtype=st.sampled_from([np.float32, np.float64]),
+)
+def test_a_norm_is_as_exact_as_float64_and_the_same_alone_as_among_others(
+    devices, size, seed, dtype
+):
+    random = np.random.default_rng(seed)
+    start = {"w": random.normal(size=size).astype(dtype), "b": random.normal(size=()).astype(dtype)}
+    updates = {
+        name: (value + 1e-6 * random.normal(size=(devices, *value.shape))).astype(dtype)
+        for name, value in start.items()
+    }
+    norms = check(start, updates, None).norms
+    for device in range(devices):
+        one = {name: value[device : device + 1] for name, value in updates.items()}
+        assert check(start, one, None).norms[0] == norms[device]
+        steps = [one[name].astype(np.longdouble) - start[name] for name in start]
+        exact = np.sqrt(sum(np.square(step).sum() for step in steps))
+        assert norms[device] == pytest.approx(float(exact), rel=1e-12)
 
 
 @given(
@@ -131,10 +208,8 @@ def test_checking_gives_a_verdict_for_each_device():
 )
 def test_no_update_beyond_the_bound_passes(first, second):
     guard = Guard(2.0)
-    assert guard.accept(sent(), [moved(d) for d in first]) == [""] * len(first)
+    assert judged(guard, moved(*first)) == [""] * len(first)
     bound = 2.0 * float(np.median(first))
-    for distance, reason in zip(
-        second, guard.accept(sent(), [moved(d) for d in second]), strict=True
-    ):
+    for distance, reason in zip(second, judged(guard, moved(*second)), strict=True):
         if abs(distance - bound) > 1e-4 * (1.0 + bound):
             assert bool(reason) == (distance > bound)

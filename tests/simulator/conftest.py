@@ -64,6 +64,7 @@ class Heard:
     """A watcher that notes what it hears."""
 
     stages: list[tuple[str, int]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     advances: int = 0
 
     def stage(self, name: str, rounds: int) -> None:
@@ -73,6 +74,10 @@ class Heard:
     def advance(self) -> None:
         """Count a round."""
         self.advances += 1
+
+    def note(self, text: str) -> None:
+        """Keep what a person should know."""
+        self.notes.append(text)
 
 
 @dataclass
@@ -100,6 +105,15 @@ def read_all(folder: Path) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(names, object))
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return the bytes of all that equal runs must have in common, by path in the run folder."""
+    kept = [*folder.glob("*.csv"), folder / "scenario.toml"]
+    for name in ("windows", "rounds", "events"):
+        kept += (folder / name).rglob("*.parquet")
+    kept += (folder / "devices").rglob("variables/*")
+    return {str(file.relative_to(folder)): file.read_bytes() for file in sorted(kept)}
+
+
 @pytest.fixture(scope="session")
 def small_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give the file of the small scenario, with every method in it."""
@@ -115,6 +129,22 @@ def fleet() -> Fleet:
 
 
 @pytest.fixture(scope="session")
+def fleets(tmp_path_factory: pytest.TempPathFactory):
+    """Give fleets by program and precision; each program is loaded and compiled once."""
+    from tests.simulator.made_fleets import Fleets, write_people
+
+    people, made = write_people(tmp_path_factory.mktemp("people")), {}
+
+    def of(program: str, dtype: str = "float64") -> Fleets:
+        if (program, dtype) not in made:
+            folder = tmp_path_factory.mktemp(f"{program}-{dtype}")
+            made[program, dtype] = Fleets(folder, people, program, dtype)
+        return made[program, dtype]
+
+    return of
+
+
+@pytest.fixture(scope="session")
 def run_small(small_file: Path, fleet: Fleet, tmp_path_factory: pytest.TempPathFactory):
     """Give a function that runs the small scenario with some keys overridden."""
 
@@ -124,6 +154,21 @@ def run_small(small_file: Path, fleet: Fleet, tmp_path_factory: pytest.TempPathF
         return Finished(folder, run_scenario(scenario, folder, fleet, heard), heard)
 
     return run
+
+
+CROWD = (
+    "fleet.devices=22",
+    "guard.max_norm=1.0",
+    "checkpoints.every_rounds=3",
+    "checkpoints.materialize=9",
+)
+"""Overrides: cohorts of several devices, variations of users, and updates that are refused."""
+
+
+@pytest.fixture(scope="session")
+def crowd(run_small) -> Finished:
+    """Give a finished run of the small scenario with more devices than users."""
+    return run_small(CROWD)
 
 
 @pytest.fixture(scope="session")

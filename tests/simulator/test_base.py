@@ -68,7 +68,9 @@ def test_equal_ids_of_other_people_are_other_people(base, tmp_path):
     note(base, people="synthetic, seed 2")
     plan = plan_of(base)
     prepared = prepare(plan, plan.folds[0], tmp_path)
-    assert sorted(prepared.unseen) == [0, 1, 2]
+    assert sorted(prepared.unseen) == ["p001", "p002", "p003"]
+    # All windows of each, streamed or not: 600 samples are 7 windows, of 2 activities.
+    assert [int(counted.sum()) for counted in prepared.unseen.values()] == [14, 14, 14]
 
 
 def test_base_of_windows_of_another_length_in_seconds_is_refused(base, tmp_path):

@@ -97,6 +97,10 @@ CASES = {
         [WISDM, "data.path={watch}", "data.users=all", "data.activities=['walking', 'jogging']"],
         ["jogging", "sitting, walking"],
     ),
+    "fewer devices than users": (
+        ["fleet.devices=4"],
+        ["{file}", "fleet.devices = 4", "the data has 5 users", "data.users"],
+    ),
     "program that is not there": (
         ["model.program={tmp}/none", "model.base=random"],
         ["{tmp}/none", "model.program", "neither cnn nor dense"],
@@ -171,6 +175,12 @@ def test_wrong_option_ends_with_two(small_file):
     assert "Traceback" not in done.stderr
 
 
+def test_unknown_engine_is_one_message_and_leaves_nothing(small_file, tmp_path):
+    done = wearfleet("run", small_file, "--out", tmp_path / "run", "--engine", "both")
+    assert_one_message(done, str(small_file), "fleet.engine = 'both'", "'fleet' or 'reference'")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_bad_data_of_several_seeds_leaves_nothing(small_file, tmp_path):
     keys = ["--set", WISDM, "--set", f"data.path={tmp_path}/no", "--set", "data.users=all"]
     done = wearfleet("run", small_file, "--out", tmp_path / "run", "--workers", 1, "--seeds", 2,
@@ -182,8 +192,9 @@ def test_bad_data_of_several_seeds_leaves_nothing(small_file, tmp_path):
 def test_json_is_the_summary_and_nothing_else(small_file, tmp_path):
     out = tmp_path / "run"
     done = wearfleet("run", small_file, "--out", out, "--workers", 1, "--json", *FEW,
-                     "--set", "stream.rounds=1")  # fmt: skip
+                     "--set", "stream.rounds=1", "--engine", "reference")  # fmt: skip
     assert done.returncode == 0, done.stderr
+    assert load_scenario(out / "scenario.toml").fleet.engine == "reference"
     rows = json.loads(done.stdout)
     summary = pd.read_csv(out / "summary.csv")
     assert [list(row) for row in rows] == [list(summary)] * 2

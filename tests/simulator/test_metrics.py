@@ -3,7 +3,8 @@
 import math
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from simulator.metrics import (
@@ -14,6 +15,7 @@ from simulator.metrics import (
     users_frame,
     worst_tenth,
 )
+from simulator.records import ROUNDS
 from simulator.scenario import Arm
 
 NAN = float("nan")
@@ -23,24 +25,37 @@ COUNTS = (
 )  # fmt: skip
 
 
-def row(arm, user, round_, *, device=None, holdout=None, **counts):
-    """Make one row of `rounds/`; `holdout` is a confusion matrix or None."""
-    zeros = dict.fromkeys(COUNTS, 0)
+def row(arm, user, round_, *, device=None, holdout=None, cohort=0, **counts):
+    """Make a cohort and one of its rows in `rounds/`; `holdout` is a confusion matrix or None."""
     matrix = None if holdout is None else np.array(holdout)
-    return {
+    return cohort, {
         "arm": arm,
         "user": user,
         "device": device or user,
         "round": round_,
-        **zeros,
+        **dict.fromkeys(COUNTS, 0),
         **counts,
-        "holdout_windows": NAN if matrix is None else float(matrix.sum()),
+        "holdout_windows": None if matrix is None else int(matrix.sum()),
         "holdout_confusion": None if matrix is None else matrix.ravel().tolist(),
     }
 
 
-def users_of(*rows):
-    return users_frame(pd.DataFrame(rows))
+@pytest.fixture
+def users_of(tmp_path_factory):
+    """Give a function that writes rows into a run folder and reduces it."""
+
+    def reduce(*rows, arms=None):
+        folder, files = tmp_path_factory.mktemp("run"), {}
+        for cohort, own in rows:
+            files.setdefault((own["arm"], cohort), []).append(own)
+        for (arm, cohort), held in files.items():
+            path = folder / "rounds" / arm / f"cohort-{cohort:05d}.parquet"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pq.write_table(pa.Table.from_pylist(held, ROUNDS), path)
+        ran = dict.fromkeys(own["arm"] for _, own in rows)
+        return users_frame(folder, arms or [Arm(name=name, method="local") for name in ran])
+
+    return reduce
 
 
 def test_f1_of_a_class_is_twice_its_hits_over_true_and_predicted():
@@ -63,6 +78,13 @@ def test_macro_f1_averages_the_activities_that_occur():
         (6 / 9 + 4 / 7) / 2
     )
     assert math.isnan(macro_f1(np.zeros((2, 2), np.int64)))
+
+
+def test_f1_of_many_matrices_is_that_of_each():
+    matrices = np.random.default_rng(1).integers(0, 3, (20, 3, 3))
+    matrices[0] = 0
+    np.testing.assert_array_equal(f1_by_class(matrices), [f1_by_class(m) for m in matrices])
+    np.testing.assert_array_equal(macro_f1(matrices), [macro_f1(m) for m in matrices])
 
 
 def test_kappa_temporal_is_zero_for_repeating_the_last_label():
@@ -90,7 +112,7 @@ def test_worst_tenth_of_nobody_is_unknown():
     assert math.isnan(worst_tenth(np.array([NAN])))
 
 
-def test_rounds_of_a_user_add_up_and_the_last_holdout_counts():
+def test_rounds_of_a_user_add_up_and_the_last_holdout_counts(users_of):
     users = users_of(
         row("a", "u", 0, holdout=[[2, 0], [2, 0]]),
         row("a", "u", 1, windows=4, answered=1, correct=2, vote_correct=4, label_repeats=3,
@@ -109,7 +131,7 @@ def test_rounds_of_a_user_add_up_and_the_last_holdout_counts():
     assert (own["bytes_up"], own["bytes_down"]) == (20.0, 50.0)
 
 
-def test_rounds_without_a_scoring_do_not_hide_the_last_one():
+def test_rounds_without_a_scoring_do_not_hide_the_last_one(users_of):
     users = users_of(
         row("a", "u", 2, windows=2, correct=1),
         row("a", "u", 1, windows=2, correct=1, holdout=[[1, 0], [0, 1]]),
@@ -118,7 +140,7 @@ def test_rounds_without_a_scoring_do_not_hide_the_last_one():
     assert users["holdout_accuracy"].tolist() == [1.0]
 
 
-def test_holdout_of_no_windows_is_unknown():
+def test_holdout_of_no_windows_is_unknown(users_of):
     users = users_of(row("a", "u", 1, windows=2, correct=1, holdout=[[0, 0], [0, 0]]))
     (own,) = users.to_dict("records")
     assert own["holdout_windows"] == 0
@@ -127,7 +149,7 @@ def test_holdout_of_no_windows_is_unknown():
     assert own["prequential_accuracy"] == 0.5
 
 
-def test_devices_of_one_user_are_averaged_however_many_windows_they_had():
+def test_devices_of_one_user_are_averaged_however_many_windows_they_had(users_of):
     users = users_of(
         row("a", "u", 1, device="u/1", windows=2, correct=2, answered=1, bytes_up=10,
             holdout=[[4, 0], [0, 0]]),
@@ -139,6 +161,73 @@ def test_devices_of_one_user_are_averaged_however_many_windows_they_had():
     assert own["prequential_accuracy"] == pytest.approx((1.0 + 0.5) / 2)
     assert own["holdout_accuracy"] == pytest.approx((1.0 + 0.5) / 2)
     assert own["bytes_up"] == 20.0
+
+
+def test_devices_of_one_user_in_several_cohorts_are_averaged(users_of):
+    users = users_of(
+        row("a", "v", 1, cohort=1, windows=2, correct=1),
+        row("a", "u", 1, device="u/3", cohort=1, windows=2, correct=0, holdout=[[1, 3], [0, 0]]),
+        row("a", "u", 1, device="u/1", windows=2, correct=2, gradients=3, holdout=[[4, 0], [0, 0]]),
+        row("a", "u", 1, device="u/2", windows=2, correct=1, gradients=4),
+    )
+    assert users["user"].tolist() == ["u", "v"]
+    own = users.iloc[0]
+    assert (own["devices"], own["windows"], own["gradients"]) == (3, 6, 7)
+    assert own["prequential_accuracy"] == pytest.approx((1.0 + 0.5 + 0.0) / 3)
+    # The device that was never scored has no part in the mean of those that were.
+    assert (own["holdout_windows"], own["holdout_accuracy"]) == (8, (1.0 + 0.25) / 2)
+
+
+def test_devices_without_windows_are_counted_and_left_out_of_the_mean(users_of):
+    users = users_of(
+        row("a", "u", 1, device="u/1", windows=4, correct=3),
+        row("a", "u", 1, device="u/2"),
+    )
+    assert users["devices"].tolist() == [2]
+    assert users["prequential_accuracy"].tolist() == [0.75]
+
+
+def test_users_come_by_arm_as_given_and_then_by_name(users_of):
+    rows = [row(arm, user, 1) for arm in ("a", "b") for user in ("u9", "u10", "u1")]
+    arms = [Arm(name=name, method="local") for name in ("b", "late", "a")]
+    users = users_of(*rows, arms=arms)
+    assert users["arm"].tolist() == ["b"] * 3 + ["a"] * 3
+    assert users["user"].tolist() == ["u1", "u10", "u9"] * 2
+
+
+def test_run_that_has_no_rows_has_no_users(users_of, tmp_path):
+    arms = [Arm(name="a", method="local")]
+    none = users_frame(tmp_path, arms)
+    assert none.empty
+    assert summary_frame(none, arms, None).empty
+    some = users_of(row("a", "u", 1, windows=1))
+    assert list(none) == list(some)
+
+
+def test_sums_are_those_of_a_naive_loop_over_devices(users_of):
+    generator = np.random.default_rng(5)
+    rows = []
+    for round_, d in np.ndindex(4, 11):
+        counts = dict(zip(COUNTS, generator.integers(1, 50, len(COUNTS)).tolist(), strict=True))
+        scored = round_ == 0 or generator.random() < 0.5
+        matrix = generator.integers(0, 5, (3, 3)) if scored else None
+        where = {"device": f"d{d}", "cohort": d % 2, "holdout": matrix}
+        rows.append(row("a", f"u{d % 3}", round_, **where, **counts))
+    users = users_of(*rows).set_index("user")
+    for user, own in users.iterrows():
+        devices = {}
+        for _, one in rows:
+            if one["user"] == user:
+                devices.setdefault(one["device"], []).append(one)
+        answered, shares, f1 = 0, [], []
+        for held in devices.values():
+            answered += sum(one["answered"] for one in held)
+            shares.append(sum(o["correct"] for o in held) / sum(o["windows"] for o in held))
+            last = [o["holdout_confusion"] for o in held if o["holdout_confusion"]][-1]
+            f1.append(macro_f1(np.array(last).reshape(3, 3)))
+        assert (own["devices"], own["answered"]) == (len(devices), answered)
+        assert own["prequential_accuracy"] == pytest.approx(np.mean(shares))
+        assert own["holdout_macro_f1"] == pytest.approx(np.mean(f1))
 
 
 ARMS = [Arm(name="own", method="local"), Arm(name="all", method="fedavg")]
@@ -161,7 +250,7 @@ def rows_of_two_arms():
     ]  # fmt: skip
 
 
-def test_summary_counts_every_user_once():
+def test_summary_counts_every_user_once(users_of):
     summary = summary_frame(users_of(*rows_of_two_arms()), ARMS, 0.5)
     own = summary.iloc[0]
     assert (own["arm"], own["method"], own["devices"], own["base_accuracy"]) == (
@@ -178,13 +267,13 @@ def test_summary_counts_every_user_once():
     assert summary.iloc[1]["bytes_up"] == 200.0
 
 
-def test_exactly_two_windows_fewer_than_local_are_not_worse():
+def test_exactly_two_windows_fewer_than_local_are_not_worse(users_of):
     # u loses 2 of 10 windows, v loses 3 of 20.
     summary = summary_frame(users_of(*rows_of_two_arms()), ARMS, None)
     assert summary["worse_than_local"].tolist() == [0.0, 0.5]
 
 
-def test_two_of_many_windows_are_not_worse_by_a_rounding_error():
+def test_two_of_many_windows_are_not_worse_by_a_rounding_error(users_of):
     for windows in (7, 49, 101, 997):
         users = users_of(
             row("own", "u", 1, holdout=holdout(windows - 1, 1)),
@@ -195,18 +284,18 @@ def test_two_of_many_windows_are_not_worse_by_a_rounding_error():
         assert summary_frame(users, ARMS, None)["worse_than_local"].tolist() == [0.0, 0.5]
 
 
-def test_without_a_local_arm_nobody_is_known_to_be_worse():
-    users = users_of(*[r for r in rows_of_two_arms() if r["arm"] == "all"])
+def test_without_a_local_arm_nobody_is_known_to_be_worse(users_of):
+    users = users_of(*[(cohort, r) for cohort, r in rows_of_two_arms() if r["arm"] == "all"])
     assert summary_frame(users, ARMS[1:], None)["worse_than_local"].tolist() == [None]
 
 
-def test_arms_come_in_the_order_of_the_scenario_and_those_that_have_not_run_are_left_out():
+def test_arms_come_in_the_order_of_the_scenario_and_those_that_have_not_run_are_left_out(users_of):
     users = users_of(*reversed(rows_of_two_arms()))
     arms = [Arm(name="still", method="frozen"), *ARMS]
     assert summary_frame(users, arms, None)["arm"].tolist() == ["own", "all"]
 
 
-def test_unknown_holdouts_do_not_spoil_the_averages():
+def test_unknown_holdouts_do_not_spoil_the_averages(users_of):
     users = users_of(
         row("own", "u", 1, windows=2, correct=1, holdout=holdout(3, 1)),
         row("own", "v", 1, windows=2, correct=2, holdout=holdout(0, 0)),
@@ -219,6 +308,6 @@ def test_unknown_holdouts_do_not_spoil_the_averages():
     assert own["prequential_accuracy"] == 0.75
 
 
-def test_arm_without_answers_has_no_gradients_per_answer():
+def test_arm_without_answers_has_no_gradients_per_answer(users_of):
     users = users_of(row("own", "u", 1, windows=2, correct=1))
     assert summary_frame(users, ARMS, None)["gradients_per_answer"].tolist() == [None]

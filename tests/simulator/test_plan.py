@@ -24,9 +24,19 @@ def scenario(**tables):
     )
 
 
-def cohort_sizes(users, folds):
+def devices_of(fold):
+    return fold.devices.tolist()
+
+
+def lengths(plan):
+    """Return how many questions each device's stream has."""
+    return plan.wear(np.arange(plan.devices)).streams.lengths().tolist()
+
+
+def cohort_sizes(users, folds, devices="users"):
     small = {"users": users, "minutes": 0.2, "window_s": 1.0, "hop_s": 1.0}
-    plan = build_plan(scenario(data=small, split={"folds": folds}))
+    tables = {"split": {"folds": folds}, "model": {"base": "random"}, "fleet": {"devices": devices}}
+    plan = build_plan(scenario(data=small, **tables))
     return {
         fold.index: [len(c.devices) for c in plan.cohorts if c.fold == fold.index]
         for fold in plan.folds
@@ -36,10 +46,13 @@ def cohort_sizes(users, folds):
 @pytest.mark.parametrize(("users", "folds"), [(4, 2), (7, 2), (9, 3), (12, 4)])
 def test_every_user_wears_a_device_in_exactly_one_fold(users, folds):
     plan = build_plan(scenario(data={"users": users, "minutes": 0.2}, split={"folds": folds}))
-    worn = sorted(device for fold in plan.folds for device in fold.devices)
+    worn = sorted(device for fold in plan.folds for device in devices_of(fold))
     assert worn == list(range(users))
-    assert [wear.index for wear in plan.wears] == worn
-    assert len({wear.user for wear in plan.wears}) == users
+    wear = plan.wear(np.arange(users))
+    assert wear.devices.tolist() == worn
+    assert list(wear.users) == list(wear.names) == sorted(plan.population.recordings)
+    for fold in plan.folds:
+        assert fold.wearers == tuple(wear.users[device] for device in devices_of(fold))
     sizes = [len(fold.devices) for fold in plan.folds]
     assert max(sizes) - min(sizes) <= 1
 
@@ -48,7 +61,8 @@ def test_every_user_wears_a_device_in_exactly_one_fold(users, folds):
 def test_donors_of_a_fold_are_all_users_who_wear_no_device_in_it(folds):
     plan = build_plan(scenario(data={"users": 7, "minutes": 0.2}, split={"folds": folds}))
     for fold in plan.folds:
-        wearing = {plan.wears[device].user for device in fold.devices}
+        wearing = set(plan.wear(fold.devices).users)
+        assert wearing == set(fold.wearers)
         assert wearing.isdisjoint(fold.donors)
         assert wearing | set(fold.donors) == set(plan.population.recordings)
 
@@ -56,7 +70,7 @@ def test_donors_of_a_fold_are_all_users_who_wear_no_device_in_it(folds):
 def test_one_fold_has_no_donors():
     plan = build_plan(scenario(split={"folds": 1}, model={"base": "random"}))
     (fold,) = plan.folds
-    assert fold.devices == (0, 1, 2, 3)
+    assert devices_of(fold) == [0, 1, 2, 3]
     assert fold.donors == ()
 
 
@@ -65,9 +79,10 @@ def test_folds_depend_on_the_seed_alone():
         made = scenario(data={"users": 12, "minutes": 0.2}, **tables).model_copy(
             update={"seed": seed}
         )
-        return [fold.devices for fold in build_plan(made).folds]
+        return [fold.wearers for fold in build_plan(made).folds]
 
     assert dealt(5) == dealt(5, stream={"batch": 2})
+    assert dealt(5) == dealt(5, fleet={"devices": 30})
     assert len({tuple(dealt(seed)) for seed in range(4)}) > 1
 
 
@@ -75,8 +90,8 @@ def test_cohorts_hold_every_device_once_within_its_fold():
     plan = build_plan(scenario(data={"users": 19, "minutes": 0.2}, split={"folds": 2}))
     assert [cohort.index for cohort in plan.cohorts] == list(range(len(plan.cohorts)))
     for fold in plan.folds:
-        held = [c.devices for c in plan.cohorts if c.fold == fold.index]
-        assert tuple(itertools.chain(*held)) == fold.devices
+        held = [c.devices.tolist() for c in plan.cohorts_of(fold.index)]
+        assert list(itertools.chain(*held)) == devices_of(fold)
 
 
 def test_fold_of_eight_devices_or_more_has_eight_cohorts():
@@ -88,12 +103,61 @@ def test_fold_of_fewer_devices_has_a_cohort_for_each():
     assert cohort_sizes(7, 2) == {0: [1] * 4, 1: [1] * 3}
 
 
-def test_cohort_sizes_do_not_depend_on_workers():
+def test_cohort_has_1024_devices_at_most():
+    sizes = cohort_sizes(4, 1, devices=8193)  # 8 of 1024 and one more
+    assert sizes == {0: [911, 911, 911, *[910] * 6]}
+    assert cohort_sizes(4, 1, devices=8192) == {0: [1024] * 8}
+
+
+def test_cohort_sizes_depend_on_the_number_of_devices_alone():
     sizes = []
-    for workers in (1, 3, "auto"):
-        plan = build_plan(scenario(data={"users": 18}, fleet={"workers": workers}))
-        sizes.append([cohort.devices for cohort in plan.cohorts])
-    assert sizes[0] == sizes[1] == sizes[2]
+    for fleet in ({"workers": 1}, {"workers": 3}, {"tile": 1}, {"engine": "reference"}):
+        plan = build_plan(scenario(data={"users": 18}, fleet=fleet))
+        sizes.append([cohort.devices.tolist() for cohort in plan.cohorts])
+    assert sizes[0] == sizes[1] == sizes[2] == sizes[3]
+
+
+def test_devices_beyond_the_users_are_dealt_to_them_in_turn():
+    plan = build_plan(scenario(fleet={"devices": 10}))
+    wear = plan.wear(np.arange(10))
+    users = sorted(plan.population.recordings)
+    assert list(wear.users) == users * 2 + users[:2]
+    ends = [""] * 4 + ["+1"] * 4 + ["+2"] * 2
+    assert list(wear.names) == [u + end for u, end in zip(wear.users, ends, strict=True)]
+    assert plan.devices == 10
+    # All devices of a user are in the fold in which the user donates nothing.
+    for fold in plan.folds:
+        assert set(plan.wear(fold.devices).users) == set(fold.wearers)
+    np.testing.assert_array_equal(wear.holdout[4:8], wear.holdout[:4])
+
+
+def test_first_device_of_a_user_measures_what_was_recorded():
+    as_recorded, varied = (
+        build_plan(scenario(fleet={"devices": n})).wear(np.arange(4, dtype=np.int64))
+        for n in ("users", 9)
+    )
+    windows = as_recorded.streams.in_round(1, 2)[0]
+    np.testing.assert_array_equal(varied.streams.in_round(1, 2)[0], windows)
+    np.testing.assert_array_equal(varied.read(windows), as_recorded.read(windows))
+
+
+def test_variation_has_its_own_order_and_its_own_measurements():
+    plan = build_plan(scenario(fleet={"devices": 8}, stream={"bout_windows": 1, "batch": 1}))
+    wear = plan.wear(np.array([0, 4]))
+    first, second = wear.streams.questions
+    assert sorted(first) == sorted(second)
+    assert first.tolist() != second.tolist()
+    windows = np.zeros((2, 1), np.int32)  # the same window of both
+    own, other = wear.read(windows)
+    assert np.abs(own - other).max() > 0.1
+
+
+def test_fewer_devices_than_users_are_refused():
+    with pytest.raises(BadScenario) as error:
+        build_plan(scenario(fleet={"devices": 3}))
+    assert "fleet.devices = 3: the data has 4 users" in str(error.value)
+    assert "data.users" in str(error.value)
+    assert build_plan(scenario(fleet={"devices": 4})).devices == 4
 
 
 def test_all_rounds_are_those_of_the_longest_stream():
@@ -101,7 +165,7 @@ def test_all_rounds_are_those_of_the_longest_stream():
     # questions of at most 2 windows: 3 for each of the two recordings, 4 per round.
     stream = {"batch": 2, "questions_per_round": 4}
     plan = build_plan(scenario(stream=stream))
-    assert [len(wear.stream) for wear in plan.wears] == [6] * 4
+    assert lengths(plan) == [6] * 4
     assert plan.rounds == 2
     assert build_plan(scenario(stream={**stream, "questions_per_round": 5})).rounds == 2
     assert build_plan(scenario(stream={**stream, "questions_per_round": 6})).rounds == 1
@@ -137,8 +201,12 @@ def test_streams_differ_in_length_and_the_median_bounds_the_rounds(tmp_path):
         write_user(tmp_path, user, seconds)
     stream = {"batch": 1, "questions_per_round": 1}
     plan = build_plan(recorded(tmp_path, stream=stream))
-    assert [len(wear.stream) for wear in plan.wears] == [10, 15, 15, 35]
+    assert lengths(plan) == [10, 15, 15, 35]
     assert plan.rounds == 35
+    everybody = np.arange(4)
+    assert plan.goes_on(everybody, 10).tolist() == [True] * 4
+    assert plan.goes_on(everybody, 11).tolist() == [False, True, True, True]
+    assert plan.goes_on(everybody, 35).tolist() == [False, False, False, True]
     assert build_plan(recorded(tmp_path, stream={**stream, "rounds": 15})).rounds == 15
     with pytest.raises(BadScenario, match="the median stream ends after 15 rounds"):
         build_plan(recorded(tmp_path, stream={**stream, "rounds": 16}))
@@ -190,8 +258,13 @@ def test_donors_give_all_of_their_windows():
 
 def test_holdout_of_a_device_is_no_part_of_its_stream():
     plan = build_plan(scenario())
-    for wear in plan.wears:
-        # 600 samples per recording: the stream ends before sample 420.
-        assert wear.stream.windows.start.max() + 80 <= 420
-        assert wear.holdout.start.min() >= 420
-        assert len(wear.holdout) == 4
+    wear, windows = plan.wear(np.arange(4)), plan.pool.windows
+    asked = wear.streams.in_round(1, 100)[0]
+    # A recording is 600 samples, laid behind the one before: its stream ends before sample 420.
+    for device in range(4):
+        first, stop = wear.holdout[device]
+        streamed, held = windows.start[asked[device][asked[device] >= 0]], windows.start[first:stop]
+        assert held.size == 4
+        assert (streamed % 600).max() + 80 <= 420
+        assert (held % 600).min() >= 420
+        assert set(np.concatenate([streamed, held]) // 600) == {2 * device, 2 * device + 1}

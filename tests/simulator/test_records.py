@@ -1,78 +1,37 @@
-"""Tables of windows and rounds, from outcomes made by hand."""
+"""Files of windows and rounds, from outcomes made by hand."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from clients.outcome import Outcome
-from clients.recordings import Recording
-from clients.stream import Stream
-from clients.user import NO_ANSWER
-from clients.wear import Wear
-from clients.windows import Windows
-from simulator.records import ROUNDS, WINDOWS, Records, RoundRow
-
-ACTIVITIES = ["walking", "sitting", "standing"]
-NAN = float("nan")
-
-
-def wear(index, name, labels):
-    """Make a device whose windows have these labels and start every 4 s from 100 s."""
-    count = len(labels)
-    windows = Windows(
-        np.zeros(count, np.int32),
-        np.arange(count, dtype=np.int64) * 80,
-        np.array(labels, np.int32),
-        100.0 + 4.0 * np.arange(count),
-        80,
-    )
-    recording = Recording(name, "walking", 20.0, np.zeros((1, 3), np.float32), *np.zeros((2, 1)))
-    stream = Stream(windows, np.arange(count + 1, dtype=np.int64))
-    return Wear(index, name, name, [recording], stream, windows.take([]))
-
-
-def outcome(positions, labels, predicted, answer, **more):
-    count = len(positions)
-    defaults = {
-        "question": [0] * count,
-        "voted": predicted,
-        "opened_correct": [False] * count,
-        "loss": [0.5] * count,
-    }
-    return Outcome(
-        position=positions, label=labels, predicted=predicted, answer=answer, **{**defaults, **more}
-    )
-
-
-def record(*rows):
-    records = Records("own", 1, ACTIVITIES)
-    records.rows.extend(rows)
-    return records
-
-
-def row(round_, worn, made, **more):
-    return RoundRow(round_, worn, False, made, 0, 0, 0, **more)
+from simulator.records import ROUNDS, WINDOWS
+from tests.simulator.made_rounds import NAN, outcome, records_of, row, written
 
 
 @pytest.fixture
-def two_rounds():
-    """Give a device's two rounds: three windows, then one."""
-    worn = wear(4, "p005", [0, 0, 1, 1])
+def two_rounds(tmp_path):
+    """Give the folder of a device's two rounds: questions of two, one and one windows."""
+    records = records_of(tmp_path)
+    records.add(row(0, None))
+    records.score(0, np.zeros((1, 3, 3), np.int64))
     first = outcome(
-        [0, 1, 2], [0, 0, 1], [0, 2, 1], [0, 0, NO_ANSWER],
-        question=[0, 0, 1], voted=[0, 0, 1], opened_correct=[True, False, False],
-        loss=[0.25, NAN, 1.5], questions=2, asked=2, answered=1, examples=2, steps=4, gradients=4,
-        learning_loss=0.75,
+        [
+            ([4, 5], 0, [0, 2], {"voted": 0, "answer": 0, "asked": True,
+                                 "opened_correct": [True, False], "loss": [0.25, NAN]}),
+            ([9], 1, [1], {"asked": True, "loss": [1.5]}),
+        ],
+        questions=2, examples=2, steps=4, gradients=8, learning_loss=0.75, memory_windows=2,
     )  # fmt: skip
-    second = outcome([3], [1], [0], [2], question=[2], questions=1, asked=1, answered=1)
-    return record(
-        RoundRow(2, worn, True, second, 11, 12, 3, np.array([[1, 2, 0], [0, 3, 0], [0, 0, 4]])),
-        row(0, worn, Outcome(), holdout=np.zeros((3, 3), np.int64)),
-        RoundRow(1, worn, False, first, 0, 0, 2),
-    )
+    records.add(row(1, first))
+    second = outcome([([2], 1, [0], {"answer": 2, "asked": True})], questions=2, memory_windows=3)
+    records.add(row(2, second, participant=True, down=11, up=12))
+    records.score(2, np.array([[[1, 2, 0], [0, 3, 0], [0, 0, 4]]]))
+    records.write(2)
+    return tmp_path
 
 
 def test_windows_are_one_row_each_in_the_order_of_the_stream(two_rounds):
-    table = two_rounds.windows()
+    table = written(two_rounds, "windows")
     assert table.schema.equals(WINDOWS)
     assert table.to_pydict() == {
         "arm": ["own"] * 4,
@@ -81,7 +40,7 @@ def test_windows_are_one_row_each_in_the_order_of_the_stream(two_rounds):
         "question": [0, 0, 1, 2],
         "device": ["p005"] * 4,
         "user": ["p005"] * 4,
-        "time_s": [100.0, 104.0, 108.0, 112.0],
+        "time_s": [116.0, 120.0, 136.0, 108.0],
         "label": ["walking", "walking", "sitting", "sitting"],
         "predicted": ["walking", "standing", "sitting", "walking"],
         "voted": ["walking", "walking", "sitting", "walking"],
@@ -92,10 +51,13 @@ def test_windows_are_one_row_each_in_the_order_of_the_stream(two_rounds):
 
 
 def test_rounds_count_what_the_outcomes_hold(two_rounds):
-    table = two_rounds.rounds()
-    assert table.schema.equals(ROUNDS)
+    table = written(two_rounds, "rounds")
+    assert table.schema.names == ROUNDS.names
+    assert table.schema.types == ROUNDS.types
     before, first, second = table.to_pylist()
     names = {"arm": "own", "fold": 1, "device": "p005", "user": "p005"}
+    # right, wrong, right: S = 1 + 0.98², B = 1 + 0.98 + 0.98²
+    assert first.pop("faded_accuracy") == pytest.approx(1.9604 / 2.9404)
     assert first == {
         **names,
         "round": 1,
@@ -109,7 +71,7 @@ def test_rounds_count_what_the_outcomes_hold(two_rounds):
         "downloaded_correct": 1,
         "label_repeats": 1,
         "steps": 4,
-        "gradients": 4,
+        "gradients": 8,
         "loss": 0.75,
         "bytes_down": 0,
         "bytes_up": 0,
@@ -124,50 +86,118 @@ def test_rounds_count_what_the_outcomes_hold(two_rounds):
     assert second["holdout_confusion"] == [1, 2, 0, 0, 3, 0, 0, 0, 4]
     assert second["loss"] is None
     assert (before["round"], before["windows"], before["holdout_windows"]) == (0, 0, 0)
+    assert before["faded_accuracy"] is None
 
 
 def test_label_repeats_reach_back_into_the_round_before(two_rounds):
     # Labels 0 0 1 | 1: one repeat in the first round, and one across the rounds.
-    assert two_rounds.rounds()["label_repeats"].to_pylist() == [0, 1, 1]
+    assert written(two_rounds, "rounds")["label_repeats"].to_pylist() == [0, 1, 1]
 
 
-def test_first_window_of_a_stream_repeats_nothing():
-    worn = wear(0, "p001", [0, 0])
-    made = outcome([0], [0], [0], [0])
-    assert record(row(1, worn, made)).rounds()["label_repeats"].to_pylist() == [0]
+def test_label_repeats_reach_back_over_rounds_without_questions(tmp_path):
+    records = records_of(tmp_path, ("a", "b"))
+    question = ([0, 1], 1, [1, 1])
+    records.add(row(1, outcome([question], []), 2))
+    records.add(row(2, outcome([], []), 2))
+    records.add(row(3, outcome([question], [question]), 2))
+    records.write(3)
+    assert written(tmp_path, "rounds")["label_repeats"].to_pylist() == [1, 0, 0, 0, 2, 1]
 
 
-def test_devices_come_by_index_and_each_in_order_of_rounds():
-    late, early = wear(10, "p011", [0, 0]), wear(9, "p010", [0, 0])
-    records = record(
-        row(2, late, outcome([1], [0], [0], [0])),
-        row(1, late, outcome([0], [0], [1], [0])),
-        row(2, early, outcome([1], [0], [2], [0])),
-        row(1, early, Outcome()),  # a round without questions has no windows
-    )
-    rounds = records.rounds().to_pylist()
-    assert [(r["device"], r["round"]) for r in rounds] == [
-        ("p010", 1), ("p010", 2), ("p011", 1), ("p011", 2),
+def test_rows_come_by_round_and_then_by_device(tmp_path):
+    records = records_of(tmp_path, ("p010", "p002"))
+    records.add(row(1, outcome([], [([0, 1], 0, [1, 0])]), 2))
+    records.add(row(2, outcome([([7], 0, [2])], [([3], 0, [0])]), 2))
+    records.write(2)
+    rounds = written(tmp_path, "rounds").to_pylist()
+    assert [(r["round"], r["device"]) for r in rounds] == [
+        (1, "p010"), (1, "p002"), (2, "p010"), (2, "p002"),
     ]  # fmt: skip
-    windows = records.windows().to_pylist()
+    windows = written(tmp_path, "windows").to_pylist()
     assert [(w["device"], w["round"], w["predicted"]) for w in windows] == [
-        ("p010", 2, "standing"), ("p011", 1, "sitting"), ("p011", 2, "walking"),
+        ("p002", 1, "sitting"), ("p002", 1, "walking"), ("p010", 2, "standing"),
+        ("p002", 2, "walking"),
     ]  # fmt: skip
 
 
-def test_no_rows_are_tables_of_the_same_schema():
-    for rows in ([], [row(0, wear(0, "p001", [0]), Outcome())]):
-        table = record(*rows).windows()
-        assert table.num_rows == 0
-        assert table.schema.equals(WINDOWS)
-    assert record().rounds().num_rows == 0
-    assert record().rounds().schema.equals(ROUNDS)
+def test_device_past_its_stream_keeps_its_faded_accuracy(tmp_path):
+    records = records_of(tmp_path, ("a", "b"))
+    records.add(row(0, None, 2))
+    records.add(row(1, outcome([([0, 1], 0, [0, 1])], []), 2))
+    records.add(row(2, outcome([], [([0], 0, [0])]), 2))
+    records.write(2)
+    expected = [None, None, 0.98 / 1.98, None, 0.98 / 1.98, 1.0]
+    assert written(tmp_path, "rounds")["faded_accuracy"].to_pylist() == expected
 
 
-def test_program_without_logits_has_no_losses():
-    worn = wear(0, "p001", [0, 0])
-    made = outcome([0, 1], [0, 0], [0, 0], [NO_ANSWER] * 2, loss=[NAN, NAN])
-    records = record(row(1, worn, made))
-    assert records.windows()["loss"].null_count == 2
-    assert records.windows()["answer"].null_count == 2
-    assert records.rounds()["loss"].null_count == 1
+def test_program_without_logits_has_no_losses(tmp_path):
+    records = records_of(tmp_path)
+    records.add(row(1, outcome([([0, 1], 0, [0, 0], {"loss": [NAN, NAN]})])))
+    records.write(1)
+    assert written(tmp_path, "windows")["loss"].null_count == 2
+    assert written(tmp_path, "windows")["answer"].null_count == 2
+    assert written(tmp_path, "rounds")["loss"].null_count == 1
+
+
+def test_windows_are_written_of_chosen_devices_and_rounds_count_those_of_all(tmp_path):
+    records = records_of(tmp_path, ("a", "b", "c"), windows_of=[True, False, True])
+    asks = {"asked": True, "answer": 1}
+    made = outcome(*[[([d], 1, [1], asks)] for d in range(3)])
+    records.add(row(1, made, 3))
+    records.write(1)
+    windows = written(tmp_path, "windows")
+    assert windows["device"].to_pylist() == ["a", "c"]
+    assert windows["time_s"].to_pylist() == [100.0, 108.0]
+    rounds = written(tmp_path, "rounds")
+    for column in ("windows", "correct", "vote_correct", "answered", "faded_accuracy"):
+        assert rounds[column].to_pylist() == [1, 1, 1]
+
+
+def test_cohort_whose_windows_nobody_wants_has_no_file_of_windows(tmp_path):
+    records = records_of(tmp_path, windows_of=[False])
+    records.add(row(1, outcome([([0], 0, [0])])))
+    records.write(1)
+    assert [path.name for path in tmp_path.iterdir()] == ["rounds"]
+
+
+def test_pending_round_beyond_the_last_is_dropped_with_its_holdout(tmp_path):
+    records = records_of(tmp_path)
+    for round_ in (1, 2):
+        records.add(row(round_, outcome([([round_], 0, [0])])))
+        records.score(round_, np.full((1, 3, 3), round_))
+    records.write(1)
+    assert written(tmp_path, "rounds")["round"].to_pylist() == [1]
+    assert written(tmp_path, "rounds")["holdout_windows"].to_pylist() == [9]
+    assert written(tmp_path, "windows")["round"].to_pylist() == [1]
+
+
+def test_holdout_of_one_round_is_not_taken_for_that_of_the_next(tmp_path):
+    records = records_of(tmp_path)
+    records.add(row(0, None))
+    records.score(0, np.ones((1, 3, 3), np.int64))
+    records.add(row(1, outcome([([1], 0, [0])])))
+    records.write(1)
+    assert written(tmp_path, "rounds")["holdout_windows"].to_pylist() == [9, None]
+
+
+def test_only_the_pending_round_can_be_scored(tmp_path):
+    records = records_of(tmp_path)
+    with pytest.raises(ValueError, match="round 0 was scored while round None was pending"):
+        records.score(0, np.zeros((1, 3, 3), np.int64))
+    records.add(row(2, outcome([])))
+    with pytest.raises(ValueError, match="round 1 was scored while round 2 was pending"):
+        records.score(1, np.zeros((1, 3, 3), np.int64))
+
+
+def test_run_that_stops_before_anything_leaves_files_without_rows(tmp_path):
+    records = records_of(tmp_path)
+    records.add(row(0, None))
+    records.write(-1)
+    assert written(tmp_path, "rounds").num_rows == 0
+    assert written(tmp_path, "windows").num_rows == 0
+    assert written(tmp_path, "windows").schema.equals(WINDOWS)
+
+
+def test_names_are_dictionaries_and_losses_single_precision():
+    assert pa.types.is_dictionary(WINDOWS.field("device").type)
+    assert WINDOWS.field("loss").type == ROUNDS.field("loss").type == pa.float32()

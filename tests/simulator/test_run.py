@@ -18,7 +18,7 @@ from simulator.plan import build_plan
 from simulator.records import ROUNDS, WINDOWS
 from simulator.run import run_scenario, run_seeds
 from simulator.scenario_file import load_scenario
-from tests.simulator.conftest import Heard, read_all
+from tests.simulator.conftest import CROWD, Heard, contents, read_all
 
 ARMS = ["frozen", "rules", "local", "all", "half", "half-personal", "finetune"]
 USERS = ["p001", "p002", "p003", "p004", "p005"]
@@ -45,15 +45,6 @@ def confusions(rounds, arm, round_):
     }
 
 
-def contents(folder):
-    """Return the bytes of all that equal runs must have in common."""
-    kept = [*folder.glob("*.csv"), folder / "scenario.toml"]
-    for name in ("windows", "rounds", "events"):
-        kept += (folder / name).rglob("*.parquet")
-    kept += (folder / "devices").rglob("variables/*")
-    return {str(file.relative_to(folder)): file.read_bytes() for file in sorted(kept)}
-
-
 def assert_equal_runs(one, other):
     ours, theirs = contents(one), contents(other)
     assert ours.keys() == theirs.keys()
@@ -62,7 +53,7 @@ def assert_equal_runs(one, other):
 
 def test_run_folder_holds_what_the_design_says(finished):
     assert sorted(p.name for p in finished.path.iterdir()) == [
-        "base", "devices", "manifest.json", "report.html", "rounds", "scenario.toml",
+        "base", "devices", "log.jsonl", "manifest.json", "report.html", "rounds", "scenario.toml",
         "summary.csv", "users.csv", "windows",
     ]  # fmt: skip
     assert not [p for p in finished.path.rglob("*") if p.name.startswith(".")]
@@ -169,7 +160,7 @@ def test_frozen_devices_carry_the_bytes_of_their_base(finished):
     for fold in plan.folds:
         base = read_checkpoint(finished.path / "base" / f"fold-{fold.index}")
         for index in fold.devices:
-            folder = finished.path / "devices" / "frozen" / plan.wears[index].name
+            folder = finished.path / "devices" / "frozen" / plan.name_of(index)
             own = read_checkpoint(folder / "round-00004")
             assert own.keys() == base.keys()
             assert all(np.array_equal(own[key], base[key]) for key in base)
@@ -213,7 +204,7 @@ def test_devices_that_share_everything_answer_with_one_model(finished):
     plan = build_plan(load_scenario(finished.path / "scenario.toml"))
     for fold in plan.folds:
         models = [
-            read_checkpoint(finished.path / "devices" / "half" / plan.wears[i].name / "round-00004")
+            read_checkpoint(finished.path / "devices" / "half" / plan.name_of(i) / "round-00004")
             for i in fold.devices
         ]
         shared = [name for name in models[0] if name.startswith("params/")]
@@ -227,7 +218,7 @@ def test_personal_heads_differ_over_a_shared_body(finished):
     devices = plan.folds[0].devices
     one, other = (
         read_checkpoint(
-            finished.path / "devices" / "half-personal" / plan.wears[i].name / "round-00004"
+            finished.path / "devices" / "half-personal" / plan.name_of(i) / "round-00004"
         )
         for i in devices[:2]
     )
@@ -249,12 +240,13 @@ def test_saved_devices_score_as_their_last_holdout(finished, arm, round_):
     plan = build_plan(load_scenario(finished.path / "scenario.toml"))
     recorded = confusions(finished.rounds(), arm, round_)
     assert sorted(recorded) == USERS
-    for wear in plan.wears:
-        path = finished.path / "devices" / arm / wear.name / f"round-{round_:05d}"
-        program = Program(path)
+    for user, (first, stop) in zip(USERS, plan.pool.holdout, strict=True):
+        program = Program(finished.path / "devices" / arm / user / f"round-{round_:05d}")
         assert program.activities == tuple(plan.scenario.data.activities)
-        found = score_windows(program, wear.recordings, wear.holdout, 4)
-        np.testing.assert_array_equal(found, recorded[wear.name])
+        windows = np.arange(first, stop, dtype=np.int32)
+        x, labels = plan.pool.read(windows), plan.pool.windows.label[windows]
+        found = score_windows(program, x, labels, 4)
+        np.testing.assert_array_equal(found, recorded[user])
 
 
 def test_only_the_last_versions_are_kept(finished):
@@ -298,9 +290,9 @@ def test_base_is_scored_on_people_that_it_never_saw(finished):
     shares = []
     for fold in plan.folds:
         program = Program(finished.path / "base" / f"fold-{fold.index}")
-        for index in fold.devices:
+        for user in fold.wearers:
             right = 0
-            for recording in plan.wears[index].recordings:
+            for recording in plan.population.recordings[user]:
                 x = recording.samples[: 15 * 80].reshape(15, 80, 3)
                 label = plan.scenario.data.activities.index(recording.activity)
                 right += int((program.predict(x).classes == label).sum())
@@ -352,16 +344,128 @@ def test_seeds_are_whole_runs_and_their_parent_averages_them(small_file, fleet, 
             np.testing.assert_allclose(parent[f"{column}_max"], high, atol=2e-6)
 
 
-def test_two_workers_in_other_processes_leave_the_same_bytes(finished, small_file, tmp_path):
+def test_two_workers_in_other_processes_leave_the_same_bytes(crowd, small_file, tmp_path):
     out = tmp_path / "run"
+    keys = [part for key in CROWD for part in ("--set", key)]
     done = subprocess.run(
-        [COMMAND, "run", str(small_file), "--out", str(out), "--workers", "2"],
+        [COMMAND, "run", str(small_file), "--out", str(out), "--workers", "2", *keys],
         capture_output=True,
         text=True,
         timeout=240,
     )
     assert done.returncode == 0, done.stderr
-    assert_equal_runs(finished.path, out)
+    kinds = {Path(name).parts[0] for name in contents(crowd.path)}
+    assert kinds >= {"windows", "rounds", "events", "devices", "summary.csv", "users.csv"}
+    assert_equal_runs(crowd.path, out)
+
+
+def test_devices_beyond_the_users_are_rows_of_their_own(crowd):
+    rounds = crowd.rounds()
+    names = [f"{user}{end}" for end in ("", "+1", "+2", "+3") for user in USERS] + ["p001+4"]
+    assert set(rounds["device"]) == {*names, "p002+4"}
+    assert (rounds["device"].str.partition("+")[0] == rounds["user"]).all()
+    assert pd.read_csv(crowd.path / "summary.csv")["devices"].tolist() == [22] * 7
+    users = pd.read_csv(crowd.path / "users.csv")
+    assert users[users["arm"] == "local"]["devices"].tolist() == [5, 5, 4, 4, 4]
+    assert crowd.manifest()["data"]["devices"] == 22
+    assert crowd.manifest()["data"]["users"] == 5
+
+
+def test_cohorts_of_several_devices_have_a_file_each(crowd):
+    # 5 users in 2 folds: 3 of them wear 13 or 14 devices, 2 of them 9 or 8; 8 cohorts in each fold.
+    plan = build_plan(load_scenario(crowd.path / "scenario.toml"))
+    assert len(plan.cohorts) == 16
+    assert max(len(cohort.devices) for cohort in plan.cohorts) == 2
+    files = sorted((crowd.path / "rounds" / "local").iterdir())
+    assert [p.name for p in files] == [f"cohort-{i:05d}.parquet" for i in range(16)]
+    for cohort, file in zip(plan.cohorts, files, strict=True):
+        found = pd.read_parquet(file)["device"].astype(str).unique().tolist()
+        assert found == [plan.name_of(device) for device in cohort.devices]
+
+
+def test_only_so_many_devices_are_materialized(crowd):
+    names = {f"{user}{end}" for user in USERS for end in ("", "+1")} - {"p005+1"}
+    for arm in ("frozen", "local", "all", "half", "half-personal", "finetune"):
+        assert {p.name for p in (crowd.path / "devices" / arm).iterdir()} == names
+
+
+def test_refused_updates_are_events_of_devices_that_sent_something(crowd):
+    assert {p.stem for p in (crowd.path / "events").iterdir()} <= {
+        "all", "half", "half-personal", "finetune",
+    }  # fmt: skip
+    rounds = crowd.rounds()
+    own = pd.read_parquet(crowd.path / "events" / "all.parquet")
+    assert set(own["kind"]) == {"refused"}
+    assert set(own["arm"]) == {"all"}
+    # The first round has no bound; from then on it is the median of the round before.
+    assert set(own["round"]) == {2, 3, 4}
+    assert own["reason"].str.fullmatch(r"norm \S+ exceeds the bound \S+").all()
+    assert not own.duplicated(["round", "device"]).any()
+    sent = rounds[(rounds["arm"] == "all") & (rounds["bytes_up"] > 0)]
+    keys = ["fold", "round", "device"]
+    refused = own.merge(sent[[*keys, "steps"]], on=keys, how="left")
+    assert (refused["steps"] > 0).all()
+    assert len(own) < (sent["round"] > 1).sum()
+
+
+def test_machine_is_logged_round_by_round(finished):
+    lines = [json.loads(line) for line in (finished.path / "log.jsonl").read_text().splitlines()]
+    rounds = [line for line in lines if line["what"] == "round"]
+    assert [(line["arm"], line["fold"], line["round"]) for line in rounds] == [
+        (arm, fold, round_) for arm in ARMS for fold in (0, 1) for round_ in (1, 2, 3, 4)
+    ]
+    for line in rounds:
+        assert 0.0 <= sum(line["compiled_s"]) <= line["work_s"] <= line["wall_s"]
+        assert line["peak_rss_mib"][0] > 0.0
+
+
+def test_what_a_person_should_know_is_told(run_small):
+    arms = 'arms=[{name="local", method="local"}, {name="f", method="finetune", switch_round=1}]'
+    run = run_small([arms, RANDOM, "stream.rounds=1"])
+    (note,) = run.heard.notes
+    assert 'arm "f" never fine-tunes' in note
+    assert run.manifest()["notes"] == [note]
+
+
+@pytest.fixture(scope="module")
+def recorded(run_small):
+    """Give runs that differ in which windows are written alone."""
+    keys = [FEW_ARMS, RANDOM, "fleet.devices=18", "stream.rounds=2", "stream.batch=4"]
+    kept = {"all": '"all"', "half": "0.5", "none": '"none"', "zero": "0.0"}
+    return {name: run_small([*keys, f"records.windows={value}"]) for name, value in kept.items()}
+
+
+@pytest.mark.parametrize("name", ["half", "none", "zero"])
+def test_windows_that_are_not_written_change_no_figure(recorded, name):
+    whole, part = contents(recorded["all"].path), contents(recorded[name].path)
+    same = [f for f in whole if not f.startswith(("windows", "scenario.toml"))]
+    assert {Path(f).parts[0] for f in same} == {"rounds", "devices", "summary.csv", "users.csv"}
+    assert [f for f in same if whole[f] != part.get(f)] == []
+    assert (recorded[name].path / "report.html").is_file()
+
+
+def test_where_no_windows_are_wanted_no_file_is_written(recorded):
+    for name in ("none", "zero"):
+        assert not list((recorded[name].path / "windows").rglob("*.parquet"))
+
+
+def test_share_of_windows_is_that_of_whole_devices_and_the_same_in_all_arms(recorded):
+    whole, part = (read_all(recorded[name].path / "windows") for name in ("all", "half"))
+    chosen = set(part["device"])
+    assert 4 <= len(chosen) <= 14  # of 18; outside with a chance of one in a hundred
+    kept = whole[whole["device"].isin(chosen)].reset_index(drop=True)
+    pd.testing.assert_frame_equal(part, kept)
+    by_arm = part.groupby("arm")["device"].apply(set)
+    assert by_arm["local"] == by_arm["all"] == chosen
+    assert set(whole["device"]) == set(recorded["all"].rounds()["device"])
+
+
+def test_fewer_devices_than_users_leave_no_folder(small_file, fleet, tmp_path):
+    out = tmp_path / "run"
+    out.mkdir()
+    with pytest.raises(BadInput, match=r"fleet\.devices = 4: the data has 5 users"):
+        run_scenario(load_scenario(small_file, ["fleet.devices=4"]), out, fleet, Heard())
+    assert not out.exists()
 
 
 def test_bad_data_leaves_no_folder(small_file, fleet, tmp_path):

@@ -35,10 +35,19 @@ def test_defaults_are_those_of_the_design():
     assert (one.labels.delay_rounds, one.labels.ask, one.labels.budget) == (0, "all", None)
     assert (one.learning.steps, one.learning.memory) == (4, 128)
     assert (one.fleet.devices, one.fleet.workers) == ("users", "auto")
+    assert (one.fleet.engine, one.fleet.tile) == ("fleet", 32)
+    varied = (one.variation.tilt_deg, one.variation.gain, one.variation.cadence)
+    assert (*varied, one.variation.noise) == (20.0, 1.1, 1.1, 0.2)
+    assert one.records.windows == "all"
     assert one.measure.holdout_every == 1
     assert (one.checkpoints.every_rounds, one.checkpoints.keep) == (5, 2)
     assert one.checkpoints.materialize == 1000
     assert one.guard.max_norm == 3.0
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1, "all", "none"])
+def test_windows_of_all_of_none_or_of_a_share_of_the_devices_are_written(share):
+    assert scenario(records={"windows": share}).records.windows == share
 
 
 def test_scenario_cannot_be_changed():

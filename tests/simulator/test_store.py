@@ -82,8 +82,16 @@ def test_events_are_a_file_per_arm_and_none_without_events(tmp_path):
     assert pq.read_table(tmp_path / "events" / "a.parquet").to_pylist() == [event]
 
 
-def test_rounds_of_an_empty_folder_are_an_empty_frame(tmp_path):
-    assert RunFolder(tmp_path).rounds().empty
+def test_rounds_of_an_arm_are_its_finished_files_in_order_of_cohort(tmp_path):
+    run = RunFolder(tmp_path)
+    assert list(run.rounds_files("a")) == []
+    for name in ("a/cohort-00010.parquet", "a/cohort-00002.parquet", "a/cohort-00003.unfinished",
+                 "b/cohort-00000.parquet"):  # fmt: skip
+        (tmp_path / "rounds" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "rounds" / name).touch()
+    assert [path.name for path in run.rounds_files("a")] == [
+        "cohort-00002.parquet", "cohort-00010.parquet",
+    ]  # fmt: skip
 
 
 def test_figures_are_rounded_and_what_is_lacking_is_empty(tmp_path):

@@ -1,0 +1,1 @@
+"""Scripts that measure; nothing here is part of what is installed."""

@@ -1,0 +1,37 @@
+"""Peer: pfl-research on PyTorch, two worker processes of one thread each.
+
+This starts the workers, `benchmarks.peers.pfl_worker`; the first of them answers.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+
+_WORKERS = 2
+
+
+def main() -> None:
+    """Start the workers, and wait until they are done."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {
+        **os.environ,
+        "PFL_WORKER_ADDRESSES": ",".join([f"127.0.0.1:{port}"] * _WORKERS),
+        "PFL_PYTORCH_DEVICE": "cpu",  # else it looks for a better one at every batch
+        "OMP_NUM_THREADS": "1",
+    }
+    command = [sys.executable, "-m", "benchmarks.peers.pfl_worker", *sys.argv[1:]]
+    workers = [
+        subprocess.Popen(command, env={**environment, "PFL_WORKER_RANK": str(rank)})
+        for rank in range(_WORKERS)
+    ]
+    codes = [worker.wait() for worker in workers]
+    sys.exit(max(map(abs, codes)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""The SavedModel of any device of a run, written from its arm's checkpoint."""
+
+from __future__ import annotations
+
+import shutil
+import tomllib
+from pathlib import Path
+
+from clients.errors import BadInput
+from clients.program import Program, read_checkpoint, write_copy
+from simulator.arms import method_in_round
+from simulator.base import base_path
+from simulator.checkpoint import find_device, read_shared
+from simulator.programs import need_new
+from simulator.scenario import Scenario
+from simulator.store import RunFolder
+
+__all__ = ["materialize"]
+
+
+def materialize(run: Path, arm_name: str, device: str, out: Path) -> None:
+    """Write a device's SavedModel, as it would answer its user after the last checkpoint.
+
+    Args:
+        run: a run folder.
+        arm_name: an arm of the run.
+        device: the device's id.
+        out: a folder that is not there yet.
+
+    Raises:
+        BadInput: there is no such arm or device, or `out` is there already.
+    """
+    need_new(out)
+    scenario = Scenario.model_validate(tomllib.loads((run / "scenario.toml").read_text()))
+    arms = {arm.name: arm for arm in scenario.arms}
+    if arm_name not in arms:
+        raise BadInput(f"arm {arm_name!r}: {run} has the arms {', '.join(arms)}")
+    arm, folder = arms[arm_name], RunFolder(run).checkpoint(arm_name)
+    found = find_device(folder, device)
+    source = base_path(run / "base", found.fold, scenario, arm.optimizer)
+    program = Program(source)
+    program.become(source, read_checkpoint(source) | found.variables)
+    shared = read_shared(folder, found.fold, found.round_)
+    if shared is not None:
+        # The resolved scenario names what an arm keeps private, so no program's head is needed.
+        method = method_in_round(arm, found.round_, ())
+        program.assign_parameters(method.serve(shared, program.read_parameters()))
+    unfinished = out.with_name(f".{out.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    write_copy(source, unfinished, program.read_state())
+    unfinished.rename(out)

@@ -1,0 +1,43 @@
+"""Thresholds in the place of a compiled program: what they say of the windows of a tile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clients.errors import RunFailed
+from clients.heuristic import Heuristic
+from simulator.compiled import Said, Tensors, TileState, Work, Worked
+
+__all__ = ["Rules"]
+
+
+class Rules:
+    """A heuristic that computes tiles; it has no parameters and never learns."""
+
+    def __init__(self, heuristic: Heuristic) -> None:
+        self._heuristic = heuristic
+
+    def start(self) -> TileState:
+        """Return the state of a device: nothing."""
+        return TileState({}, {})
+
+    def say(self, params: Tensors, x: NDArray[np.float32], label: NDArray[np.int32]) -> Said:
+        """Predict windows [D, N, T, C]."""
+        del params
+        said = self._heuristic.predict(x.reshape(-1, *x.shape[2:])).classes.reshape(label.shape)
+        unknown = np.full(label.shape, np.nan, np.float32)
+        return Said(said, unknown, unknown)
+
+    def work(self, state: TileState, work: Work, opened: Tensors) -> Worked:
+        """Refuse: thresholds do not learn."""
+        raise RunFailed(
+            f"a heuristic was asked to learn: {work.answer.shape=}, {state=}, {opened=}"
+        )
+
+    def variables(self, state: TileState, place: int, steps: int) -> dict[str, NDArray[Any]]:
+        """Return no variables: there is no SavedModel."""
+        del state, place, steps
+        return {}

@@ -1,0 +1,272 @@
+"""The fleet engine's cohort: its devices are stacked and computed tile by tile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clients.lessons import Lesson, Lessons
+from clients.methods import Arrays, Method
+from clients.outcome import Outcome
+from clients.wear import Habits, Wear
+from simulator.compiled import Said, Tensors, TileState, Work, Worked
+from simulator.tiles import begun, repeated, stacked
+
+__all__ = ["Kernel", "Stacked"]
+
+_CALL_BYTES = 64 * 2**20  # of windows that one call is given at most
+_SCORED_SAMPLES = 2048  # of one device's holdout that a call is given
+
+
+class Kernel(Protocol):
+    """What computes tiles: a compiled program, or a rule."""
+
+    def start(self) -> TileState:
+        """Return the state of a device that is new, as a tile of one."""
+        ...
+
+    def say(self, params: Tensors, x: NDArray[np.float32], label: NDArray[np.int32]) -> Said:
+        """Predict windows [D, N, T, C] of which `label` [D, N] is true, without learning."""
+        ...
+
+    def work(self, state: TileState, work: Work, opened: Tensors) -> Worked:
+        """Work through questions, learning from each, in a round that opened with `opened`."""
+        ...
+
+    def variables(self, state: TileState, place: int, steps: int) -> dict[str, NDArray[Any]]:
+        """Return the variables of one device's SavedModel by their names in the checkpoint."""
+        ...
+
+
+class Stacked:
+    """The devices of a cohort, computed together."""
+
+    def __init__(self, wear: Wear, habits: Habits, kernel: Kernel, tile: int) -> None:
+        """Give every device a fresh start.
+
+        Args:
+            wear: who wears the devices.
+            habits: how the wearers answer and the devices learn.
+            kernel: computes them.
+            tile: devices that are computed at once.
+        """
+        self._wear, self._habits, self._kernel = wear, habits, kernel
+        self._lessons = Lessons(wear.devices, habits)
+        longest_first = np.argsort(-wear.streams.lengths(), kind="stable")
+        cut = np.split(longest_first, np.arange(tile, len(wear), tile))
+        self._own = [rows.size for rows in cut]
+        # The last tile is filled up with copies of a device, which learn nothing.
+        self._tiles = [np.pad(rows, (0, tile - rows.size), "edge") for rows in cut]
+        fresh = kernel.start()
+        new = TileState(repeated(fresh.params, tile), repeated(fresh.slots, tile))
+        self._states = [new] * len(cut)  # tensors never change, so that tiles may share them
+        self._steps = np.zeros(len(wear), np.int64)
+        length, channels = wear.pool.length, wear.pool.channels
+        windows = habits.batch * (1 + (habits.steps if habits.memory else 0))
+        room = _CALL_BYTES // (tile * windows * length * channels * 4)
+        self._questions_a_call = max(1, min(habits.questions_per_round, room))
+        self._scored_a_call = max(32, _SCORED_SAMPLES // length)
+
+    def begin(self, method: Method, shared: Arrays, downloads: NDArray[np.bool_]) -> None:
+        """Take in what the server sent; the optimizer starts afresh for it.
+
+        Args:
+            method: mixes the shared and the private arrays.
+            shared: what the server sent.
+            downloads: bool [D], who receives it.
+        """
+        sent = stacked(shared, len(self._tiles[0]))
+        for i, rows in enumerate(self._tiles):
+            if downloads[rows].any():
+                self._states[i] = begun(self._states[i], method, sent, downloads[rows])
+
+    def work(self, round_: int, learns: NDArray[np.bool_]) -> Outcome:
+        """Work through the questions of one round.
+
+        Args:
+            round_: the round, from 1.
+            learns: bool [D], whose answers lead to steps; those of others only fill the memory.
+        """
+        habits, lessons = self._habits, self._lessons
+        outcome = Outcome.empty(len(self._wear), habits.questions_per_round, habits.batch)
+        outcome.windows[:], outcome.label[:] = self._wear.streams.in_round(
+            round_, habits.questions_per_round
+        )
+        certainty = self._certainty(outcome) if habits.ask == "uncertain" else None
+        outcome.asked[:], outcome.answer[:] = lessons.ask(round_, outcome.label, certainty)
+        late = list(lessons.due(round_))
+        given = Lesson.stacked([*late, *lessons.now(round_, outcome.windows, outcome.answer)])
+        given.steps[~learns] = False
+        losses = np.zeros(len(self._wear))
+        for i, rows in enumerate(self._tiles):
+            if (given.windows[rows] >= 0).any():
+                own = rows[: self._own[i]]
+                losses[own] = self._work_tile(i, given.take(rows), len(late), outcome)[: own.size]
+        _count(outcome, given, losses, habits.classes)
+        self._steps += outcome.steps
+        outcome.memory_windows[:] = lessons.memory_windows
+        return outcome
+
+    def updates(
+        self, method: Method, uploads: NDArray[np.bool_]
+    ) -> Iterator[tuple[NDArray[np.int64], Arrays]]:
+        """Give what devices send to the server after a round, tile by tile.
+
+        Args:
+            method: says what is shared.
+            uploads: bool [D], who sends.
+
+        Yields:
+            rows, int64 [n], and their arrays, stacked [n, ...].
+        """
+        for i, rows in enumerate(self._tiles):
+            own = np.flatnonzero(uploads[rows[: self._own[i]]])
+            if own.size:
+                shared = method.end(self._states[i].params)[0]
+                yield rows[own], {name: np.asarray(tensor)[own] for name, tensor in shared.items()}
+
+    def score_holdout(self, method: Method, shared: Arrays | None) -> NDArray[np.int64]:
+        """Score the windows that are never learnt: int64 [D, K, K], rows are true classes.
+
+        Args:
+            method: gives the model that answers the user from the shared and the private arrays.
+            shared: the server's arrays; None scores the devices' own models.
+        """
+        classes, wear = self._habits.classes, self._wear
+        confusion = np.zeros((len(wear), classes, classes), np.int64)
+        sent = None if shared is None else stacked(shared, len(self._tiles[0]))
+        for i, rows in enumerate(self._tiles):
+            params = self._states[i].params
+            served = params if sent is None else method.serve(sent, params)
+            first, stop = wear.holdout[rows].T
+            for begin in range(0, int((stop - first).max()), self._scored_a_call):
+                windows = first[:, None] + np.arange(begin, begin + self._scored_a_call)
+                windows = np.where(windows < stop[:, None], windows, -1).astype(np.int32)
+                label = wear.pool.windows.label[windows]
+                said = self._kernel.say(served, wear.read(windows, rows), label)
+                there = windows >= 0
+                there[self._own[i] :] = False
+                which = np.broadcast_to(rows[:, None], there.shape)[there]
+                np.add.at(confusion, (which, label[there], said.predicted[there]), 1)
+        return confusion
+
+    def state(self, method: Method, shared: Arrays | None, row: int) -> dict[str, NDArray[Any]]:
+        """Return all variables of a device's SavedModel, by their names in the checkpoint.
+
+        Args:
+            method: gives the model that answers the user from the shared and the private arrays.
+            shared: the server's arrays; None takes the device's own model.
+            row: which device.
+        """
+        i = next(i for i, rows in enumerate(self._tiles) if row in rows)
+        state, place = self._states[i], int(np.flatnonzero(self._tiles[i] == row)[0])
+        if shared is not None:
+            sent = stacked(shared, len(self._tiles[i]))
+            state = TileState(method.serve(sent, state.params), state.slots)
+        return self._kernel.variables(state, place, int(self._steps[row]))
+
+    def snapshot(self) -> dict[str, NDArray[Any]]:
+        """Return all that the devices are, as named arrays [D, ...], but for what never changes."""
+        kept: dict[str, NDArray[Any]] = {"program/step": self._steps}
+        for i, rows in enumerate(self._tiles):
+            state, own = self._states[i], self._own[i]
+            for kind, tensors in (("params", state.params), ("slots", state.slots)):
+                for name, tensor in tensors.items():
+                    value = np.asarray(tensor)[:own]
+                    whole = (len(self._wear), *value.shape[1:])
+                    every = kept.setdefault(f"program/{kind}/{name}", np.empty(whole, value.dtype))
+                    every[rows[:own]] = value
+        return kept | self._lessons.snapshot()
+
+    def _work_tile(self, i: int, given: Lesson, late: int, outcome: Outcome) -> NDArray[np.float64]:
+        """Let a tile work through its lessons; returns the sums of the steps' losses, [D]."""
+        rows, own, start = self._tiles[i], self._own[i], self._states[i]
+        given.steps[own:] = False
+        losses = np.zeros(len(rows))
+        total, most = given.answer.shape[1], self._questions_a_call
+        for first in range(0, total, most):
+            part = given.part(first, most)
+            x = self._wear.read(part.windows, rows)
+            label = self._wear.pool.windows.label[part.windows[..., 0]]
+            if given.steps.any():
+                work = self._work_of(part, x, label, rows)
+                self._states[i], said, opened, by_step = self._kernel.work(
+                    self._states[i], work, start.params
+                )
+                losses += by_step.sum(axis=(1, 2), dtype=np.float64)
+            else:
+                said = self._open(start.params, x, label)
+                opened = said.predicted
+            _record(outcome, rows[:own], first - late, part, said, opened)
+        return losses
+
+    def _open(self, params: Tensors, x: NDArray[np.float32], label: NDArray[np.int32]) -> Said:
+        """Say what the model with which the round began makes of questions [D, E, B, T, C]."""
+        devices, questions, batch = x.shape[:3]
+        flat = x.reshape(devices, questions * batch, *x.shape[3:])
+        said = self._kernel.say(params, flat, np.repeat(label, batch, axis=1))
+        shape = (devices, questions, batch)
+        return Said(
+            said.predicted.reshape(shape), said.loss.reshape(shape), said.margin.reshape(shape)
+        )
+
+    def _work_of(
+        self, part: Lesson, x: NDArray[np.float32], label: NDArray[np.int32], rows: Any
+    ) -> Work:
+        """Read what is rehearsed, and lay out what a call works through."""
+        return Work(
+            x,
+            label,
+            part.windows >= 0,
+            part.answer,
+            self._wear.read(part.rehearsed, rows),
+            part.taught,
+            part.rehearsed >= 0,
+            part.steps,
+        )
+
+    def _certainty(self, outcome: Outcome) -> NDArray[np.float32]:
+        """Return how sure the devices are of their questions as a round begins: [D, Q]."""
+        margin = np.zeros(outcome.windows.shape, np.float32)
+        for i, rows in enumerate(self._tiles):
+            windows = outcome.windows[rows]
+            x = self._wear.read(windows, rows)
+            said = self._open(self._states[i].params, x, outcome.label[rows])
+            margin[rows] = np.where(windows >= 0, said.margin, 0.0)
+        count = np.maximum((outcome.windows >= 0).sum(axis=2), 1)
+        return np.asarray(margin.sum(axis=2) / count, np.float32)
+
+
+def _record(
+    outcome: Outcome,
+    rows: NDArray[np.int64],
+    first: int,
+    part: Lesson,
+    said: Said,
+    opened: NDArray[np.int32],
+) -> None:
+    """Write down what devices said of questions, of which part's first is number `first`."""
+    begin = max(first, 0)
+    questions = slice(begin, min(first + part.answer.shape[1], outcome.label.shape[1]))
+    told = (slice(rows.size), slice(begin - first, questions.stop - first))
+    if questions.stop <= begin:
+        return
+    there = part.windows[told] >= 0
+    right = opened[told] == outcome.label[rows, questions][..., None]
+    outcome.predicted[rows, questions] = np.where(there, said.predicted[told], -1)
+    outcome.opened_correct[rows, questions] = there & right
+    outcome.loss[rows, questions] = np.where(there, said.loss[told], np.float32(np.nan))
+
+
+def _count(outcome: Outcome, given: Lesson, losses: NDArray[np.float64], classes: int) -> None:
+    """Write down votes, examples and steps."""
+    votes = np.stack([(outcome.predicted == k).sum(axis=2) for k in range(classes)], axis=2)
+    outcome.voted[:] = np.where(outcome.label >= 0, votes.argmax(axis=2), -1)
+    steps = given.steps.sum(axis=(1, 2))
+    outcome.examples[:] = given.examples().sum(axis=1)
+    outcome.steps[:] = outcome.gradients[:] = steps
+    learnt = steps > 0
+    outcome.learning_loss[learnt] = losses[learnt] / steps[learnt]

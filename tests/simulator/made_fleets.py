@@ -1,0 +1,213 @@
+"""Small fleets whose programs were exported with a precision of choice, run by either engine.
+
+A scenario has no key for a program's precision, so the base model is put in where the fleet would
+make one; all else is what a run does: the same plan, fleet, server and records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count, pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from clients.export import Blueprint, export_program
+from clients.program import Program, read_checkpoint
+from clients.synthetic import synthesize
+from simulator.federation import Server, Session
+from simulator.fleet import Fleet, InProcess
+from simulator.plan import Cohort, Plan, Prepared, build_plan
+from simulator.scenario import Scenario
+from tests.simulator.conftest import read_all
+
+ACTIVITIES = ("walking", "jogging", "sitting", "standing")
+_CODES = "ABDE"
+_MINUTES = {1600: 0.5, 1601: 1.0, 1602: 1.0, 1603: 1.5, 1604: 0.75}
+RATES = {"adam": 0.005, "sgd": 0.05}
+
+
+def write_people(folder: Path) -> Path:
+    """Write five people in the form of WISDM 2019 whose streams end at different times."""
+    for number, (user, minutes) in enumerate(_MINUTES.items()):
+        everybody = synthesize(5, list(ACTIVITIES), rate_hz=20.0, seed=3, minutes=minutes)
+        own = [r for r in everybody if r.user == f"p{number + 1:03d}"]
+        lines = [
+            f"{user},{_CODES[ACTIVITIES.index(r.activity)]},{first + i * 50_000_000},"
+            f"{x:.4f},{y:.4f},{z:.4f};\n"
+            for first, r in zip(count(10**12, 10**12), own, strict=False)
+            for i, (x, y, z) in enumerate(r.samples)
+        ]
+        (folder / f"data_{user}_accel_watch.txt").write_text("".join(lines))
+    return folder
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trial:
+    """What one arm came to.
+
+    Attributes:
+        windows: all rows of windows/.
+        rounds: all rows of rounds/.
+        devices: name -> every variable of its SavedModel after the last round.
+        shared: what the server had in the end.
+        events: what happened in the simulation.
+        folder: of the run.
+    """
+
+    windows: pd.DataFrame
+    rounds: pd.DataFrame
+    devices: Mapping[str, Mapping[str, np.ndarray]]
+    shared: Mapping[str, np.ndarray]
+    events: Sequence[Mapping[str, object]]
+    folder: Path
+
+
+class _Given:
+    """A worker in this process, whose base model is given instead of made."""
+
+    count = 1
+    nodes: Sequence[str] = ("here",)
+
+    def __init__(self) -> None:
+        self._worker = InProcess()
+        self.prepared: Prepared | None = None
+
+    def call(self, method: str, arguments: Sequence[tuple]) -> list:
+        """Call a method of the worker, but hand out the base model that was given."""
+        if method == "prepare":
+            return [[self.prepared]]
+        return self._worker.call(method, arguments)
+
+    def share(self, value: object) -> object:
+        """Return the value."""
+        return value
+
+    def stop(self) -> None:
+        """Do nothing."""
+
+
+class Fleets:
+    """Fleets of one built-in program in one precision; what was loaded or compiled serves again."""
+
+    def __init__(self, folder: Path, people: Path, program: str, dtype: str) -> None:
+        self._folder, self._people, self._program, self._dtype = folder, people, program, dtype
+        self._workers, self._runs = _Given(), count()
+
+    def open(
+        self, arm: Mapping[str, object], sizes: Sequence[int] = (3, 3), **tables: object
+    ) -> Opened:
+        """Lay out a fleet of one arm.
+
+        Args:
+            arm: its keys, but for the name.
+            sizes: devices in each cohort; more than there are people are variations of them.
+            tables: of the scenario; those that are left out are small.
+        """
+        fleet = {"devices": sum(sizes), **tables.pop("fleet", {})}
+        scenario = Scenario.model_validate(
+            {
+                "name": "trial",
+                "seed": 4,
+                "data": {
+                    "source": "wisdm-2019",
+                    "path": str(self._people),
+                    "activities": list(ACTIVITIES),
+                },
+                "split": {"folds": 1},
+                "model": {"program": self._program, "base": "random"},
+                "stream": {"batch": 4, "bout_windows": 4, **tables.pop("stream", {})},
+                "arms": [{"name": "trial", **arm}],
+                "fleet": fleet,
+                **tables,
+            }
+        )
+        plan = build_plan(scenario)
+        ends = np.cumsum([0, *sizes])
+        cohorts = (Cohort(i, 0, np.arange(*part)) for i, part in enumerate(pairwise(ends)))
+        plan = replace(plan, cohorts=tuple(cohorts))
+        paths = {optimizer: self._export(plan, optimizer) for optimizer in RATES}
+        base = Program(paths["adam"]).read_parameters()
+        self._workers.prepared = Prepared(0, paths, base, ("classes/*",), None, {}, 0, None)
+        folder = self._folder / f"run-{next(self._runs)}"
+        folder.mkdir()
+        made = Fleet(self._workers)
+        (prepared,) = made.prepare(plan, folder)
+        made.open(scenario.arms[0], 0)
+        return Opened(plan, prepared, made, folder)
+
+    def run(
+        self,
+        arm: Mapping[str, object],
+        sizes: Sequence[int] = (3, 3),
+        rounds: int | None = None,
+        **tables: object,
+    ) -> Trial:
+        """Run one arm from its first round to its last, or to the one that is named."""
+        return self.open(arm, sizes, **tables).run(rounds)
+
+    def _export(self, plan: Plan, optimizer: str) -> Path:
+        path = self._folder / f"{self._program}-{optimizer}"
+        if not path.exists():
+            blueprint = Blueprint(
+                self._program,
+                plan.pool.length,
+                plan.pool.channels,
+                ACTIVITIES,
+                optimizer,
+                RATES[optimizer],
+                self._dtype,
+            )
+            params = blueprint.model().init(np.random.default_rng(3))
+            samples = plan.pool.samples
+            export_program(blueprint, params, samples.mean(0), samples.std(0), path)
+        return path
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Opened:
+    """A fleet whose devices are fresh."""
+
+    plan: Plan
+    prepared: Prepared
+    fleet: Fleet
+    folder: Path
+
+    def run(self, rounds: int | None = None) -> Trial:
+        """Run the arm."""
+        session = Session(self.plan.scenario.arms[0], 0)
+        server, shared = Server(self.plan, session, self.prepared, self.fleet), None
+        self.fleet.score(0, None)
+        last = self.plan.rounds if rounds is None else rounds
+        for round_ in range(1, last + 1):
+            shared = server.round(round_)
+            self.fleet.score(round_, shared)
+        self.fleet.save(last, shared)
+        self.fleet.write(last)
+        return Trial(
+            read_all(self.folder / "windows"),
+            read_all(self.folder / "rounds"),
+            {
+                path.parent.name: read_checkpoint(path)
+                for path in sorted((self.folder / "devices" / "trial").glob("*/*"))
+            },
+            session.shared,
+            session.events,
+            self.folder,
+        )
+
+
+def farthest(one: Trial, other: Trial) -> float:
+    """Return the largest difference of any variable of any device, or of the server's arrays."""
+    assert one.devices.keys() == other.devices.keys()
+    pairs = [(one.devices[name], other.devices[name]) for name in one.devices]
+    differences = [0.0]
+    for ours, theirs in (*pairs, (one.shared, other.shared)):
+        assert ours.keys() == theirs.keys()
+        for key, value in ours.items():
+            assert value.dtype == theirs[key].dtype
+            assert value.shape == theirs[key].shape
+            differences.append(float(np.abs(value - theirs[key]).max(initial=0.0)))
+    return float(np.max(differences))  # NaN where one holds NaN

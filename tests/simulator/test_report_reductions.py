@@ -1,0 +1,87 @@
+"""Records of a run as the report reduces them, cohort by cohort."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from simulator.report.records import read_run
+from simulator.report.reductions import confusion_of, costs_of, holdout_of, prequential_of
+from tests.simulator.made_runs import (
+    fake_run,
+    hand_written_run,
+    outcome_of,
+    records_of,
+    row_of,
+)
+
+
+def test_records_of_a_hand_written_run(tmp_path: Path):
+    records = read_run(hand_written_run(tmp_path / "run"))
+    assert records.confusions["own"].tolist() == [[4, 2], [1, 5]]
+    assert records.scored_rounds == {"own": 2, "shared": 2}
+    held = records.holdout.set_index(["arm", "user", "round"])["accuracy"]
+    assert held["own", "z", 2] == 0.5
+    assert held["own", "z", 1] == 0.5
+    assert held["shared", "y", 2] == 0.75
+    streamed = records.prequential.set_index(["arm", "user", "round"])["accuracy"]
+    assert streamed["own", "x", 1] == 1.0
+    # z: wrong, right, wrong, right. S = 1 + 0.98², B = 1 + 0.98 + 0.98² + 0.98³
+    assert streamed["own", "z", 1] == pytest.approx(1 / 1.98)
+    assert streamed["own", "z", 2] == pytest.approx(1.9604 / 3.881592)
+    assert records.costs.set_index("arm").loc["own", ["devices", "steps"]].tolist() == [3, 18]
+
+
+def test_device_past_its_stream_keeps_its_value(tmp_path: Path):
+    run = hand_written_run(tmp_path / "run", hits_of_z=(False, True))
+    streamed = read_run(run).prequential.set_index(["arm", "user", "round"])["accuracy"]
+    assert streamed["own", "z", 2] == streamed["own", "z", 1] == pytest.approx(1 / 1.98)
+
+
+def test_devices_of_one_user_are_averaged_over_cohorts(tmp_path: Path):
+    for cohort, hits in enumerate(
+        [{"x/1": (True, True, True, True), "y/1": (False,)}, {"x/2": ()}]
+    ):
+        records = records_of(tmp_path, "a", cohort, [name[0] for name in hits], list(hits))
+        records.add(row_of(0, None, len(hits)))
+        for number in (1, 2):
+            records.add(row_of(number, outcome_of(hits, 2 * number - 2), len(hits)))
+            matrix = [[4 - cohort, cohort], [0, 0]]
+            records.score(number, np.array([matrix] * len(hits)))
+        records.write(2)
+    hits = {"x/3": (False, False, True, True)}
+    records = records_of(tmp_path, "a", 2, ["x"], list(hits))
+    for number in (1, 2):
+        records.add(row_of(number, outcome_of(hits, 2 * number - 2), 1))
+    records.write(2)
+    streamed = prequential_of(tmp_path, "a").set_index(["user", "round"])["accuracy"]
+    # x/1 is always right, x/2 has had no window, x/3 is right in the second round alone.
+    weights = [1, 0.98, 0.98**2, 0.98**3]
+    late = sum(weights[:2]) / sum(weights)
+    assert streamed.to_dict() == pytest.approx(
+        {("x", 1): 0.5, ("x", 2): (1 + late) / 2, ("y", 1): 0.0, ("y", 2): 0.0}
+    )
+    held = holdout_of(tmp_path, "a").set_index(["user", "round"])["accuracy"]
+    assert held.to_dict() == {("x", 1): 7 / 8, ("x", 2): 7 / 8, ("y", 1): 1.0, ("y", 2): 1.0}
+    matrix, last = confusion_of(tmp_path, "a")
+    assert (matrix.tolist(), last) == ([[11, 1], [0, 0]], 2)
+    (costs,) = costs_of(tmp_path, "a").to_dict("records")
+    assert (costs["devices"], costs["windows"], costs["steps"]) == (4, 9, 24)
+
+
+def test_arm_that_has_not_run_has_nothing_to_reduce(tmp_path: Path):
+    assert holdout_of(tmp_path, "a").empty
+    assert prequential_of(tmp_path, "a").empty
+    assert confusion_of(tmp_path, "a") is None
+    records = records_of(tmp_path, "a", 0, ["x"])
+    records.write(-1)
+    assert holdout_of(tmp_path, "a").empty
+    assert prequential_of(tmp_path, "a").empty
+    assert confusion_of(tmp_path, "a") is None
+    assert costs_of(tmp_path, "a")["devices"].tolist() == [0]
+
+
+def test_events_are_counted_by_kind_and_reason(tmp_path: Path):
+    found = read_run(fake_run(tmp_path / "run")).events
+    rows = found[["arm", "kind", "reason", "count"]].values.tolist()
+    assert rows == [["frozen", "alarm", "", 1], ["frozen", "refused", "norm", 2]]
