@@ -14,8 +14,9 @@ import platform
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -38,6 +39,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 WORKLOADS = ("w1", "w2")
 _LONG = 50_000  # devices, from which fewer rounds must do
 _ROUNDS, _FEW_ROUNDS = 12, 6
+_QUIET = 0.1  # share of the processors that other work may take without being mentioned
 _ONE_WORKER = (("w2", 1_000),)  # what is also measured with one worker
 _SIZES = (100, 1_000, 10_000, 100_000)
 
@@ -108,6 +110,20 @@ def matrix_limit() -> dict[str, float]:
         )
         found[threads] = float(done.stdout)
     return found
+
+
+def others_busy(seconds: float = 1.0) -> float:
+    """Return the share of the processors that is busy while this program runs nothing."""
+
+    def ticks() -> tuple[int, int]:
+        line = Path("/proc/stat").read_text().partition("\n")[0]
+        spent = [int(word) for word in line.split()[1:9]]
+        return sum(spent), spent[3] + spent[4]  # all, and idle or waiting for a disk
+
+    all_before, idle_before = ticks()
+    time.sleep(seconds)
+    all_after, idle_after = ticks()
+    return 1.0 - (idle_after - idle_before) / max(all_after - all_before, 1)
 
 
 def store(results: Sequence[Result], found: Sequence[Figure], **facts: object) -> Path:
@@ -189,7 +205,9 @@ def main() -> None:
     failures = []
     with tempfile.TemporaryDirectory() as temporary:
         for job in jobs(options):
-            console.print(f"{job} ...", end=" ")
+            busy = others_busy()
+            note = f" (beside other work: {busy:.0%} busy)" if busy > _QUIET else ""
+            console.print(f"{job}{note} ...", end=" ")
             try:
                 result = measure(job, options.data or Path(temporary))
             except Failed as error:
@@ -199,7 +217,7 @@ def main() -> None:
                 failures.append(f"{job}: interrupted")
                 break
             else:
-                measured[result.key] = result
+                measured[result.key] = replace(result, others=busy)
                 console.print(f"{result.rate:,.0f} client-rounds/s")
     results = list(measured.values())
     found, differing = figures(results), disagreements(results)

@@ -61,7 +61,9 @@ class Device:
         windows, labels = self.wear.streams.in_round(round_, habits.questions_per_round)
         outcome.windows[:], outcome.label[:] = windows, labels
         questions = range(int((labels[0] >= 0).sum()))
-        opened = [self._predict(windows[0, q], aside=True) for q in questions]
+        opened = []
+        if habits.scores_opened or habits.ask == "uncertain":
+            opened = [self._predict(windows[0, q], aside=True) for q in questions]
         certainty = np.zeros(labels.shape, np.float32)
         certainty[0, : len(opened)] = [prediction.certainty() for prediction in opened]
         outcome.asked[:], outcome.answer[:] = lessons.ask(round_, labels, certainty)
@@ -71,7 +73,10 @@ class Device:
         taught = lessons.now(round_, windows, outcome.answer)
         for q in questions:
             said = self._predict(windows[0, q])
-            self._score(q, said, opened[q], outcome)
+            self._score(q, said, outcome)
+            if habits.scores_opened:
+                right = opened[q].classes == outcome.label[0, q]
+                outcome.opened_correct[0, q, : right.size] = right
             losses += self._learn(next(taught), outcome, learns=learns)
         if losses:
             outcome.learning_loss[0] = np.mean(losses)
@@ -164,13 +169,12 @@ class Device:
         outcome.gradients[0] += len(losses)
         return losses
 
-    def _score(self, question: int, said: Prediction, opened: Prediction, outcome: Outcome) -> None:
+    def _score(self, question: int, said: Prediction, outcome: Outcome) -> None:
         """Record one question's predictions."""
         count, label = said.classes.size, int(outcome.label[0, question])
         place = (0, question, slice(count))
         outcome.predicted[place] = said.classes
         outcome.voted[0, question] = said.vote(self._habits.classes)
-        outcome.opened_correct[place] = opened.classes == label
         outcome.loss[place] = said.losses(label)
 
     def _score_holdout(self) -> NDArray[np.int64]:

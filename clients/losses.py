@@ -33,6 +33,7 @@ def balanced_loss(logits: tf.Tensor, labels: tf.Tensor, mask: tf.Tensor) -> tf.T
     present = counts > 0.0
     single = tf.math.count_nonzero(present, axis=1, keepdims=True) < 2
     among = tf.where((present | single)[:, None, :], logits, tf.cast(_NEVER, logits.dtype))
-    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, among)
+    # Where the mask is false there may be no class (-1), for which this would be NaN.
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(labels, 0), among)
     share = tf.reduce_sum(hot / tf.maximum(counts, 1.0)[:, None, :], axis=2)
     return tf.reduce_sum(losses * share, 1) / tf.maximum(tf.reduce_sum(share, 1), 1e-3)

@@ -25,7 +25,8 @@ class Outcome:
         label: int32 [D, Q], the class that is true of each question.
         predicted: int32 [D, Q, B], classes.
         voted: int32 [D, Q], the majority's class.
-        opened_correct: bool [D, Q, B], whether the model was right with which the round began.
+        opened_correct: bool [D, Q, B], whether the model was right with which the round began;
+            False throughout where that is not scored.
         asked: bool [D, Q], whether the user was asked.
         answer: int32 [D, Q], class as answered, or NO_ANSWER.
         loss: float32 [D, Q, B], cross-entropy of the prediction, NaN without logits.

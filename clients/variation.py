@@ -36,6 +36,9 @@ class Strength:
     noise: float
 
 
+_NONE = Strength(tilt_deg=0.0, gain=1.0, cadence=1.0, noise=0.0)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Variations:
     """What sets D devices apart from the recordings of their users.
@@ -108,9 +111,10 @@ class Variations:
         place = np.arange(pool.length) * self.cadence[:, None]
         whole = place.astype(np.int64)
         part = (place - whole).astype(np.float32)
-        rows = np.minimum(base[..., None] + whole[:, None, :], len(pool.samples) - 2)
-        values = pool.samples.take(rows, axis=0)
-        ahead = pool.samples.take(rows + 1, axis=0)
+        rows = base[..., None] + whole[:, None, :]
+        # Clipped, since a window without room, whose values are replaced below, may end the pool.
+        values = pool.samples.take(rows, axis=0, mode="clip")
+        ahead = pool.samples[1:].take(rows, axis=0, mode="clip")
         ahead -= values
         ahead *= part[:, None, :, None]
         values += ahead
@@ -132,9 +136,9 @@ def draw_variations(
         length: samples per window.
 
     Returns:
-        the variations; None where every device is the first one of its user.
+        the variations; None where every device measures what was recorded.
     """
-    if (devices < users).all():
+    if (devices < users).all() or strength == _NONE:
         return None
     draws = chance.uniforms(seed, "variation", 0, devices, 8)
     draws[devices < users] = 0.5  # the middle: no turn, no gain, no change of cadence

@@ -90,6 +90,8 @@ class Habits:
         budget: most questions asked per round, where not all are.
         steps: gradient steps per answered question.
         memory: windows kept to rehearse from.
+        scores_opened: whether the model with which a round begins is scored on all of its
+            questions, beside the model that answers.
     """
 
     seed: int
@@ -103,3 +105,4 @@ class Habits:
     budget: int
     steps: int
     memory: int
+    scores_opened: bool = True

@@ -30,4 +30,5 @@ def habits_of(scenario: Scenario, arm: Arm) -> Habits:
         budget=labels.budget or stream.questions_per_round,
         steps=learning.steps if arm.steps is None else arm.steps,
         memory=learning.memory if arm.memory is None else arm.memory,
+        scores_opened=scenario.measure.downloaded,
     )

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from clients.methods import Arrays
 from clients.program import Program
 
 __all__ = ["Compiled", "Said", "Tensors", "TileState", "Work", "Worked"]
@@ -76,13 +77,14 @@ class Worked(NamedTuple):
     Attributes:
         state: of the tile after it.
         said: of x, before it was learnt: [D, E, B].
-        opened: int32 [D, E, B], what the model with which the round began makes of x.
+        opened: int32 [D, E, B], what the model with which the round began makes of x; None where
+            that was not asked for.
         losses: float32 [D, E, S], of the steps, 0 where none was taken.
     """
 
     state: TileState
     said: Said
-    opened: NDArray[np.int32]
+    opened: NDArray[np.int32] | None
     losses: NDArray[np.float32]
 
 
@@ -106,13 +108,9 @@ class Compiled:
         self._predict, self._gradients = functions.fleet_predict, functions.fleet_gradients
         self._apply = functions.fleet_apply
 
-    def start(self) -> TileState:
-        """Return the program's own parameters and slots, as a tile of one device."""
-        params, slots = self.program.read_pure()
-        return TileState(
-            {name: tf.constant(value[None]) for name, value in params.items()},
-            {name: tf.constant(value[None]) for name, value in slots.items()},
-        )
+    def start(self) -> tuple[Arrays, Arrays]:
+        """Return the parameters and slots of a device that is new."""
+        return self.program.read_pure()
 
     def variables(self, state: TileState, place: int, steps: int) -> dict[str, NDArray[Any]]:
         """Return the variables of one device's SavedModel by their names in the checkpoint.
@@ -138,18 +136,19 @@ class Compiled:
         """
         return Said(*self._call(self._say, params, x, label))
 
-    def work(self, state: TileState, work: Work, opened: Tensors) -> Worked:
+    def work(self, state: TileState, work: Work, opened: Tensors | None) -> Worked:
         """Work through questions: predict, then learn from the answer, one after the other.
 
         Args:
             state: of the tile.
             work: what its devices are to work through.
-            opened: the parameters with which the round began.
+            opened: the parameters with which the round began, if they are to be scored too.
         """
         fields = (getattr(work, name) for name in Work.__slots__)
-        done = self._call(self._work, state.params, state.slots, opened, *fields)
-        params, slots, predicted, loss, margin, was, losses = done
-        return Worked(TileState(params, slots), Said(predicted, loss, margin), was, losses)
+        done = self._call(self._work, state.params, state.slots, opened or {}, *fields)
+        params, slots, predicted, loss, margin, losses, *was = done
+        said = Said(predicted, loss, margin)
+        return Worked(TileState(params, slots), said, was[0] if was else None, losses)
 
     def _call(self, function: Any, *arguments: Any) -> list[Any]:
         """Call a function, compiled for the shapes of its arguments, and wait for what it returns.
@@ -163,7 +162,7 @@ class Compiled:
         """
         begun = time.perf_counter()
         given = [dict(a) if isinstance(a, Mapping) else tf.constant(a) for a in arguments]
-        shapes = (function.__name__, *(g.shape for g in given if not isinstance(g, dict)))
+        shapes = (function.__name__, *(_shape(g) for g in given))
         fresh = shapes not in self._calls
         if fresh:
             compiled = tf.function(function, jit_compile=True, autograph=False)
@@ -195,9 +194,6 @@ class Compiled:
     ) -> Any:
         """Loop over the questions, and for each over its steps."""
         (devices, questions, batch), count = x.shape[:3], steps.shape[2]
-        flat = tf.reshape(x, [devices, questions * batch, *x.shape[3:]])
-        was, _ = self._predict(opened, {}, flat, tf.ones(flat.shape[:2], tf.bool))
-        was = tf.reshape(tf.argmax(was, 2, output_type=tf.int32), [devices, questions, batch])
         said = [
             tf.TensorArray(dtype, questions, element_shape=[devices, batch])
             for dtype in (tf.int32, tf.float32, tf.float32)
@@ -235,7 +231,18 @@ class Compiled:
         _, params, slots, said, losses = tf.while_loop(lambda i, *_: i < questions, ask, loop)
         apart = [tf.transpose(array.stack(), [1, 0, 2]) for array in said]
         by_step = tf.reshape(losses.stack(), [questions, count, devices])
-        return params, slots, *apart, was, tf.transpose(by_step, [2, 0, 1])
+        done = params, slots, *apart, tf.transpose(by_step, [2, 0, 1])
+        if not opened:
+            return done
+        flat = tf.reshape(x, [devices, questions * batch, *x.shape[3:]])
+        was, _ = self._predict(opened, {}, flat, tf.ones(flat.shape[:2], tf.bool))
+        was = tf.argmax(was, 2, output_type=tf.int32)
+        return *done, tf.reshape(was, [devices, questions, batch])
+
+
+def _shape(given: Any) -> Any:
+    """Return what a compiled call depends on: a shape, or how many tensors there are."""
+    return len(given) if isinstance(given, dict) else tuple(given.shape)
 
 
 def _said(logits: Any, label: Any) -> tuple[Any, Any, Any]:

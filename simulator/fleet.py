@@ -21,6 +21,7 @@ from simulator.scenario import Arm
 
 __all__ = ["Fleet", "InProcess", "OnRay", "Workers", "start_workers"]
 
+_SMALL_BYTES = 64 * 2**10  # below which Ray's store costs more than it saves
 _STORE_BYTES = 512 * 2**20  # of Ray's object store, where it is started here
 
 
@@ -78,7 +79,13 @@ class InProcess:
 
     def call(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Call a method of the worker."""
-        return [self._host.call(method, *arguments[0])]
+        try:
+            return [self._host.call(method, *arguments[0])]
+        except SystemError as error:
+            # What an interrupt looks like that comes while TensorFlow is in NumPy's hands.
+            if isinstance(error.__cause__, KeyboardInterrupt):
+                raise KeyboardInterrupt from error
+            raise
 
     def share(self, value: Any) -> Any:
         """Return the value: nothing has to travel."""
@@ -147,10 +154,12 @@ class OnRay:
             ) from None
 
     def share(self, value: Any) -> Any:
-        """Put a value into Ray's store, once for all workers."""
+        """Put a value into Ray's store, once for all workers; a small one travels by itself."""
         import ray
 
-        return ray.put(value)
+        arrays = value.values() if isinstance(value, dict) else [value]
+        sizes = [one.nbytes if isinstance(one, np.ndarray) else _SMALL_BYTES for one in arrays]
+        return value if sum(sizes) < _SMALL_BYTES else ray.put(value)
 
     def stop(self) -> None:
         """Shut down what was started here; a cluster that was there before goes on."""

@@ -141,5 +141,7 @@ def batch_of(columns: Mapping[str, Any], schema: Any) -> Any:
     arrays = []
     for field in schema:
         values = columns[field.name]
-        arrays.append(values if isinstance(values, pa.Array) else pa.array(values).cast(field.type))
+        if not isinstance(values, pa.Array):
+            values = pa.array(values)
+        arrays.append(values if values.type == field.type else values.cast(field.type))
     return pa.RecordBatch.from_arrays(arrays, schema=schema)

@@ -61,6 +61,8 @@ class Records:
         users: Sequence[str],
         time_s: NDArray[np.float64],
         windows_of: NDArray[np.bool_],
+        *,
+        downloaded: bool = True,
     ) -> None:
         """Take in who the devices are.
 
@@ -75,7 +77,9 @@ class Records:
             time_s: float64 [P], when each window of the pool starts, in seconds.
             windows_of: bool [D], the devices whose windows are written; without any there is no
                 file of windows.
+            downloaded: whether the model with which a round began was scored.
         """
+        self._downloaded = downloaded
         distinct = list(dict.fromkeys(users))
         code_of = {user: code for code, user in enumerate(distinct)}
         self._names = {"arm": text([arm]), "device": text(devices), "user": text(distinct)}
@@ -136,6 +140,9 @@ class Records:
         repeats, last_label = _repeats(outcome.label, there.sum(axis=2), self._last_label)
         counted = {
             **_counts(outcome, there, correct),
+            "downloaded_correct": self._if_scored(
+                (outcome.opened_correct & there).sum(axis=(1, 2))
+            ),
             "label_repeats": repeats,
             "faded_accuracy": known(faded.accuracy()),
         }
@@ -177,11 +184,17 @@ class Records:
             "label": encoded(self._activities, label),
             "predicted": encoded(self._activities, outcome.predicted[kept]),
             "voted": encoded(self._activities, voted),
-            "downloaded_correct": outcome.opened_correct[kept],
+            "downloaded_correct": self._if_scored(outcome.opened_correct[kept]),
             "answer": encoded(self._activities, answer),
             "loss": known(outcome.loss[kept]),
         }
         return batch_of(columns, WINDOWS)
+
+    def _if_scored(self, values: NDArray[Any]) -> Any:
+        """Return numbers, or null for all where the model of a round's begin was not scored."""
+        return (
+            values if self._downloaded else pa.nulls(len(values), pa.from_numpy_dtype(values.dtype))
+        )
 
     def _whose(self, round_: int, device: NDArray[Any]) -> dict[str, Any]:
         """Return the columns that say which arm, round and device each row is of."""
@@ -207,7 +220,6 @@ def _counts(
         "answered": (outcome.answer != NO_ANSWER).sum(axis=1),
         "correct": correct.sum(axis=(1, 2)),
         "vote_correct": ((outcome.voted == outcome.label) * windows).sum(axis=1),
-        "downloaded_correct": (outcome.opened_correct & there).sum(axis=(1, 2)),
         "steps": outcome.steps,
         "gradients": outcome.gradients,
         "loss": known(outcome.learning_loss),

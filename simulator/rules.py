@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from clients.errors import RunFailed
 from clients.heuristic import Heuristic
+from clients.methods import Arrays
 from simulator.compiled import Said, Tensors, TileState, Work, Worked
 
 __all__ = ["Rules"]
@@ -20,9 +21,9 @@ class Rules:
     def __init__(self, heuristic: Heuristic) -> None:
         self._heuristic = heuristic
 
-    def start(self) -> TileState:
-        """Return the state of a device: nothing."""
-        return TileState({}, {})
+    def start(self) -> tuple[Arrays, Arrays]:
+        """Return the parameters and slots of a device: none."""
+        return {}, {}
 
     def say(self, params: Tensors, x: NDArray[np.float32], label: NDArray[np.int32]) -> Said:
         """Predict windows [D, N, T, C]."""
@@ -31,7 +32,7 @@ class Rules:
         unknown = np.full(label.shape, np.nan, np.float32)
         return Said(said, unknown, unknown)
 
-    def work(self, state: TileState, work: Work, opened: Tensors) -> Worked:
+    def work(self, state: TileState, work: Work, opened: Tensors | None) -> Worked:
         """Refuse: thresholds do not learn."""
         raise RunFailed(
             f"a heuristic was asked to learn: {work.answer.shape=}, {state=}, {opened=}"

@@ -152,9 +152,10 @@ class Records(Section):
 
 
 class Measure(Section):
-    """When the holdout is scored."""
+    """What is scored beside the model that answers the user."""
 
     holdout_every: Count = 1
+    downloaded: bool = True
 
 
 class Checkpoints(Section):

@@ -13,7 +13,7 @@ from clients.methods import Arrays, Method
 from clients.outcome import Outcome
 from clients.wear import Habits, Wear
 from simulator.compiled import Said, Tensors, TileState, Work, Worked
-from simulator.tiles import begun, repeated, stacked
+from simulator.tiles import begun, stacked
 
 __all__ = ["Kernel", "Stacked"]
 
@@ -24,16 +24,16 @@ _SCORED_SAMPLES = 2048  # of one device's holdout that a call is given
 class Kernel(Protocol):
     """What computes tiles: a compiled program, or a rule."""
 
-    def start(self) -> TileState:
-        """Return the state of a device that is new, as a tile of one."""
+    def start(self) -> tuple[Arrays, Arrays]:
+        """Return the parameters and slots of a device that is new."""
         ...
 
     def say(self, params: Tensors, x: NDArray[np.float32], label: NDArray[np.int32]) -> Said:
         """Predict windows [D, N, T, C] of which `label` [D, N] is true, without learning."""
         ...
 
-    def work(self, state: TileState, work: Work, opened: Tensors) -> Worked:
-        """Work through questions, learning from each, in a round that opened with `opened`."""
+    def work(self, state: TileState, work: Work, opened: Tensors | None) -> Worked:
+        """Work through questions, learning from each; also score the model `opened`, if any."""
         ...
 
     def variables(self, state: TileState, place: int, steps: int) -> dict[str, NDArray[Any]]:
@@ -60,8 +60,8 @@ class Stacked:
         self._own = [rows.size for rows in cut]
         # The last tile is filled up with copies of a device, which learn nothing.
         self._tiles = [np.pad(rows, (0, tile - rows.size), "edge") for rows in cut]
-        fresh = kernel.start()
-        new = TileState(repeated(fresh.params, tile), repeated(fresh.slots, tile))
+        params, slots = kernel.start()
+        new = TileState(stacked(params, tile), stacked(slots, tile))
         self._states = [new] * len(cut)  # tensors never change, so that tiles may share them
         self._steps = np.zeros(len(wear), np.int64)
         length, channels = wear.pool.length, wear.pool.channels
@@ -193,13 +193,14 @@ class Stacked:
             label = self._wear.pool.windows.label[part.windows[..., 0]]
             if given.steps.any():
                 work = self._work_of(part, x, label, rows)
+                scored = start.params if self._habits.scores_opened else None
                 self._states[i], said, opened, by_step = self._kernel.work(
-                    self._states[i], work, start.params
+                    self._states[i], work, scored
                 )
                 losses += by_step.sum(axis=(1, 2), dtype=np.float64)
             else:
                 said = self._open(start.params, x, label)
-                opened = said.predicted
+                opened = said.predicted if self._habits.scores_opened else None
             _record(outcome, rows[:own], first - late, part, said, opened)
         return losses
 
@@ -246,7 +247,7 @@ def _record(
     first: int,
     part: Lesson,
     said: Said,
-    opened: NDArray[np.int32],
+    opened: NDArray[np.int32] | None,
 ) -> None:
     """Write down what devices said of questions, of which part's first is number `first`."""
     begin = max(first, 0)
@@ -255,9 +256,10 @@ def _record(
     if questions.stop <= begin:
         return
     there = part.windows[told] >= 0
-    right = opened[told] == outcome.label[rows, questions][..., None]
     outcome.predicted[rows, questions] = np.where(there, said.predicted[told], -1)
-    outcome.opened_correct[rows, questions] = there & right
+    if opened is not None:
+        right = opened[told] == outcome.label[rows, questions][..., None]
+        outcome.opened_correct[rows, questions] = there & right
     outcome.loss[rows, questions] = np.where(there, said.loss[told], np.float32(np.nan))
 
 

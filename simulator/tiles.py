@@ -1,4 +1,4 @@
-"""The tensors of a tile: one device's repeated, the server's taken in."""
+"""The tensors of a tile: the same for all of its devices, or taken in from the server."""
 
 from __future__ import annotations
 
@@ -10,17 +10,15 @@ from clients.methods import Arrays, Method
 from clients.optimizers import slot_of
 from simulator.compiled import Tensors, TileState
 
-__all__ = ["begun", "repeated", "stacked"]
+__all__ = ["begun", "stacked"]
 
 
 def stacked(arrays: Arrays, tile: int) -> Tensors:
-    """Give every device of a tile the same arrays."""
-    return repeated({name: tf.constant(value[None]) for name, value in arrays.items()}, tile)
-
-
-def repeated(tensors: Tensors, tile: int) -> Tensors:
-    """Repeat the one device of stacked tensors [1, ...]: [D, ...]."""
-    return {name: tf.repeat(tensor, tile, axis=0) for name, tensor in tensors.items()}
+    """Give every device of a tile the same arrays: [...] -> [D, ...]."""
+    return {
+        name: tf.constant(np.broadcast_to(value, (tile, *np.shape(value))))
+        for name, value in arrays.items()
+    }
 
 
 def begun(

@@ -82,6 +82,7 @@ class Worker:
                 wear.users,
                 self._plan.pool.windows.time_s,
                 self._written(cohort),
+                downloaded=self._plan.scenario.measure.downloaded,
             )
 
     def work(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
+import traceback
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -76,25 +78,35 @@ def server_app(ask: Asked, workload: Workload, model: Path, clock: Clock) -> Ser
     return app
 
 
+def simulate(server: ServerApp, devices: int) -> None:
+    """Run the rounds on Flower's engine."""
+    run_simulation(
+        server_app=server,
+        client_app=client_app,
+        num_supernodes=devices,
+        backend_config={
+            # "local": never a Ray that happens to run on this machine
+            "init_args": {"address": "local", "num_cpus": _CPUS},
+            "client_resources": {"num_cpus": 1, "num_gpus": 0.0},
+        },
+    )
+
+
 def main() -> None:
     """Measure."""
     ask = asked(__doc__)
     workload, clock = load_workload(ask.folder), Clock()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, TreePeak(os.getpid()) as peak:
         os.environ.setdefault("FLWR_HOME", folder)
         model = Path(folder) / "model"
         export_aside(ask.folder, model)
-        with TreePeak(os.getpid()) as peak:
-            run_simulation(
-                server_app=server_app(ask, workload, model, clock),
-                client_app=client_app,
-                num_supernodes=workload.devices,
-                backend_config={
-                    # "local": never a Ray that happens to run on this machine
-                    "init_args": {"address": "local", "num_cpus": _CPUS},
-                    "client_resources": {"num_cpus": 1, "num_gpus": 0.0},
-                },
-            )
+        try:
+            simulate(server_app(ask, workload, model, clock), workload.devices)
+        except Exception:
+            traceback.print_exc()
+    if len(clock.rounds_s) < ask.total:
+        sys.stderr.flush()
+        os._exit(1)  # threads of the engine that failed would go on for ever
     answer(
         "flower_engine",
         ask,

@@ -9,8 +9,21 @@ import os
 import socket
 import subprocess
 import sys
+import time
+from collections.abc import Sequence
 
 _WORKERS = 2
+_LOOK_S = 0.2
+
+
+def wait_for(workers: Sequence[subprocess.Popen[bytes]]) -> int:
+    """Wait until all are done, or end the others when one has failed; returns an exit code."""
+    while any(worker.poll() is None for worker in workers):
+        if any(worker.returncode for worker in workers):
+            for worker in workers:
+                worker.kill()
+        time.sleep(_LOOK_S)
+    return max(abs(worker.wait()) for worker in workers)
 
 
 def main() -> None:
@@ -29,8 +42,7 @@ def main() -> None:
         subprocess.Popen(command, env={**environment, "PFL_WORKER_RANK": str(rank)})
         for rank in range(_WORKERS)
     ]
-    codes = [worker.wait() for worker in workers]
-    sys.exit(max(map(abs, codes)))
+    sys.exit(wait_for(workers))
 
 
 if __name__ == "__main__":

@@ -99,6 +99,7 @@ class Result:
         workers: processes or threads that compute; 0 where the peer decides.
         outside: share of a round outside the compiled call, where it is known.
         when: it was measured.
+        others: share of the processors that was busy with other work just before.
     """
 
     peer: str
@@ -114,6 +115,7 @@ class Result:
     workers: int = 0
     outside: float | None = None
     when: str = field(default_factory=_now)
+    others: float = 0.0
 
     @property
     def key(self) -> tuple[str, str, int, int]:

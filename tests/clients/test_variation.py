@@ -64,10 +64,8 @@ def test_there_are_no_variations_where_every_device_is_the_first_of_its_user():
         assert draw_variations(7, np.array(devices), USERS, FULL, 40) is None
 
 
-def test_variations_without_strength_measure_what_was_recorded():
-    pool = pool_of([400])
-    read = drawn([4, 9], PLAIN).read(pool, all_of(pool, 2))
-    assert read.tobytes() == pool.read(all_of(pool, 2)).tobytes()
+def test_variations_without_strength_are_none():
+    assert draw_variations(3, np.array([4, 9]), 2, PLAIN, 40) is None
 
 
 def test_turning_keeps_the_norm_of_every_sample():

@@ -111,6 +111,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     for name in ("windows", "rounds", "events"):
         kept += (folder / name).rglob("*.parquet")
     kept += (folder / "devices").rglob("variables/*")
+    kept += (folder / "checkpoints").rglob("*.safetensors")
     return {str(file.relative_to(folder)): file.read_bytes() for file in sorted(kept)}
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from safetensors.numpy import load_file
 
 from clients.export import Blueprint, export_program
 from clients.program import Program, read_checkpoint
@@ -52,6 +53,7 @@ class Trial:
         windows: all rows of windows/.
         rounds: all rows of rounds/.
         devices: name -> every variable of its SavedModel after the last round.
+        states: name of a cohort's file -> what the devices are, as it was written for later.
         shared: what the server had in the end.
         events: what happened in the simulation.
         folder: of the run.
@@ -60,6 +62,7 @@ class Trial:
     windows: pd.DataFrame
     rounds: pd.DataFrame
     devices: Mapping[str, Mapping[str, np.ndarray]]
+    states: Mapping[str, Mapping[str, np.ndarray]]
     shared: Mapping[str, np.ndarray]
     events: Sequence[Mapping[str, object]]
     folder: Path
@@ -192,6 +195,10 @@ class Opened:
             {
                 path.parent.name: read_checkpoint(path)
                 for path in sorted((self.folder / "devices" / "trial").glob("*/*"))
+            },
+            {
+                path.name: load_file(path)
+                for path in sorted((self.folder / "checkpoints").rglob("cohort-*.safetensors"))
             },
             session.shared,
             session.events,

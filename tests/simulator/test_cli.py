@@ -99,7 +99,7 @@ CASES = {
     ),
     "fewer devices than users": (
         ["fleet.devices=4"],
-        ["{file}", "fleet.devices = 4", "the data has 5 users", "data.users"],
+        ["{file}", "fleet.devices = 4", "5 users wear a device each", "data.users"],
     ),
     "program that is not there": (
         ["model.program={tmp}/none", "model.base=random"],

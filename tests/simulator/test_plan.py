@@ -155,7 +155,7 @@ def test_variation_has_its_own_order_and_its_own_measurements():
 def test_fewer_devices_than_users_are_refused():
     with pytest.raises(BadScenario) as error:
         build_plan(scenario(fleet={"devices": 3}))
-    assert "fleet.devices = 3: the data has 4 users" in str(error.value)
+    assert "fleet.devices = 3: 4 users wear a device each at least" in str(error.value)
     assert "data.users" in str(error.value)
     assert build_plan(scenario(fleet={"devices": 4})).devices == 4
 

@@ -53,8 +53,8 @@ def assert_equal_runs(one, other):
 
 def test_run_folder_holds_what_the_design_says(finished):
     assert sorted(p.name for p in finished.path.iterdir()) == [
-        "base", "devices", "log.jsonl", "manifest.json", "report.html", "rounds", "scenario.toml",
-        "summary.csv", "users.csv", "windows",
+        "base", "checkpoints", "devices", "log.jsonl", "manifest.json", "report.html", "rounds",
+        "scenario.toml", "summary.csv", "users.csv", "windows",
     ]  # fmt: skip
     assert not [p for p in finished.path.rglob("*") if p.name.startswith(".")]
     assert not list(finished.path.rglob("*.unfinished"))
@@ -355,7 +355,8 @@ def test_two_workers_in_other_processes_leave_the_same_bytes(crowd, small_file, 
     )
     assert done.returncode == 0, done.stderr
     kinds = {Path(name).parts[0] for name in contents(crowd.path)}
-    assert kinds >= {"windows", "rounds", "events", "devices", "summary.csv", "users.csv"}
+    tables = {"windows", "rounds", "events", "summary.csv", "users.csv", "scenario.toml"}
+    assert kinds == {*tables, "checkpoints", "devices"}
     assert_equal_runs(crowd.path, out)
 
 
@@ -430,23 +431,23 @@ def test_what_a_person_should_know_is_told(run_small):
 @pytest.fixture(scope="module")
 def recorded(run_small):
     """Give runs that differ in which windows are written alone."""
-    keys = [FEW_ARMS, RANDOM, "fleet.devices=18", "stream.rounds=2", "stream.batch=4"]
-    kept = {"all": '"all"', "half": "0.5", "none": '"none"', "zero": "0.0"}
+    keys = [FEW_ARMS, RANDOM, "fleet.devices=18", "stream.rounds=2", "checkpoints.materialize=3"]
+    kept = {"all": '"all"', "half": "0.5", "none": '"none"'}
     return {name: run_small([*keys, f"records.windows={value}"]) for name, value in kept.items()}
 
 
-@pytest.mark.parametrize("name", ["half", "none", "zero"])
+@pytest.mark.parametrize("name", ["half", "none"])
 def test_windows_that_are_not_written_change_no_figure(recorded, name):
     whole, part = contents(recorded["all"].path), contents(recorded[name].path)
     same = [f for f in whole if not f.startswith(("windows", "scenario.toml"))]
-    assert {Path(f).parts[0] for f in same} == {"rounds", "devices", "summary.csv", "users.csv"}
+    kinds = {Path(f).parts[0] for f in same}
+    assert kinds == {"rounds", "checkpoints", "devices", "summary.csv", "users.csv"}
     assert [f for f in same if whole[f] != part.get(f)] == []
     assert (recorded[name].path / "report.html").is_file()
 
 
 def test_where_no_windows_are_wanted_no_file_is_written(recorded):
-    for name in ("none", "zero"):
-        assert not list((recorded[name].path / "windows").rglob("*.parquet"))
+    assert not list((recorded["none"].path / "windows").rglob("*.parquet"))
 
 
 def test_share_of_windows_is_that_of_whole_devices_and_the_same_in_all_arms(recorded):
@@ -463,7 +464,7 @@ def test_share_of_windows_is_that_of_whole_devices_and_the_same_in_all_arms(reco
 def test_fewer_devices_than_users_leave_no_folder(small_file, fleet, tmp_path):
     out = tmp_path / "run"
     out.mkdir()
-    with pytest.raises(BadInput, match=r"fleet\.devices = 4: the data has 5 users"):
+    with pytest.raises(BadInput, match=r"fleet\.devices = 4: 5 users wear a device each at least"):
         run_scenario(load_scenario(small_file, ["fleet.devices=4"]), out, fleet, Heard())
     assert not out.exists()
 

@@ -117,7 +117,7 @@ def test_budget_goes_with_a_choice_of_questions():
 def test_base_from_donors_needs_donors():
     message = refusal(split={"folds": 1})
     assert 'model.base: "donors" with split.folds = 1 leaves no donors' in message
-    assert 'split.folds = 2, or model.base = "random"' in message
+    assert 'split.folds = 2 or split.donors, or model.base = "random"' in message
 
 
 def test_heuristic_needs_donors():

@@ -362,7 +362,7 @@ def test_resolved_scenario_loads_again_as_the_same(tmp_path, varied, seed):
 
 @pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.stem)
 def test_shipped_scenario_loads_and_runs_again_as_resolved(file, tmp_path):
-    wisdm = "wisdm" in file.stem
+    wisdm = 'source = "wisdm' in file.read_text()
     scenario = load_scenario(file, [f"data.path={tmp_path}"] if wisdm else [])
     resolved = tmp_path / "scenario.toml"
     resolved.write_text(scenario_toml(scenario))
