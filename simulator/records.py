@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from clients.outcome import Outcome
 from clients.user import NO_ANSWER
 from simulator.fading import Faded
-from simulator.record_files import ROUNDS, WINDOWS, RowGroups, batch_of, encoded, known, text
+from simulator.record_files import ROUNDS, WINDOWS, RowGroups, text
 
 __all__ = ["ROUNDS", "WINDOWS", "Records", "RoundRows"]
 
@@ -82,13 +81,15 @@ class Records:
         self._downloaded = downloaded
         distinct = list(dict.fromkeys(users))
         code_of = {user: code for code, user in enumerate(distinct)}
-        self._names = {"arm": text([arm]), "device": text(devices), "user": text(distinct)}
-        self._activities = text(activities)
+        names = {"arm": text([arm]), "device": text(devices), "user": text(distinct)}
+        names |= dict.fromkeys(("label", "predicted", "voted", "answer"), text(activities))
+        self._classes = len(activities)
         self._user = np.array([code_of[user] for user in users], np.int32)
         self._fold, self._time_s, self._windows_of = fold, time_s, windows_of
         name = f"cohort-{cohort:05d}.parquet"
-        self._rounds = RowGroups(folder / "rounds" / arm / name, ROUNDS, _ROUNDS_IN_GROUP)
-        self._windows = RowGroups(folder / "windows" / arm / name, WINDOWS, _WINDOWS_IN_GROUP)
+        rounds, windows = (folder / kind / arm / name for kind in ("rounds", "windows"))
+        self._rounds = RowGroups(rounds, ROUNDS, _ROUNDS_IN_GROUP, names)
+        self._windows = RowGroups(windows, WINDOWS, _WINDOWS_IN_GROUP, names)
         self._last_label = np.full(len(devices), -1, np.int32)
         self._faded = Faded.before(len(devices))
         self._pending: RoundRows | None = None
@@ -138,19 +139,21 @@ class Records:
         flat = (len(self._user), -1 if there.size else 0)
         faded = self._faded.after(correct.reshape(flat), there.reshape(flat))
         repeats, last_label = _repeats(outcome.label, there.sum(axis=2), self._last_label)
-        counted = {
+        of_round = {
+            **self._whose(rows.round_, np.arange(len(self._user), dtype=np.int32)),
+            "participant": rows.participant,
             **_counts(outcome, there, correct),
             "downloaded_correct": self._if_scored(
                 (outcome.opened_correct & there).sum(axis=(1, 2))
             ),
             "label_repeats": repeats,
-            "faded_accuracy": known(faded.accuracy()),
+            "faded_accuracy": faded.accuracy(),
+            "bytes_down": rows.bytes_down,
+            "bytes_up": rows.bytes_up,
+            **_scored(confusion, len(self._user), self._classes),
         }
-        scored = _scored(confusion, len(self._user))
-        of_round = self._round_batch(rows, {**counted, **scored})
-        of_windows = self._window_batch(
-            rows.round_, outcome, there & self._windows_of[:, None, None]
-        )
+        kept = there & self._windows_of[:, None, None]
+        of_windows = self._of_windows(rows.round_, outcome, kept)
         self._rounds.flush_full()
         self._windows.flush_full()
         # Last and at once: where an interrupt comes before, the round is pending still.
@@ -159,58 +162,45 @@ class Records:
         self._rounds.hold(of_round)
         self._windows.hold(of_windows)
 
-    def _round_batch(self, rows: RoundRows, counted: dict[str, Any]) -> Any:
-        """Return one row per device."""
-        device = np.arange(len(self._user), dtype=np.int32)
-        columns = {
-            **self._whose(rows.round_, device),
-            "participant": rows.participant,
-            "bytes_down": rows.bytes_down,
-            "bytes_up": rows.bytes_up,
-            **counted,
-        }
-        return batch_of(columns, ROUNDS)
-
-    def _window_batch(self, round_: int, outcome: Outcome, kept: NDArray[np.bool_]) -> Any:
+    def _of_windows(
+        self, round_: int, outcome: Outcome, kept: NDArray[np.bool_]
+    ) -> dict[str, NDArray[Any]]:
         """Return one row per window that is kept, bool [D, Q, B], device by device."""
         device, question, _ = np.nonzero(kept)
         label, voted, answer = (
             values[device, question] for values in (outcome.label, outcome.voted, outcome.answer)
         )
-        columns = {
-            **self._whose(round_, device),
-            "question": (round_ - 1) * kept.shape[1] + question,
+        return {
+            **self._whose(round_, device.astype(np.int32)),
+            "question": ((round_ - 1) * kept.shape[1] + question).astype(np.int32),
             "time_s": self._time_s[outcome.windows[kept]],
-            "label": encoded(self._activities, label),
-            "predicted": encoded(self._activities, outcome.predicted[kept]),
-            "voted": encoded(self._activities, voted),
+            "label": label,
+            "predicted": outcome.predicted[kept],
+            "voted": voted,
             "downloaded_correct": self._if_scored(outcome.opened_correct[kept]),
-            "answer": encoded(self._activities, answer),
-            "loss": known(outcome.loss[kept]),
+            "answer": answer,
+            "loss": outcome.loss[kept],
         }
-        return batch_of(columns, WINDOWS)
 
-    def _if_scored(self, values: NDArray[Any]) -> Any:
+    def _if_scored(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return numbers, or null for all where the model of a round's begin was not scored."""
-        return (
-            values if self._downloaded else pa.nulls(len(values), pa.from_numpy_dtype(values.dtype))
-        )
+        return values if self._downloaded else np.full(len(values), -1, np.int32)
 
-    def _whose(self, round_: int, device: NDArray[Any]) -> dict[str, Any]:
+    def _whose(self, round_: int, device: NDArray[np.int32]) -> dict[str, NDArray[Any]]:
         """Return the columns that say which arm, round and device each row is of."""
         count = len(device)
         return {
-            "arm": encoded(self._names["arm"], np.zeros(count, np.int32)),
+            "arm": np.zeros(count, np.int32),
             "fold": np.full(count, self._fold, np.int32),
             "round": np.full(count, round_, np.int32),
-            "device": encoded(self._names["device"], device),
-            "user": encoded(self._names["user"], self._user[device]),
+            "device": device,
+            "user": self._user[device],
         }
 
 
 def _counts(
     outcome: Outcome, there: NDArray[np.bool_], correct: NDArray[np.bool_]
-) -> dict[str, Any]:
+) -> dict[str, NDArray[Any]]:
     """Count by device, int [D] each; `there` and `correct` are bool [D, Q, B]."""
     windows = there.sum(axis=2)
     return {
@@ -222,7 +212,7 @@ def _counts(
         "vote_correct": ((outcome.voted == outcome.label) * windows).sum(axis=1),
         "steps": outcome.steps,
         "gradients": outcome.gradients,
-        "loss": known(outcome.learning_loss),
+        "loss": outcome.learning_loss,
         "memory_windows": outcome.memory_windows,
     }
 
@@ -247,13 +237,16 @@ def _repeats(
     return np.where(windows > 0, repeats, 0).sum(axis=1), before[np.arange(devices), count]
 
 
-def _scored(confusion: NDArray[np.int64] | None, devices: int) -> dict[str, Any]:
+def _scored(
+    confusion: NDArray[np.int64] | None, devices: int, classes: int
+) -> dict[str, NDArray[Any]]:
     """Return the columns of the holdout, null where it was not scored."""
-    names = ("holdout_windows", "holdout_correct", "holdout_confusion")
     if confusion is None:
-        return {name: pa.nulls(devices, ROUNDS.field(name).type) for name in names}
-    cells = confusion[0].size if devices else 0
-    starts = pa.array(np.arange(devices + 1, dtype=np.int32) * cells)
-    matrices = pa.ListArray.from_arrays(starts, pa.array(confusion.ravel(), pa.int32()))
-    sums = (confusion.sum(axis=(1, 2)), np.trace(confusion, axis1=1, axis2=2), matrices)
-    return dict(zip(names, sums, strict=True))
+        none = np.full(devices, -1, np.int32)
+        cells = np.full((devices, classes**2), -1, np.int32)
+        return {"holdout_windows": none, "holdout_correct": none, "holdout_confusion": cells}
+    return {
+        "holdout_windows": confusion.sum(axis=(1, 2)),
+        "holdout_correct": np.trace(confusion, axis1=1, axis2=2),
+        "holdout_confusion": confusion.reshape(devices, -1).astype(np.int32),
+    }

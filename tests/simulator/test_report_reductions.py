@@ -46,8 +46,9 @@ def test_devices_of_one_user_are_averaged_over_cohorts(tmp_path: Path):
         records.add(row_of(0, None, len(hits)))
         for number in (1, 2):
             records.add(row_of(number, outcome_of(hits, 2 * number - 2), len(hits)))
-            matrix = [[4 - cohort, cohort], [0, 0]]
-            records.score(number, np.array([matrix] * len(hits)))
+            matrix = np.zeros((len(hits), 5, 5), np.int64)
+            matrix[:, 0, :2] = 4 - cohort, cohort
+            records.score(number, matrix)
         records.write(2)
     hits = {"x/3": (False, False, True, True)}
     records = records_of(tmp_path, "a", 2, ["x"], list(hits))
@@ -64,7 +65,8 @@ def test_devices_of_one_user_are_averaged_over_cohorts(tmp_path: Path):
     held = holdout_of(tmp_path, "a").set_index(["user", "round"])["accuracy"]
     assert held.to_dict() == {("x", 1): 7 / 8, ("x", 2): 7 / 8, ("y", 1): 1.0, ("y", 2): 1.0}
     matrix, last = confusion_of(tmp_path, "a")
-    assert (matrix.tolist(), last) == ([[11, 1], [0, 0]], 2)
+    assert (matrix[0].tolist(), last) == ([11, 1, 0, 0, 0], 2)
+    assert not matrix[1:].any()
     (costs,) = costs_of(tmp_path, "a").to_dict("records")
     assert (costs["devices"], costs["windows"], costs["steps"]) == (4, 9, 24)
 
