@@ -81,7 +81,8 @@ class Engines:
         """
         self._renew(plan)
         scenario, habits = plan.scenario, habits_of(plan.scenario, arm)
-        tile = min(scenario.fleet.tile, max(len(cohort.devices) for cohort in plan.cohorts))
+        largest = max(len(cohort.devices) for cohort in plan.cohorts)
+        tile = min(prepared.tile(scenario.fleet.tile), largest)
         stacks = scenario.fleet.engine == "fleet"
         heuristic = prepared.heuristic
         if arm.method == "heuristic" and heuristic is not None:

@@ -27,6 +27,7 @@ __all__ = ["Cohort", "Fold", "Plan", "Prepared", "build_plan"]
 _LEAST_COHORTS = 8
 _MOST_DEVICES = 1024  # of a cohort
 _ACCELEROMETER = 3  # channels
+_TILE_BYTES, _LEAST_IN_TILE, _MOST_IN_TILE = 640 * 2**10, 8, 128
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -148,6 +149,18 @@ class Prepared:
     unseen: dict[str, Any]
     steps: int
     validation_accuracy: float | None
+
+    def tile(self, wanted: int | str) -> int:
+        """Return how many devices are computed at once, where that is left to the program.
+
+        What they compute with should stay in a core's cache: the power of two of devices whose
+        parameters fill about 640 KiB.
+        """
+        if isinstance(wanted, int):
+            return wanted
+        size = sum(int(value.nbytes) for value in self.params.values())
+        room: int = 1 << max(0, (_TILE_BYTES // max(size, 1)).bit_length() - 1)
+        return min(_MOST_IN_TILE, max(_LEAST_IN_TILE, room))
 
 
 def build_plan(scenario: Scenario) -> Plan:

@@ -98,7 +98,7 @@ def run_scenario(scenario: Scenario, folder: Path, fleet: Fleet, watcher: Watche
     except (WearfleetError, KeyboardInterrupt):
         discard(folder, keep_folder=False)
         raise
-    run.start(_with_heads(scenario, prepared))
+    run.start(_resolved(scenario, prepared))
     run.log("workers", nodes=list(fleet.nodes), ready_s=time.time() - started)
     try:
         for arm in scenario.arms:
@@ -112,8 +112,8 @@ def run_scenario(scenario: Scenario, folder: Path, fleet: Fleet, watcher: Watche
     return summary
 
 
-def _with_heads(scenario: Scenario, prepared: Sequence[Prepared]) -> Scenario:
-    """Fill in which parameters stay on the device where an arm leaves that to its program."""
+def _resolved(scenario: Scenario, prepared: Sequence[Prepared]) -> Scenario:
+    """Fill in what is left to the program: the tile, and what an arm keeps on its devices."""
     head = list(prepared[0].head)
     arms = [
         arm.model_copy(update={"private": head})
@@ -121,7 +121,8 @@ def _with_heads(scenario: Scenario, prepared: Sequence[Prepared]) -> Scenario:
         else arm
         for arm in scenario.arms
     ]
-    return scenario.model_copy(update={"arms": arms})
+    fleet = scenario.fleet.model_copy(update={"tile": prepared[0].tile(scenario.fleet.tile)})
+    return scenario.model_copy(update={"arms": arms, "fleet": fleet})
 
 
 def _run_arm(

@@ -133,7 +133,7 @@ class Fleet(Section):
     devices: Count | Literal["users"] = "users"
     workers: Count | Literal["auto"] = "auto"
     engine: Literal["fleet", "reference"] = "fleet"
-    tile: Annotated[int, Field(ge=1, le=1024)] = 32
+    tile: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = "auto"
 
 
 class Variation(Section):

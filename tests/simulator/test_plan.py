@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from clients.errors import BadRecordings, BadScenario
-from simulator.plan import build_plan
+from simulator.plan import Prepared, build_plan
 from simulator.population import donated_windows, gather_people
 from simulator.scenario import Scenario
 
@@ -268,3 +268,14 @@ def test_holdout_of_a_device_is_no_part_of_its_stream():
         assert (streamed % 600).max() + 80 <= 420
         assert (held % 600).min() >= 420
         assert set(np.concatenate([streamed, held]) // 600) == {2 * device, 2 * device + 1}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "tile"),
+    [(646, 128), (8_549, 16), (1_280, 128), (20_480, 8), (1_000_000, 8)],  # 640 KiB hold 163,840
+)
+def test_tile_is_the_power_of_two_of_devices_that_a_cache_holds(parameters, tile):
+    params = {"kernel": np.zeros(parameters, np.float32)}
+    prepared = Prepared(0, {}, params, (), None, {}, 0, None)
+    assert prepared.tile("auto") == tile
+    assert prepared.tile(5) == 5
