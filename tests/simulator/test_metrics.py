@@ -284,6 +284,15 @@ def test_two_of_many_windows_are_not_worse_by_a_rounding_error(users_of):
         assert summary_frame(users, ARMS, None)["worse_than_local"].tolist() == [0.0, 0.5]
 
 
+def test_windows_that_are_lost_are_those_of_one_device(users_of):
+    # Each of four devices loses 2 of 10 windows, which is no more than one device may lose.
+    users = users_of(
+        *[row("own", "u", 1, device=f"u+{i}", holdout=holdout(9, 1)) for i in range(4)],
+        *[row("all", "u", 1, device=f"u+{i}", holdout=holdout(7, 3)) for i in range(4)],
+    )
+    assert summary_frame(users, ARMS, None)["worse_than_local"].tolist() == [0.0, 0.0]
+
+
 def test_without_a_local_arm_nobody_is_known_to_be_worse(users_of):
     users = users_of(*[(cohort, r) for cohort, r in rows_of_two_arms() if r["arm"] == "all"])
     assert summary_frame(users, ARMS[1:], None)["worse_than_local"].tolist() == [None]
