@@ -95,7 +95,10 @@ def _write(path: Path, arrays: Arrays, facts: Mapping[str, Any]) -> None:
     """Write arrays whole: to a temporary name, synced, then renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.unfinished")
-    save_file(dict(arrays), unfinished, metadata={"facts": json.dumps(facts)})
-    with unfinished.open("rb") as file:
-        os.fsync(file.fileno())
-    unfinished.replace(path)
+    try:
+        save_file(dict(arrays), unfinished, metadata={"facts": json.dumps(facts)})
+        with unfinished.open("rb") as file:
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)  # there only if something went wrong

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from clients.errors import BadInput, RunFailed
 from clients.methods import Arrays
 from simulator.hush import hushed
+from simulator.interrupts import unhidden_interrupts
 from simulator.plan import Plan, Prepared
 from simulator.reply import Reply
 from simulator.scenario import Arm
@@ -79,13 +80,8 @@ class InProcess:
 
     def call(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Call a method of the worker."""
-        try:
+        with unhidden_interrupts():
             return [self._host.call(method, *arguments[0])]
-        except SystemError as error:
-            # What an interrupt looks like that comes while TensorFlow is in NumPy's hands.
-            if isinstance(error.__cause__, KeyboardInterrupt):
-                raise KeyboardInterrupt from error
-            raise
 
     def share(self, value: Any) -> Any:
         """Return the value: nothing has to travel."""

@@ -94,11 +94,13 @@ def test_manifest_says_what_the_run_was_made_of(finished):
 def test_resolved_scenario_runs_again_as_it_is(finished, small_file):
     again = load_scenario(finished.path / "scenario.toml")
     first = load_scenario(small_file)
-    # What an arm leaves to its program is filled in when the program is there.
+    # What is left to the program is filled in when the program is there.
     heads = [["classes/*"] if arm.method == "fedper" else None for arm in first.arms]
     filled = [arm.private or head for arm, head in zip(first.arms, heads, strict=True)]
     assert [arm.private for arm in again.arms] == filled
-    assert again.model_copy(update={"arms": first.arms}) == first
+    assert (first.fleet.tile, again.fleet.tile) == ("auto", 8)  # "dense" has 15,684 parameters
+    fleet = again.fleet.model_copy(update={"tile": "auto"})
+    assert again.model_copy(update={"arms": first.arms, "fleet": fleet}) == first
 
 
 def test_watcher_hears_of_every_arm_and_round(finished):

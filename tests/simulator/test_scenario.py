@@ -35,7 +35,7 @@ def test_defaults_are_those_of_the_design():
     assert (one.labels.delay_rounds, one.labels.ask, one.labels.budget) == (0, "all", None)
     assert (one.learning.steps, one.learning.memory) == (4, 128)
     assert (one.fleet.devices, one.fleet.workers) == ("users", "auto")
-    assert (one.fleet.engine, one.fleet.tile) == ("fleet", 32)
+    assert (one.fleet.engine, one.fleet.tile) == ("fleet", "auto")
     varied = (one.variation.tilt_deg, one.variation.gain, one.variation.cadence)
     assert (*varied, one.variation.noise) == (20.0, 1.1, 1.1, 0.2)
     assert one.records.windows == "all"
