@@ -28,16 +28,24 @@ class Found:
     Attributes:
         fold: index of its fold.
         round_: after which it was written.
+        shares: whether what it answered with then came from the server in part.
         variables: those of its program that are its own, by their names in the SavedModel.
     """
 
     fold: int
     round_: int
+    shares: bool
     variables: dict[str, NDArray[Any]]
 
 
 def write_state(
-    folder: Path, cohort: Cohort, round_: int, devices: Sequence[str], state: Arrays
+    folder: Path,
+    cohort: Cohort,
+    round_: int,
+    devices: Sequence[str],
+    state: Arrays,
+    *,
+    shares: bool,
 ) -> None:
     """Write a cohort's state, in place of that of an earlier round.
 
@@ -47,8 +55,9 @@ def write_state(
         round_: after which.
         devices: ids of the D devices.
         state: named arrays [D, ...].
+        shares: whether the devices answer with the server's arrays.
     """
-    facts = {"fold": cohort.fold, "round": round_, "devices": list(devices)}
+    facts = {"fold": cohort.fold, "round": round_, "shares": shares, "devices": list(devices)}
     _write(folder / f"cohort-{cohort.index:05d}.safetensors", state, facts)
 
 
@@ -57,14 +66,21 @@ def write_shared(folder: Path, fold: int, round_: int, shared: Arrays) -> None:
     _write(folder / f"shared-{fold}.safetensors", shared, {"fold": fold, "round": round_})
 
 
-def read_shared(folder: Path, fold: int, round_: int) -> dict[str, NDArray[Any]] | None:
-    """Read what the devices of a fold shared after a round; None where they shared nothing."""
+def read_shared(folder: Path, fold: int, round_: int) -> dict[str, NDArray[Any]]:
+    """Read what the devices of a fold shared after a round.
+
+    Raises:
+        BadInput: the checkpoint was interrupted, and has another round's or none.
+    """
     path = folder / f"shared-{fold}.safetensors"
     if not path.is_file():
-        return None
+        raise BadInput(f"{path}: missing; the checkpoint of round {round_} is not whole")
     with safe_open(path, "numpy") as file:
-        if json.loads(file.metadata()["facts"])["round"] != round_:
-            return None  # left from before the devices went on alone
+        found = json.loads(file.metadata()["facts"])["round"]
+        if found != round_:
+            raise BadInput(
+                f"{path}: of round {found}; the checkpoint of round {round_} is not whole"
+            )
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
@@ -85,7 +101,7 @@ def find_device(folder: Path, device: str) -> Found:
                     for name in file.keys()  # noqa: SIM118
                     if name.startswith("program/")
                 }
-                return Found(facts["fold"], facts["round"], variables)
+                return Found(facts["fold"], facts["round"], facts["shares"], variables)
     if not files:
         raise BadInput(f"{folder}: no state of devices there; give an arm of the run that learns")
     raise BadInput(f"device {device!r}: not in {folder}; devices are called as in rounds/")

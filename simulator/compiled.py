@@ -108,6 +108,11 @@ class Compiled:
         self._predict, self._gradients = functions.fleet_predict, functions.fleet_gradients
         self._apply = functions.fleet_apply
 
+    @property
+    def first_step(self) -> int:
+        """Steps that a new device's program has taken before."""
+        return int(self.program.read_state()["step"])
+
     def start(self) -> tuple[Arrays, Arrays]:
         """Return the parameters and slots of a device that is new."""
         return self.program.read_pure()
@@ -121,7 +126,7 @@ class Compiled:
             steps: that the device took since it was new.
         """
         own = self.program.read_state()
-        own["step"] = own["step"] + steps
+        own["step"] = np.asarray(self.first_step + steps, own["step"].dtype)
         for start, tensors in (("params", state.params), ("slots", state.slots)):
             own |= {f"{start}/{name}": tensor[place].numpy() for name, tensor in tensors.items()}
         return own

@@ -100,7 +100,9 @@ class Engines:
         if program.functions is None:
             lender, fresh = Lender(program), program.read_state()
             return lambda wear: OneByOne(wear, habits, [Lent(lender, fresh) for _ in wear.names])
-        compiled = self._compiled.setdefault(optimizer, Compiled(program))
+        if optimizer not in self._compiled:
+            self._compiled[optimizer] = Compiled(program)
+        compiled = self._compiled[optimizer]
         return lambda wear: Stacked(wear, habits, compiled, tile)
 
     def _renew(self, plan: Plan) -> None:

@@ -179,6 +179,11 @@ def _connect(count: int | None, address: str | None) -> None:
         )
         return
     host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise BadInput(
+            f"--ray-address {address}: expected HOST:PORT, as `ray start --head` prints it, such as "
+            "10.0.0.1:6379"
+        )
     try:
         # Ray itself would go on trying for minutes.
         socket.create_connection((host, int(port)), timeout=5.0).close()

@@ -40,8 +40,8 @@ def materialize(run: Path, arm_name: str, device: str, out: Path) -> None:
     source = base_path(run / "base", found.fold, scenario, arm.optimizer)
     program = Program(source)
     program.become(source, read_checkpoint(source) | found.variables)
-    shared = read_shared(folder, found.fold, found.round_)
-    if shared is not None:
+    if found.shares:
+        shared = read_shared(folder, found.fold, found.round_)
         # The resolved scenario names what an arm keeps private, so no program's head is needed.
         method = method_in_round(arm, found.round_, ())
         program.assign_parameters(method.serve(shared, program.read_parameters()))

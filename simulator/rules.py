@@ -21,6 +21,11 @@ class Rules:
     def __init__(self, heuristic: Heuristic) -> None:
         self._heuristic = heuristic
 
+    @property
+    def first_step(self) -> int:
+        """Steps that were taken before: none ever are."""
+        return 0
+
     def start(self) -> tuple[Arrays, Arrays]:
         """Return the parameters and slots of a device: none."""
         return {}, {}

@@ -24,6 +24,11 @@ _SCORED_SAMPLES = 2048  # of one device's holdout that a call is given
 class Kernel(Protocol):
     """What computes tiles: a compiled program, or a rule."""
 
+    @property
+    def first_step(self) -> int:
+        """Steps that a new device's program has taken before."""
+        ...
+
     def start(self) -> tuple[Arrays, Arrays]:
         """Return the parameters and slots of a device that is new."""
         ...
@@ -170,7 +175,7 @@ class Stacked:
 
     def snapshot(self) -> dict[str, NDArray[Any]]:
         """Return all that the devices are, as named arrays [D, ...], but for what never changes."""
-        kept: dict[str, NDArray[Any]] = {"program/step": self._steps}
+        kept: dict[str, NDArray[Any]] = {"program/step": self._kernel.first_step + self._steps}
         for i, rows in enumerate(self._tiles):
             state, own = self._states[i], self._own[i]
             for kind, tensors in (("params", state.params), ("slots", state.slots)):
@@ -236,7 +241,8 @@ class Stacked:
             windows = outcome.windows[rows]
             x = self._wear.read(windows, rows)
             said = self._open(self._states[i].params, x, outcome.label[rows])
-            margin[rows] = np.where(windows >= 0, said.margin, 0.0)
+            own = slice(self._own[i])
+            margin[rows[own]] = np.where(windows >= 0, said.margin, 0.0)[own]
         count = np.maximum((outcome.windows >= 0).sum(axis=2), 1)
         return np.asarray(margin.sum(axis=2) / count, np.float32)
 

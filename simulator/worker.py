@@ -158,6 +158,7 @@ class Worker:
                 round_,
                 names,
                 self._devices[cohort.index].snapshot(),
+                shares=shared is not None,
             )
         checkpoints = self._plan.scenario.checkpoints
         optimizer = self._arm.optimizer or self._plan.scenario.model.optimizer

@@ -129,3 +129,12 @@ def test_an_address_where_nobody_answers_is_refused(scenario, tmp_path):
     assert f"--ray-address 127.0.0.1:{port}" in done.stderr
     assert "ray start" in done.stderr
     assert not out.exists()
+
+
+@pytest.mark.parametrize("address", ["auto", "10.0.0.1", "ray://10.0.0.1:x"])
+def test_an_address_of_another_form_is_refused(scenario, address, tmp_path):
+    out = tmp_path / "out"
+    done = wearfleet("run", scenario, "--ray-address", address, "--out", out)
+    assert done.returncode == 2
+    assert f"--ray-address {address}: expected HOST:PORT" in done.stderr
+    assert not out.exists()

@@ -37,6 +37,13 @@ OPTIONS = {
         "labels": {"ask": "uncertain", "budget": 2, "delay_rounds": 1},
         "stream": {"questions_per_round": 3},
     },
+    "uncertain ones asked, in tiles that are not full": {
+        "labels": {"ask": "uncertain", "budget": 2},
+        "stream": {"questions_per_round": 5},
+        "learning": {"memory": 0},
+        "sizes": (3, 3, 3),
+        "fleet": {"tile": 2},
+    },
     "mistakes": {"labels": {"mistake_rate": 0.5, "answer_rate": 0.6}},
     "one question per round": {"stream": {"questions_per_round": 1}},
     "seven questions per round": {"stream": {"questions_per_round": 7}},
@@ -72,6 +79,7 @@ EVERYDAY = [
     *itertools.product(("dense",), ("half",), OFTEN),
     ("dense", "local", "late answers"),
     ("dense", "local", "uncertain ones asked"),
+    ("dense", "local", "uncertain ones asked, in tiles that are not full"),
 ]
 ALL = [
     case

@@ -69,6 +69,7 @@ def test_after_the_switch_to_learning_alone_nothing_is_shared(finished):
     folder = finished.path / "checkpoints" / "finetune"
     device = next((finished.path / "devices" / "finetune").iterdir()).name
     found = find_device(folder, device)
-    assert found.round_ == 4
-    assert read_shared(folder, found.fold, 2) is not None  # the last round of the shared phase
-    assert read_shared(folder, found.fold, 4) is None
+    assert (found.round_, found.shares) == (4, False)
+    assert read_shared(folder, found.fold, 2)  # the last round of the shared phase
+    with pytest.raises(BadInput, match="of round 2; the checkpoint of round 4 is not whole"):
+        read_shared(folder, found.fold, 4)
