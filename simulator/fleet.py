@@ -181,8 +181,8 @@ def _connect(count: int | None, address: str | None) -> None:
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
         raise BadInput(
-            f"--ray-address {address}: expected HOST:PORT, as `ray start --head` prints it, such as "
-            "10.0.0.1:6379"
+            f"--ray-address {address}: expected HOST:PORT, as `ray start --head` prints it, such "
+            "as 10.0.0.1:6379"
         )
     try:
         # Ray itself would go on trying for minutes.
