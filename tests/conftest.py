@@ -10,8 +10,8 @@ WISDM = Path(__file__).resolve().parents[2] / "shared" / "wisdm"
 
 
 def _present(path: Path) -> Path:
-    # The recordings may not be in the repository, so a checkout alone cannot run these tests.
     if not path.exists():
+        # The recordings must never be in the repository, so a checkout alone has none.
         pytest.skip(f"{path} is absent: tests on real WISDM data are skipped")
     return path
 

@@ -95,18 +95,19 @@ def simulate(server: ServerApp, devices: int) -> None:
 def main() -> None:
     """Measure."""
     ask = asked(__doc__)
-    workload, clock = load_workload(ask.folder), Clock()
+    workload, clock, failed = load_workload(ask.folder), Clock(), False
     with tempfile.TemporaryDirectory() as folder, TreePeak(os.getpid()) as peak:
         os.environ.setdefault("FLWR_HOME", folder)
         model = Path(folder) / "model"
         export_aside(ask.folder, model)
         try:
             simulate(server_app(ask, workload, model, clock), workload.devices)
-        except Exception:
+        except Exception:  # of any kind: left alone, threads of the engine would go on for ever
             traceback.print_exc()
-    if len(clock.rounds_s) < ask.total:
+            failed = True
+    if failed or len(clock.rounds_s) < ask.total:
         sys.stderr.flush()
-        os._exit(1)  # threads of the engine that failed would go on for ever
+        os._exit(1)
     answer(
         "flower_engine",
         ask,
