@@ -1,4 +1,4 @@
-"""How the devices of a cohort are computed: stacked in tiles, or one after the other."""
+"""How the devices of a cohort are computed: stacked in blocks, or one after the other."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Engines:
     """Makes the devices of cohorts; loaded programs serve again in later arms and seeds."""
 
     def __init__(self) -> None:
-        self._compiled: dict[str, Compiled] = {}
+        self._compiled: dict[tuple[str, int], Compiled] = {}
         self._pools: dict[str, list[Program]] = {}
         self._graph: tuple[Any, ...] = ()
 
@@ -87,7 +87,7 @@ class Engines:
         heuristic = prepared.heuristic
         if arm.method == "heuristic" and heuristic is not None:
             if stacks:
-                return lambda wear: Stacked(wear, habits, Rules(heuristic), tile)
+                return lambda wear: Stacked(wear, habits, Rules(heuristic), largest)
             return lambda wear: OneByOne(wear, habits, [heuristic] * len(wear))
         optimizer = arm.optimizer or scenario.model.optimizer
         path = prepared.paths[optimizer]
@@ -100,10 +100,8 @@ class Engines:
         if program.functions is None:
             lender, fresh = Lender(program), program.read_state()
             return lambda wear: OneByOne(wear, habits, [Lent(lender, fresh) for _ in wear.names])
-        if optimizer not in self._compiled:
-            self._compiled[optimizer] = Compiled(program)
-        compiled = self._compiled[optimizer]
-        return lambda wear: Stacked(wear, habits, compiled, tile)
+        compiled = self._compiled.setdefault((optimizer, tile), Compiled(program, tile))
+        return lambda wear: Stacked(wear, habits, compiled, largest)
 
     def _renew(self, plan: Plan) -> None:
         """Forget loaded programs whose graph is not that of a plan's programs."""

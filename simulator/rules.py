@@ -1,4 +1,4 @@
-"""Thresholds in the place of a compiled program: what they say of the windows of a tile."""
+"""Thresholds in the place of a compiled program: what they say of the windows of a block."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 from clients.errors import RunFailed
 from clients.heuristic import Heuristic
 from clients.methods import Arrays
-from simulator.compiled import Said, Tensors, TileState, Work, Worked
+from simulator.compiled import BlockState, Said, Tensors, Work, Worked
 
 __all__ = ["Rules"]
 
 
 class Rules:
-    """A heuristic that computes tiles; it has no parameters and never learns."""
+    """A heuristic that computes blocks; it has no parameters and never learns."""
+
+    tile = 1  # it computes window by window
 
     def __init__(self, heuristic: Heuristic) -> None:
         self._heuristic = heuristic
@@ -37,13 +39,13 @@ class Rules:
         unknown = np.full(label.shape, np.nan, np.float32)
         return Said(said, unknown, unknown)
 
-    def work(self, state: TileState, work: Work, opened: Tensors | None) -> Worked:
+    def work(self, state: BlockState, work: Work, opened: Tensors | None) -> Worked:
         """Refuse: thresholds do not learn."""
         raise RunFailed(
             f"a heuristic was asked to learn: {work.answer.shape=}, {state=}, {opened=}"
         )
 
-    def variables(self, state: TileState, place: int, steps: int) -> dict[str, NDArray[Any]]:
+    def variables(self, state: BlockState, place: int, steps: int) -> dict[str, NDArray[Any]]:
         """Return no variables: there is no SavedModel."""
         del state, place, steps
         return {}

@@ -1,4 +1,4 @@
-"""The fleet engine's cohort: its devices are stacked and computed tile by tile."""
+"""The fleet engine's cohort: its devices are stacked and computed block by block."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from clients.lessons import Lesson, Lessons
 from clients.methods import Arrays, Method
 from clients.outcome import Outcome
 from clients.wear import Habits, Wear
-from simulator.compiled import Said, Tensors, TileState, Work, Worked
-from simulator.tiles import begun, stacked
+from simulator.blocks import begun, block_size, stacked
+from simulator.compiled import BlockState, Said, Tensors, Work, Worked
 
 __all__ = ["Kernel", "Stacked"]
 
@@ -22,7 +22,13 @@ _SCORED_SAMPLES = 2048  # of one device's holdout that a call is given
 
 
 class Kernel(Protocol):
-    """What computes tiles: a compiled program, or a rule."""
+    """What computes blocks of devices: a compiled program, or a rule.
+
+    Attributes:
+        tile: devices of a block that it computes at once.
+    """
+
+    tile: int
 
     @property
     def first_step(self) -> int:
@@ -37,11 +43,11 @@ class Kernel(Protocol):
         """Predict windows [D, N, T, C] of which `label` [D, N] is true, without learning."""
         ...
 
-    def work(self, state: TileState, work: Work, opened: Tensors | None) -> Worked:
+    def work(self, state: BlockState, work: Work, opened: Tensors | None) -> Worked:
         """Work through questions, learning from each; also score the model `opened`, if any."""
         ...
 
-    def variables(self, state: TileState, place: int, steps: int) -> dict[str, NDArray[Any]]:
+    def variables(self, state: BlockState, place: int, steps: int) -> dict[str, NDArray[Any]]:
         """Return the variables of one device's SavedModel by their names in the checkpoint."""
         ...
 
@@ -49,29 +55,32 @@ class Kernel(Protocol):
 class Stacked:
     """The devices of a cohort, computed together."""
 
-    def __init__(self, wear: Wear, habits: Habits, kernel: Kernel, tile: int) -> None:
+    def __init__(self, wear: Wear, habits: Habits, kernel: Kernel, largest: int) -> None:
         """Give every device a fresh start.
 
         Args:
             wear: who wears the devices.
             habits: how the wearers answer and the devices learn.
             kernel: computes them.
-            tile: devices that are computed at once.
+            largest: devices in the largest cohort; all cohorts have blocks of one size, so that
+                what is compiled for one serves all.
         """
         self._wear, self._habits, self._kernel = wear, habits, kernel
         self._lessons = Lessons(wear.devices, habits)
-        longest_first = np.argsort(-wear.streams.lengths(), kind="stable")
-        cut = np.split(longest_first, np.arange(tile, len(wear), tile))
-        self._own = [rows.size for rows in cut]
-        # The last tile is filled up with copies of a device, which learn nothing.
-        self._tiles = [np.pad(rows, (0, tile - rows.size), "edge") for rows in cut]
-        params, slots = kernel.start()
-        new = TileState(stacked(params, tile), stacked(slots, tile))
-        self._states = [new] * len(cut)  # tensors never change, so that tiles may share them
-        self._steps = np.zeros(len(wear), np.int64)
         length, channels = wear.pool.length, wear.pool.channels
         windows = habits.batch * (1 + (habits.steps if habits.memory else 0))
-        room = _CALL_BYTES // (tile * windows * length * channels * 4)
+        question_bytes = windows * length * channels * 4
+        block = block_size(largest, kernel.tile, question_bytes * habits.questions_per_round)
+        longest_first = np.argsort(-wear.streams.lengths(), kind="stable")
+        cut = np.split(longest_first, np.arange(block, len(wear), block))
+        self._own = [rows.size for rows in cut]
+        # The last block is filled up with copies of a device, which learn nothing.
+        self._blocks = [np.pad(rows, (0, block - rows.size), "edge") for rows in cut]
+        params, slots = kernel.start()
+        new = BlockState(stacked(params, block), stacked(slots, block))
+        self._states = [new] * len(cut)  # tensors never change, so that blocks may share them
+        self._steps = np.zeros(len(wear), np.int64)
+        room = _CALL_BYTES // (block * question_bytes)
         self._questions_a_call = max(1, min(habits.questions_per_round, room))
         self._scored_a_call = max(32, _SCORED_SAMPLES // length)
 
@@ -83,8 +92,8 @@ class Stacked:
             shared: what the server sent.
             downloads: bool [D], who receives it.
         """
-        sent = stacked(shared, len(self._tiles[0]))
-        for i, rows in enumerate(self._tiles):
+        sent = stacked(shared, len(self._blocks[0]))
+        for i, rows in enumerate(self._blocks):
             if downloads[rows].any():
                 self._states[i] = begun(self._states[i], method, sent, downloads[rows])
 
@@ -106,10 +115,10 @@ class Stacked:
         given = Lesson.stacked([*late, *lessons.now(round_, outcome.windows, outcome.answer)])
         given.steps[~learns] = False
         losses = np.zeros(len(self._wear))
-        for i, rows in enumerate(self._tiles):
+        for i, rows in enumerate(self._blocks):
             if (given.windows[rows] >= 0).any():
                 own = rows[: self._own[i]]
-                losses[own] = self._work_tile(i, given.take(rows), len(late), outcome)[: own.size]
+                losses[own] = self._work_block(i, given.take(rows), len(late), outcome)[: own.size]
         _count(outcome, given, losses, habits.classes)
         self._steps += outcome.steps
         outcome.memory_windows[:] = lessons.memory_windows
@@ -118,7 +127,7 @@ class Stacked:
     def updates(
         self, method: Method, uploads: NDArray[np.bool_]
     ) -> Iterator[tuple[NDArray[np.int64], Arrays]]:
-        """Give what devices send to the server after a round, tile by tile.
+        """Give what devices send to the server after a round, block by block.
 
         Args:
             method: says what is shared.
@@ -127,7 +136,7 @@ class Stacked:
         Yields:
             rows, int64 [n], and their arrays, stacked [n, ...].
         """
-        for i, rows in enumerate(self._tiles):
+        for i, rows in enumerate(self._blocks):
             own = np.flatnonzero(uploads[rows[: self._own[i]]])
             if own.size:
                 shared = method.end(self._states[i].params)[0]
@@ -142,8 +151,8 @@ class Stacked:
         """
         classes, wear = self._habits.classes, self._wear
         confusion = np.zeros((len(wear), classes, classes), np.int64)
-        sent = None if shared is None else stacked(shared, len(self._tiles[0]))
-        for i, rows in enumerate(self._tiles):
+        sent = None if shared is None else stacked(shared, len(self._blocks[0]))
+        for i, rows in enumerate(self._blocks):
             params = self._states[i].params
             served = params if sent is None else method.serve(sent, params)
             first, stop = wear.holdout[rows].T
@@ -166,17 +175,17 @@ class Stacked:
             shared: the server's arrays; None takes the device's own model.
             row: which device.
         """
-        i = next(i for i, rows in enumerate(self._tiles) if row in rows)
-        state, place = self._states[i], int(np.flatnonzero(self._tiles[i] == row)[0])
+        i = next(i for i, rows in enumerate(self._blocks) if row in rows)
+        state, place = self._states[i], int(np.flatnonzero(self._blocks[i] == row)[0])
         if shared is not None:
-            sent = stacked(shared, len(self._tiles[i]))
-            state = TileState(method.serve(sent, state.params), state.slots)
+            sent = stacked(shared, len(self._blocks[i]))
+            state = BlockState(method.serve(sent, state.params), state.slots)
         return self._kernel.variables(state, place, int(self._steps[row]))
 
     def snapshot(self) -> dict[str, NDArray[Any]]:
         """Return all that the devices are, as named arrays [D, ...], but for what never changes."""
         kept: dict[str, NDArray[Any]] = {"program/step": self._kernel.first_step + self._steps}
-        for i, rows in enumerate(self._tiles):
+        for i, rows in enumerate(self._blocks):
             state, own = self._states[i], self._own[i]
             for kind, tensors in (("params", state.params), ("slots", state.slots)):
                 for name, tensor in tensors.items():
@@ -186,9 +195,11 @@ class Stacked:
                     every[rows[:own]] = value
         return kept | self._lessons.snapshot()
 
-    def _work_tile(self, i: int, given: Lesson, late: int, outcome: Outcome) -> NDArray[np.float64]:
-        """Let a tile work through its lessons; returns the sums of the steps' losses, [D]."""
-        rows, own, start = self._tiles[i], self._own[i], self._states[i]
+    def _work_block(
+        self, i: int, given: Lesson, late: int, outcome: Outcome
+    ) -> NDArray[np.float64]:
+        """Let a block work through its lessons; returns the sums of the steps' losses, [D]."""
+        rows, own, start = self._blocks[i], self._own[i], self._states[i]
         given.steps[own:] = False
         losses = np.zeros(len(rows))
         total, most = given.answer.shape[1], self._questions_a_call
@@ -199,14 +210,14 @@ class Stacked:
             if given.steps.any():
                 work = self._work_of(part, x, label, rows)
                 scored = start.params if self._habits.scores_opened else None
-                self._states[i], said, opened, by_step = self._kernel.work(
-                    self._states[i], work, scored
-                )
+                done = self._kernel.work(self._states[i], work, scored)
+                self._states[i], predicted, loss, by_step, opened = done
                 losses += by_step.sum(axis=(1, 2), dtype=np.float64)
             else:
                 said = self._open(start.params, x, label)
-                opened = said.predicted if self._habits.scores_opened else None
-            _record(outcome, rows[:own], first - late, part, said, opened)
+                predicted, loss = said.predicted, said.loss
+                opened = predicted if self._habits.scores_opened else None
+            _record(outcome, rows[:own], first - late, part, predicted, loss, opened)
         return losses
 
     def _open(self, params: Tensors, x: NDArray[np.float32], label: NDArray[np.int32]) -> Said:
@@ -237,7 +248,7 @@ class Stacked:
     def _certainty(self, outcome: Outcome) -> NDArray[np.float32]:
         """Return how sure the devices are of their questions as a round begins: [D, Q]."""
         margin = np.zeros(outcome.windows.shape, np.float32)
-        for i, rows in enumerate(self._tiles):
+        for i, rows in enumerate(self._blocks):
             windows = outcome.windows[rows]
             x = self._wear.read(windows, rows)
             said = self._open(self._states[i].params, x, outcome.label[rows])
@@ -252,7 +263,8 @@ def _record(
     rows: NDArray[np.int64],
     first: int,
     part: Lesson,
-    said: Said,
+    predicted: NDArray[np.int32],
+    loss: NDArray[np.float32],
     opened: NDArray[np.int32] | None,
 ) -> None:
     """Write down what devices said of questions, of which part's first is number `first`."""
@@ -262,11 +274,11 @@ def _record(
     if questions.stop <= begin:
         return
     there = part.windows[told] >= 0
-    outcome.predicted[rows, questions] = np.where(there, said.predicted[told], -1)
+    outcome.predicted[rows, questions] = np.where(there, predicted[told], -1)
     if opened is not None:
         right = opened[told] == outcome.label[rows, questions][..., None]
         outcome.opened_correct[rows, questions] = there & right
-    outcome.loss[rows, questions] = np.where(there, said.loss[told], np.float32(np.nan))
+    outcome.loss[rows, questions] = np.where(there, loss[told], np.float32(np.nan))
 
 
 def _count(outcome: Outcome, given: Lesson, losses: NDArray[np.float64], classes: int) -> None:
