@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 __all__ = ["balanced_loss"]
@@ -27,13 +29,35 @@ def balanced_loss(logits: tf.Tensor, labels: tf.Tensor, mask: tf.Tensor) -> tf.T
     Returns:
         loss of each device, [D].
     """
-    weight = tf.cast(mask, logits.dtype)
-    hot = tf.one_hot(labels, logits.shape[2], dtype=logits.dtype) * weight[..., None]
+    # A sum of differences from one-hot labels instead of a look-up, and a gradient written down
+    # instead of derived: XLA computes both in few passes over [D, B, K]. Where the mask is false
+    # there may be no class (-1), which no column is equal to.
+    hot = tf.equal(labels[..., None], tf.range(logits.shape[2], dtype=labels.dtype))
+    hot = tf.cast(hot & mask[..., None], logits.dtype)
     counts = tf.reduce_sum(hot, axis=1)
     present = counts > 0.0
-    single = tf.math.count_nonzero(present, axis=1, keepdims=True) < 2
-    among = tf.where((present | single)[:, None, :], logits, tf.cast(_NEVER, logits.dtype))
-    # Where the mask is false there may be no class (-1), for which this would be NaN.
-    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(labels, 0), among)
-    share = tf.reduce_sum(hot / tf.maximum(counts, 1.0)[:, None, :], axis=2)
-    return tf.reduce_sum(losses * share, 1) / tf.maximum(tf.reduce_sum(share, 1), 1e-3)
+    held = tf.math.count_nonzero(present, axis=1, keepdims=True, dtype=tf.int32)
+    classes = tf.cast(tf.maximum(held, 1), logits.dtype)
+    share = hot / (tf.maximum(counts, 1.0) * classes)[:, None, :]
+    never = tf.cast(tf.where(present | (held < 2), 0.0, _NEVER), logits.dtype)
+    return _among(logits, never[:, None, :], share)
+
+
+@tf.custom_gradient  # type: ignore[untyped-decorator]
+def _among(logits: tf.Tensor, never: tf.Tensor, share: tf.Tensor) -> tuple[tf.Tensor, Any]:
+    """Sum the cross-entropies of one-hot labels that weigh `share` [D, B, K]: [D].
+
+    `never` [D, 1, K] is 0 for the classes of the softmax. The gradient is that of a softmax, share
+    by share: its sum over the row times the probability, less the share.
+    """
+    above = logits - tf.reduce_max(logits + never, axis=2, keepdims=True) + never
+    powers = tf.exp(above)
+    total, weight = (tf.reduce_sum(each, axis=2, keepdims=True) for each in (powers, share))
+    loss = tf.reduce_sum(weight * tf.math.log(total), axis=[1, 2])
+    # Only what weighs counts, as 0 times the logit of a class that never is would not be exact.
+    loss -= tf.reduce_sum(tf.where(share > 0.0, share * above, 0.0), axis=[1, 2])
+
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None, None]:
+        return (powers * (weight / total) - share) * upstream[:, None, None], None, None
+
+    return loss, gradient

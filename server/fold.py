@@ -12,6 +12,8 @@ __all__ = ["Fold", "Mean"]
 
 Arrays = Mapping[str, NDArray[Any]]
 
+_PART_VALUES = 2**15  # that are weighted at once
+
 
 class Mean(NamedTuple):
     """The mean of folded updates; a server that weights it by `examples` sees no difference.
@@ -55,19 +57,19 @@ class Fold:
             losses: float [D], mean loss of each device's steps.
             accepted: bool [D], which updates count.
         """
-        chosen = np.flatnonzero(accepted & (examples > 0))
+        chosen: Any = np.flatnonzero(accepted & (examples > 0))
         if not chosen.size:
             return
         weights = examples[chosen].astype(np.float64)
+        if chosen.size == len(accepted):
+            chosen = slice(None)  # a view spares a copy
         for name, stacked in updates.items():
             self._types.setdefault(name, stacked.dtype)
             total = self._sums.setdefault(name, np.zeros(stacked.shape[1:]))
-            each = weights.reshape(-1, *[1] * total.ndim)
-            for weighted in stacked[chosen].astype(np.float64) * each:
-                total += weighted
+            _add_weighted(total, stacked[chosen], weights)
         self._examples += int(examples[chosen].sum())
-        for weighted_loss in weights * losses[chosen].astype(np.float64):
-            self._loss += float(weighted_loss)
+        for weighted_loss in (weights * losses[chosen].astype(np.float64)).tolist():
+            self._loss += weighted_loss
 
     def mean(self) -> Mean | None:
         """Return the mean of all that was added, None where nobody had examples."""
@@ -78,3 +80,15 @@ class Fold:
             for name, total in self._sums.items()
         }
         return Mean(arrays, self._examples, self._loss / self._examples)
+
+
+def _add_weighted(
+    total: NDArray[np.float64], stacked: NDArray[Any], weights: NDArray[np.float64]
+) -> None:
+    """Add weights [n] times arrays [n, ...] to a total [...], one device after the other."""
+    flat, rows = total.reshape(-1), stacked.reshape(len(stacked), -1)
+    step = max(1, _PART_VALUES // max(flat.size, 1))
+    for first in range(0, len(rows), step):
+        # In float64, in parts that stay in the processor's cache.
+        for row in rows[first : first + step] * weights[first : first + step, None]:
+            flat += row

@@ -13,6 +13,8 @@ __all__ = ["Checked", "Guard", "check"]
 
 Arrays = Mapping[str, NDArray[Any]]
 
+_PART_VALUES = 2**15  # that are compared at once, so that they stay in the processor's cache
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Checked:
@@ -84,10 +86,13 @@ def _norms(sent: Arrays, updates: Arrays, devices: int) -> NDArray[np.float64]:
     squares = np.zeros(devices)
     with np.errstate(over="ignore", invalid="ignore"):
         for name, value in sent.items():
-            # In float64, as a small step from a large value would vanish in float32.
-            moved = updates[name].reshape(devices, value.size).astype(np.float64, order="C")
-            moved -= value.ravel().astype(np.float64)
-            squares += np.einsum("dp,dp->d", moved, moved)
+            found, begun = updates[name].reshape(devices, value.size), value.ravel()
+            step = max(1, _PART_VALUES // max(value.size, 1))
+            for first in range(0, devices, step):
+                part = slice(first, first + step)
+                # In float64, as a small step from a large value would vanish in float32.
+                moved = np.subtract(found[part], begun, dtype=np.float64)
+                squares[part] += np.einsum("dp,dp->d", moved, moved)
     return np.sqrt(squares)
 
 

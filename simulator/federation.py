@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from clients import chance
 from clients.messages import pack, unpack
 from clients.methods import Arrays
 from clients.outcome import Update
+from server.fold import Fold
 from server.guard import Guard
 from server.strategies import STRATEGIES
 from simulator.arms import method_in_round
@@ -25,6 +26,7 @@ from simulator.scenario import Arm
 __all__ = ["Server", "Session"]
 
 _NOBODY = np.zeros(0, np.int64)
+_EVERYBODY = 0  # the node that stands for all participants
 
 
 @dataclass(slots=True)
@@ -86,11 +88,8 @@ class Server:
         return np.sort(ranked[: max(1, round(share * len(ranked)))])
 
     def _nodes(self) -> list[int]:
-        """Return the cohorts that the participants are in, or themselves if nothing is folded."""
-        if not self._folds:
-            return [int(device) for device in self._participants]
-        cohorts = self._plan.cohorts_of(self._session.fold)
-        return [c.index for c in cohorts if np.isin(c.devices, self._participants).any()]
+        """Return whom the strategy sends to: the participants, or one node for all if they fold."""
+        return [_EVERYBODY] if self._folds else [int(device) for device in self._participants]
 
     def _work(self, shared: Arrays) -> Mapping[int, Update]:
         """Run one round of all devices; returns updates by node, and remembers the refusals."""
@@ -102,8 +101,9 @@ class Server:
             for device, reason in sorted(reply.refused.items()):
                 self._refused(device, reason)
             updates |= reply.singles
-            if reply.folded is not None:
-                updates[reply.cohort] = reply.folded
+        folded = [reply.folded for reply in replies if reply.folded is not None]
+        if folded:
+            updates[_EVERYBODY] = _joined(folded)
         if replies:
             self._guard.rebound(
                 np.concatenate([reply.norms for reply in replies]),
@@ -122,3 +122,18 @@ class Server:
                 "reason": reason,
             }
         )
+
+
+def _joined(folded: Sequence[Update]) -> Update:
+    """Fold the means of cohorts into one, in order of cohort."""
+    fold = Fold()
+    fold.add(
+        {name: np.stack([one.arrays[name] for one in folded]) for name in folded[0].arrays},
+        np.array([one.examples for one in folded]),
+        np.array([one.loss for one in folded]),
+        np.ones(len(folded), np.bool_),
+    )
+    mean = fold.mean()
+    if mean is None:
+        raise ValueError(f"cohorts sent means of no examples: {[one.examples for one in folded]}")
+    return Update(*mean)

@@ -17,7 +17,7 @@ from clients.methods import Arrays
 from simulator.hush import hushed
 from simulator.interrupts import unhidden_interrupts
 from simulator.plan import Plan, Prepared
-from simulator.reply import Reply
+from simulator.reply import Reply, Used
 from simulator.scenario import Arm
 
 __all__ = ["Fleet", "InProcess", "OnRay", "Workers", "start_workers"]
@@ -209,10 +209,15 @@ def start_workers(count: int | str, address: str | None = None) -> Workers:
 
 
 class Fleet:
-    """All devices of a run, spread over workers by cohort."""
+    """All devices of a run, spread over workers by cohort.
+
+    Attributes:
+        used: what each worker had used when it was last told to compute.
+    """
 
     def __init__(self, workers: Workers) -> None:
         self._workers = workers
+        self.used: Sequence[Used] = [Used(0.0, 0.0)] * workers.count
 
     def prepare(self, plan: Plan, folder: Path) -> list[Prepared]:
         """Make the base models of all folds, side by side, and tell all workers of them."""
@@ -271,13 +276,14 @@ class Fleet:
         sent = None if shared is None else self._workers.share(shared)
         chosen = self._workers.share(participants)
         arguments = [(round_, chosen, sent, bound, folds)] * self._workers.count
-        replies = self._workers.call("work", arguments)
-        return sorted((r for some in replies for r in some), key=lambda reply: reply.cohort)
+        done = self._workers.call("work", arguments)
+        self.used = [used for _, used in done]
+        return sorted((r for some, _ in done for r in some), key=lambda reply: reply.cohort)
 
     def score(self, round_: int, shared: Arrays | None) -> None:
         """Score the holdout of every device of the open fold."""
         sent = None if shared is None else self._workers.share(shared)
-        self._workers.call("score", [(round_, sent)] * self._workers.count)
+        self.used = self._workers.call("score", [(round_, sent)] * self._workers.count)
 
     def save(self, round_: int, shared: Arrays | None) -> None:
         """Write the devices' SavedModels."""
@@ -287,10 +293,6 @@ class Fleet:
     def write(self, rounds: int) -> None:
         """Finish the records of the open arm and fold, up to a number of rounds."""
         self._workers.call("write", [(rounds,)] * self._workers.count)
-
-    def used(self) -> list[tuple[float, float]]:
-        """Return each worker's seconds in compiled calls so far, and its most memory in MiB."""
-        return self._workers.call("used", [()] * self._workers.count)
 
     def stop(self) -> None:
         """End the workers."""

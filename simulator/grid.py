@@ -23,19 +23,19 @@ Work = Callable[[Arrays], Mapping[int, Update]]
 class FleetGrid(Grid):
     """Sends a strategy's messages to the simulated devices.
 
-    Flower reaches nodes by id. A node stands for a cohort where a cohort's updates are folded into
-    one, and for a device where they are not: the node of cohort or device i is i + 2. Nodes answer
-    in their order; where nothing was learnt, or nothing passed the guard, there is no answer.
+    Flower reaches nodes by id. One node, number 0, stands for all participants where their updates
+    are folded into one; else each device is a node. The id of node i is i + 2. Nodes answer in their
+    order; where nothing was learnt, or nothing passed the guard, there is no answer.
 
     Attributes:
-        addressed: cohorts or devices with participants in this round.
+        addressed: the nodes that take part in this round.
     """
 
     def __init__(self, work: Work) -> None:
         """Wrap a fleet.
 
         Args:
-            work: shared arrays -> updates by cohort or device; runs one round of all devices.
+            work: shared arrays -> updates by node; runs one round of all devices.
         """
         logging.getLogger("flwr").setLevel(logging.ERROR)
         TaskIdentity.task_id, TaskIdentity.run_id, TaskIdentity.node_id = 1, _RUN_ID, _SERVER_NODE

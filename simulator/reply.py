@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,19 @@ from clients.outcome import Outcome, Update
 from server.fold import Fold
 from server.guard import check
 
-__all__ = ["Reply", "reply_of"]
+__all__ = ["Reply", "Used", "reply_of"]
+
+
+class Used(NamedTuple):
+    """What a worker has used so far.
+
+    Attributes:
+        compiled_s: seconds spent in compiled calls.
+        peak_rss_mib: most memory that it has ever held.
+    """
+
+    compiled_s: float
+    peak_rss_mib: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -159,7 +159,7 @@ def _run_rounds(
     serve = Server(plan, session, prepared, fleet)
     fleet.score(0, None)
     session.done = 0
-    compiled_s = [seconds for seconds, _ in fleet.used()]
+    before = fleet.used
     for round_ in range(1, plan.rounds + 1):
         begun = time.perf_counter()
         shared = serve.round(round_)
@@ -172,7 +172,7 @@ def _run_rounds(
             if shared is not None:
                 write_shared(run.checkpoint(session.arm.name), session.fold, round_, shared)
         session.done = round_
-        used = fleet.used()
+        used = fleet.used
         run.log(
             "round",
             arm=session.arm.name,
@@ -181,10 +181,12 @@ def _run_rounds(
             devices=len(plan.folds[session.fold].devices),
             wall_s=time.perf_counter() - begun,
             work_s=work_s,
-            compiled_s=[now - s for (now, _), s in zip(used, compiled_s, strict=True)],
-            peak_rss_mib=[mib for _, mib in used],
+            compiled_s=[
+                now.compiled_s - then.compiled_s for now, then in zip(used, before, strict=True)
+            ],
+            peak_rss_mib=[now.peak_rss_mib for now in used],
         )
-        compiled_s = [seconds for seconds, _ in used]
+        before = used
         watcher.advance()
 
 

@@ -140,7 +140,9 @@ class Stacked:
             own = np.flatnonzero(uploads[rows[: self._own[i]]])
             if own.size:
                 shared = method.end(self._states[i].params)[0]
-                yield rows[own], {name: np.asarray(tensor)[own] for name, tensor in shared.items()}
+                whole = own.size == own[-1] + 1
+                part = slice(own.size) if whole else own  # a view spares a copy
+                yield rows[own], {name: np.asarray(tensor)[part] for name, tensor in shared.items()}
 
     def score_holdout(self, method: Method, shared: Arrays | None) -> NDArray[np.int64]:
         """Score the windows that are never learnt: int64 [D, K, K], rows are true classes.
@@ -283,7 +285,10 @@ def _record(
 
 def _count(outcome: Outcome, given: Lesson, losses: NDArray[np.float64], classes: int) -> None:
     """Write down votes, examples and steps."""
-    votes = np.stack([(outcome.predicted == k).sum(axis=2) for k in range(classes)], axis=2)
+    of_question = np.arange(outcome.label.size).reshape(outcome.label.shape)[..., None] * classes
+    said = (of_question + outcome.predicted)[outcome.predicted >= 0]
+    votes = np.bincount(said, minlength=outcome.label.size * classes)
+    votes = votes.reshape(*outcome.label.shape, classes)
     outcome.voted[:] = np.where(outcome.label >= 0, votes.argmax(axis=2), -1)
     steps = given.steps.sum(axis=(1, 2))
     outcome.examples[:] = given.examples().sum(axis=1)

@@ -5,6 +5,7 @@ As each worker has one thread, its results do not depend on how many workers the
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import shutil
@@ -26,7 +27,7 @@ from simulator.checkpoint import write_state
 from simulator.engines import Devices, Engines
 from simulator.plan import Cohort, Plan, Prepared
 from simulator.records import Records, RoundRows
-from simulator.reply import Reply, reply_of
+from simulator.reply import Reply, Used, reply_of
 from simulator.scenario import Arm
 from simulator.store import RunFolder
 
@@ -61,6 +62,7 @@ class Worker:
     def equip(self, prepared: Mapping[int, Prepared]) -> None:
         """Take in the base models of all folds."""
         self._prepared = prepared
+        gc.freeze()  # TensorFlow's many objects stay, and need not be looked through again
 
     def open(self, arm: Arm, cohorts: Sequence[Cohort]) -> None:
         """Give every device of some cohorts, all of one fold, a fresh start in one arm."""
@@ -92,7 +94,7 @@ class Worker:
         shared: Arrays | None,
         bound: float | None,
         folds: bool,
-    ) -> list[Reply]:
+    ) -> tuple[list[Reply], Used]:
         """Let every device work through its questions of one round.
 
         Args:
@@ -103,7 +105,7 @@ class Worker:
             folds: whether a cohort's updates become one.
 
         Returns:
-            replies of the cohorts that send something.
+            replies of the cohorts that send something, and what this worker has used so far.
         """
         replies = []
         for cohort in self._cohorts:
@@ -131,9 +133,9 @@ class Worker:
             down = downloads * np.int64(_size(shared or {}))
             up = uploads * np.int64(_size(sent))
             self._records[cohort.index].add(RoundRows(round_, joins, outcome, down, up))
-        return replies
+        return replies, self.used()
 
-    def score(self, round_: int, shared: Arrays | None) -> None:
+    def score(self, round_: int, shared: Arrays | None) -> Used:
         """Score the holdout of every device after a round; nothing is learnt from it."""
         for cohort in self._cohorts:
             records = self._records[cohort.index]
@@ -142,6 +144,7 @@ class Worker:
                 records.add(RoundRows(0, none.astype(np.bool_), None, none, none))
             method = self._method(cohort, round_)
             records.score(round_, self._devices[cohort.index].score_holdout(method, shared))
+        return self.used()
 
     def save(self, round_: int, shared: Arrays | None) -> None:
         """Write the state of every cohort, and the SavedModels of the devices that may have one.
@@ -178,10 +181,10 @@ class Worker:
             self._records[cohort.index].write(rounds)
         self._cohorts, self._devices, self._records = (), {}, {}
 
-    def used(self) -> tuple[float, float]:
-        """Return seconds spent in compiled calls so far, and the most memory ever held, in MiB."""
+    def used(self) -> Used:
+        """Return what this worker has used so far."""
         peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return self._engines.compiled_s, peak_kib / 1024.0
+        return Used(self._engines.compiled_s, peak_kib / 1024.0)
 
     def _method(self, cohort: Cohort, round_: int) -> Method:
         """Return the open arm's way of learning in a round."""
