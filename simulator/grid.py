@@ -24,8 +24,8 @@ class FleetGrid(Grid):
     """Sends a strategy's messages to the simulated devices.
 
     Flower reaches nodes by id. One node, number 0, stands for all participants where their updates
-    are folded into one; else each device is a node. The id of node i is i + 2. Nodes answer in their
-    order; where nothing was learnt, or nothing passed the guard, there is no answer.
+    are folded into one; else each device is a node. The id of node i is i + 2. Nodes answer in
+    their order; where nothing was learnt, or nothing passed the guard, there is no answer.
 
     Attributes:
         addressed: the nodes that take part in this round.

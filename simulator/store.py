@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from importlib.metadata import version
@@ -99,7 +100,7 @@ class RunFolder:
         """Append to `log.jsonl` what happened to the machine, such as how long a round took."""
         rounded = {key: _brief(value) for key, value in facts.items()}
         with (self.path / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"what": what, **rounded}) + "\n")
+            file.write(json.dumps({"what": what, "at": round(time.time(), 3), **rounded}) + "\n")
 
     def write_events(self, arm: str, events: Sequence[Mapping[str, Any]]) -> None:
         """Write what happened in an arm's simulation, such as refused updates."""
