@@ -81,9 +81,8 @@ class Engines:
         """
         self._renew(plan)
         scenario, habits = plan.scenario, habits_of(plan.scenario, arm)
-        largest = max(len(cohort.devices) for cohort in plan.cohorts)
-        tiles = -(-largest // prepared.tile(scenario.fleet.tile))
-        tile = -(-largest // tiles)  # as many tiles, with fewer empty places in the last
+        largest = plan.largest_cohort
+        tile = min(prepared.tile(scenario.fleet.tile, largest), largest)
         stacks = scenario.fleet.engine == "fleet"
         heuristic = prepared.heuristic
         if arm.method == "heuristic" and heuristic is not None:

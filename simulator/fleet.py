@@ -24,13 +24,6 @@ __all__ = ["Fleet", "InProcess", "OnRay", "Workers", "start_workers"]
 
 _SMALL_BYTES = 64 * 2**10  # below which Ray's store costs more than it saves
 _STORE_BYTES = 512 * 2**20  # of Ray's object store, where it is started here
-_ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",
-    "TF_CPP_MIN_LOG_LEVEL": "3",
-    # Blocks of some MiB come and go every round: given back each time, they would be cleared anew.
-    "MALLOC_MMAP_THRESHOLD_": str(2**30),
-    "MALLOC_TRIM_THRESHOLD_": str(2**30),
-}
 
 
 class Workers(Protocol):
@@ -128,7 +121,7 @@ class OnRay:
                 f"worker takes one; give --workers {cores} at most, or start more nodes"
             )
         remote = ray.remote(num_cpus=1, scheduling_strategy="SPREAD")(_Host)
-        variables = {"env_vars": _ENVIRONMENT}
+        variables = {"env_vars": {"OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}}
         self._actors = [remote.options(runtime_env=variables).remote() for _ in range(self.count)]
 
     @property

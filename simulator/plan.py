@@ -120,6 +120,11 @@ class Plan:
         lengths = self.questions.of_user()[self.users_of(devices)]
         return np.asarray(lengths > (round_ - 1) * per_round)
 
+    @property
+    def largest_cohort(self) -> int:
+        """Devices in the largest cohort."""
+        return max(len(cohort.devices) for cohort in self.cohorts)
+
     def cohorts_of(self, fold: int) -> list[Cohort]:
         """Return the cohorts of one fold."""
         return [cohort for cohort in self.cohorts if cohort.fold == fold]
@@ -150,17 +155,26 @@ class Prepared:
     steps: int
     validation_accuracy: float | None
 
-    def tile(self, wanted: int | str) -> int:
+    def tile(self, wanted: int | str, devices: int) -> int:
         """Return how many devices are computed at once, where that is left to the program.
 
         What they compute with should stay in a core's cache: the power of two of devices whose
-        parameters fill about 640 KiB.
+        parameters fill about 640 KiB, or a number near to it with which the tiles of a cohort have
+        the fewest empty places.
+
+        Args:
+            wanted: as the scenario says.
+            devices: in the largest cohort.
         """
         if isinstance(wanted, int):
             return wanted
         size = sum(int(value.nbytes) for value in self.params.values())
         room: int = 1 << max(0, (_TILE_BYTES // max(size, 1)).bit_length() - 1)
-        return min(_MOST_IN_TILE, max(_LEAST_IN_TILE, room))
+        usual = min(_MOST_IN_TILE, max(_LEAST_IN_TILE, room))
+        if devices <= usual:
+            return usual
+        near = range(-(-2 * usual // 3), 3 * usual // 2 + 1)
+        return min(near, key=lambda tile: (-(-devices // tile) * tile, abs(tile - usual)))
 
 
 def build_plan(scenario: Scenario) -> Plan:

@@ -98,7 +98,7 @@ def run_scenario(scenario: Scenario, folder: Path, fleet: Fleet, watcher: Watche
     except (WearfleetError, KeyboardInterrupt):
         discard(folder, keep_folder=False)
         raise
-    run.start(_resolved(scenario, prepared))
+    run.start(_resolved(plan, prepared))
     run.log("workers", nodes=list(fleet.nodes), ready_s=time.time() - started)
     try:
         for arm in scenario.arms:
@@ -112,16 +112,17 @@ def run_scenario(scenario: Scenario, folder: Path, fleet: Fleet, watcher: Watche
     return summary
 
 
-def _resolved(scenario: Scenario, prepared: Sequence[Prepared]) -> Scenario:
+def _resolved(plan: Plan, prepared: Sequence[Prepared]) -> Scenario:
     """Fill in what is left to the program: the tile, and what an arm keeps on its devices."""
-    head = list(prepared[0].head)
+    scenario, head = plan.scenario, list(prepared[0].head)
     arms = [
         arm.model_copy(update={"private": head})
         if arm.method == "fedper" and arm.private is None
         else arm
         for arm in scenario.arms
     ]
-    fleet = scenario.fleet.model_copy(update={"tile": prepared[0].tile(scenario.fleet.tile)})
+    tile = prepared[0].tile(scenario.fleet.tile, plan.largest_cohort)
+    fleet = scenario.fleet.model_copy(update={"tile": tile})
     return scenario.model_copy(update={"arms": arms, "fleet": fleet})
 
 

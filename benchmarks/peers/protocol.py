@@ -30,11 +30,13 @@ class Asked:
         folder: the workload's.
         warmup: rounds before those that are measured, 1 at least; the first of them compiles.
         rounds: rounds that are measured.
+        tuned: whether to run the way that we found fastest.
     """
 
     folder: Path
     warmup: int
     rounds: int
+    tuned: bool
 
     @property
     def total(self) -> int:
@@ -47,9 +49,10 @@ def asked(description: str | None) -> Asked:
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("folder", type=Path, help="of the workload")
     parser.add_argument("--warmup", type=int, default=2, help="rounds before those measured")
+    parser.add_argument("--tuned", action="store_true", help="the way that we found fastest")
     parser.add_argument("--rounds", type=int, default=5, help="rounds that are measured")
     given = parser.parse_args()
-    return Asked(given.folder.resolve(), max(given.warmup, 1), given.rounds)
+    return Asked(given.folder.resolve(), max(given.warmup, 1), given.rounds, given.tuned)
 
 
 class Clock:

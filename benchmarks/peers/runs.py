@@ -51,6 +51,8 @@ class Peer:
         warmup: rounds before those that are measured.
         rounds: rounds that are measured.
         largest: most devices that it can do in reasonable time, by workload.
+        tuned: whether it runs the way that we found fastest, instead of as its users would write
+            it; for peers that have both.
     """
 
     module: str
@@ -58,6 +60,7 @@ class Peer:
     warmup: int
     rounds: int
     largest: Mapping[str, int]
+    tuned: bool = False
 
     @property
     def python(self) -> Path:
@@ -72,7 +75,9 @@ PEERS = {
     "flower_engine": Peer("flower_engine", "", 1, 3, _SLOW),
     "saved_model_calls": Peer("saved_model_calls", "", 1, 3, _SLOW),
     "pfl_research": Peer("pfl_research", "pfl", 1, 5, _SLOW),
-    "fedjax": Peer("fedjax_loop", "jax", 2, 7, {"w1": 10_000, "w2": 1_000}),
+    "pfl_tuned": Peer("pfl_research", "pfl", 1, 5, {"w1": 0, "w2": 1_000}, tuned=True),
+    "fedjax": Peer("fedjax_loop", "jax", 2, 7, _SLOW),
+    "fedjax_tuned": Peer("fedjax_loop", "jax", 2, 7, {"w1": 10_000, "w2": 1_000}, tuned=True),
     "jax_tuned": Peer("jax_tuned", "jax", 5, 15, {"w1": 10_000, "w2": 10_000}),
 }
 
@@ -145,12 +150,14 @@ def run_peer(name: str, workload: str, folder: Path) -> Result:
         raise Failed(f"{peer.python} is not there; run: make bench-peers")
     command = [str(peer.python), "-m", f"benchmarks.peers.{peer.module}", str(folder)]
     command += ["--warmup", str(peer.warmup), "--rounds", str(peer.rounds)]
+    command += ["--tuned"] if peer.tuned else []
     said, _ = run(command)
     lines = [line for line in said.splitlines() if line.startswith('{"peer"')]
     if len(lines) != 1:
         raise Failed(f"{name}: expected one line of JSON, got:\n{said[-_TAIL:]}")
     sizes = {key: value.size for key, value in load_workload(folder).params.items()}
-    return Result.read({**json.loads(lines[0]), "workload": workload, "sizes": sizes})
+    found = {**json.loads(lines[0]), "peer": name, "workload": workload, "sizes": sizes}
+    return Result.read(found)
 
 
 def run_wearfleet(workload: str, devices: int, workers: int, rounds: int) -> Result:

@@ -270,12 +270,26 @@ def test_holdout_of_a_device_is_no_part_of_its_stream():
         assert set(np.concatenate([streamed, held]) // 600) == {2 * device, 2 * device + 1}
 
 
+def prepared_with(parameters):
+    params = {"kernel": np.zeros(parameters, np.float32)}
+    return Prepared(0, {}, params, (), None, {}, 0, None)
+
+
 @pytest.mark.parametrize(
     ("parameters", "tile"),
     [(646, 128), (8_549, 16), (1_280, 128), (20_480, 8), (1_000_000, 8)],  # 640 KiB hold 163,840
 )
 def test_tile_is_the_power_of_two_of_devices_that_a_cache_holds(parameters, tile):
-    params = {"kernel": np.zeros(parameters, np.float32)}
-    prepared = Prepared(0, {}, params, (), None, {}, 0, None)
-    assert prepared.tile("auto") == tile
-    assert prepared.tile(5) == 5
+    prepared = prepared_with(parameters)
+    assert prepared.tile("auto", 1024) == tile
+    assert prepared.tile(5, 1024) == 5
+
+
+@pytest.mark.parametrize(
+    ("devices", "tile"),
+    # 7 tiles of 18 or 9 of 14 hold 125 devices with one empty place, and 9 of 16 would leave three;
+    # 4 tiles of 17 fit 68 exactly, and 3 of 20 fit 60 as 5 of 12 and 4 of 15 do.
+    [(125, 14), (128, 16), (68, 17), (60, 15), (16, 16), (1, 16)],
+)
+def test_tile_is_a_number_near_to_it_with_which_few_places_are_empty(devices, tile):
+    assert prepared_with(8_549).tile("auto", devices) == tile
