@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,19 +14,18 @@ from clients import chance
 from clients.messages import pack, unpack
 from clients.methods import Arrays
 from clients.outcome import Update
-from server.fold import Fold
 from server.guard import Guard
 from server.strategies import STRATEGIES
 from simulator.arms import method_in_round
 from simulator.fleet import Fleet
-from simulator.grid import FleetGrid
+from simulator.grid import EVERYBODY, FleetGrid
 from simulator.plan import Plan, Prepared
+from simulator.reply import joined
 from simulator.scenario import Arm
 
 __all__ = ["Server", "Session"]
 
 _NOBODY = np.zeros(0, np.int64)
-_EVERYBODY = 0  # the node that stands for all participants
 
 
 @dataclass(slots=True)
@@ -89,7 +88,7 @@ class Server:
 
     def _nodes(self) -> list[int]:
         """Return whom the strategy sends to: the participants, or one node for all if they fold."""
-        return [_EVERYBODY] if self._folds else [int(device) for device in self._participants]
+        return [EVERYBODY] if self._folds else [int(device) for device in self._participants]
 
     def _work(self, shared: Arrays) -> Mapping[int, Update]:
         """Run one round of all devices; returns updates by node, and remembers the refusals."""
@@ -101,9 +100,9 @@ class Server:
             for device, reason in sorted(reply.refused.items()):
                 self._refused(device, reason)
             updates |= reply.singles
-        folded = [reply.folded for reply in replies if reply.folded is not None]
-        if folded:
-            updates[_EVERYBODY] = _joined(folded)
+        folded = joined(replies)
+        if folded is not None:
+            updates[EVERYBODY] = folded
         if replies:
             self._guard.rebound(
                 np.concatenate([reply.norms for reply in replies]),
@@ -122,18 +121,3 @@ class Server:
                 "reason": reason,
             }
         )
-
-
-def _joined(folded: Sequence[Update]) -> Update:
-    """Fold the means of cohorts into one, in order of cohort."""
-    fold = Fold()
-    fold.add(
-        {name: np.stack([one.arrays[name] for one in folded]) for name in folded[0].arrays},
-        np.array([one.examples for one in folded]),
-        np.array([one.loss for one in folded]),
-        np.ones(len(folded), np.bool_),
-    )
-    mean = fold.mean()
-    if mean is None:
-        raise ValueError(f"cohorts sent means of no examples: {[one.examples for one in folded]}")
-    return Update(*mean)

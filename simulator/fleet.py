@@ -268,7 +268,7 @@ class Fleet:
 
         Args:
             round_: the round, from 1.
-            participants: int64 [n], the devices that the server chose.
+            participants: int64 [n], the devices that the server chose, in ascending order.
             shared: the server's arrays, where somebody downloads them.
             bound: largest norm of an update that the guard accepts, None for any finite one.
             folds: whether a cohort's updates become one.

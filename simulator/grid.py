@@ -14,7 +14,10 @@ from clients.messages import ARRAYS, reply_to, unpack
 from clients.methods import Arrays
 from clients.outcome import Update
 
-__all__ = ["FleetGrid"]
+__all__ = ["EVERYBODY", "FleetGrid"]
+
+EVERYBODY = 0
+"""The node that stands for all participants, where their updates are folded into one."""
 
 _RUN_ID, _SERVER_NODE, _FIRST_NODE = 1, 1, 2
 Work = Callable[[Arrays], Mapping[int, Update]]
@@ -23,7 +26,7 @@ Work = Callable[[Arrays], Mapping[int, Update]]
 class FleetGrid(Grid):
     """Sends a strategy's messages to the simulated devices.
 
-    Flower reaches nodes by id. One node, number 0, stands for all participants where their updates
+    Flower reaches nodes by id. The node `EVERYBODY` stands for all participants where their updates
     are folded into one; else each device is a node. The id of node i is i + 2. Nodes answer in
     their order; where nothing was learnt, or nothing passed the guard, there is no answer.
 

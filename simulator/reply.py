@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from clients.outcome import Outcome, Update
 from server.fold import Fold
 from server.guard import check
 
-__all__ = ["Reply", "Used", "reply_of"]
+__all__ = ["Reply", "Used", "joined", "reply_of"]
 
 
 class Used(NamedTuple):
@@ -92,3 +92,19 @@ def reply_of(
     folded = None if mean is None else Update(*mean)
     singles = dict(sorted(singles.items()))
     return Reply(cohort, np.concatenate(norms), np.concatenate(accepted), refused, folded, singles)
+
+
+def joined(replies: Sequence[Reply]) -> Update | None:
+    """Fold the means of cohorts, in their order, into one; None where no cohort has any."""
+    folded = [reply.folded for reply in replies if reply.folded is not None]
+    if not folded:
+        return None
+    fold = Fold()
+    fold.add(
+        {name: np.stack([one.arrays[name] for one in folded]) for name in folded[0].arrays},
+        np.array([one.examples for one in folded]),
+        np.array([one.loss for one in folded]),
+        np.ones(len(folded), np.bool_),
+    )
+    mean = fold.mean()
+    return None if mean is None else Update(*mean)

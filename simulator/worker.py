@@ -99,7 +99,7 @@ class Worker:
 
         Args:
             round_: the round, from 1.
-            participants: int64 [n], the devices that the server chose.
+            participants: int64 [n], the devices that the server chose, in ascending order.
             shared: the server's arrays, where somebody downloads them.
             bound: largest norm of an update that the guard accepts, None for any finite one.
             folds: whether a cohort's updates become one.
@@ -110,7 +110,7 @@ class Worker:
         replies = []
         for cohort in self._cohorts:
             devices, method = self._devices[cohort.index], self._method(cohort, round_)
-            joins = np.isin(cohort.devices, participants)
+            joins = _among(participants, cohort.devices)
             downloads = _who(method.downloads, joins)
             if shared is not None and downloads.any():
                 devices.begin(method, shared, downloads)
@@ -217,6 +217,14 @@ def write_version(source: Path, folder: Path, round_: int, state: Mapping[str, A
     shutil.rmtree(unfinished, ignore_errors=True)  # an interrupt may have left it
     write_copy(source, unfinished, state)
     unfinished.rename(version)
+
+
+def _among(participants: NDArray[np.int64], devices: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Tell which devices take part, bool [D], without looking at all who do."""
+    if not participants.size:
+        return np.zeros(devices.size, np.bool_)
+    place = np.searchsorted(participants, devices)
+    return np.asarray(participants.take(place, mode="clip") == devices)
 
 
 def _who(who: Who, joins: NDArray[np.bool_]) -> NDArray[np.bool_]:

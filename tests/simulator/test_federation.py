@@ -6,7 +6,8 @@ from flwr.app import ConfigRecord
 
 from clients.messages import pack, unpack
 from server.strategies import STRATEGIES
-from simulator.grid import FleetGrid
+from simulator.grid import EVERYBODY, FleetGrid
+from simulator.reply import joined
 from tests.simulator.made_fleets import farthest
 
 HALF = {"method": "fedavg", "participation": 0.5}
@@ -42,15 +43,12 @@ class ByHand:
         def work(arrays):
             replies = self.work(round_, names, arrays, folds=folds)
             if folds:
-                return {reply.cohort: reply.folded for reply in replies}
+                return {EVERYBODY: joined(replies)}
             return {device: u for reply in replies for device, u in reply.singles.items()}
 
         grid, strategy = FleetGrid(work), STRATEGIES["fedavg"].strategy()
         devices = [self.numbers[name] for name in names]
-        grid.addressed = sorted(devices)
-        if folds:
-            cohorts = self.plan.cohorts
-            grid.addressed = [c.index for c in cohorts if np.isin(c.devices, devices).any()]
+        grid.addressed = [EVERYBODY] if folds else sorted(devices)
         messages = strategy.configure_train(round_, pack(shared), ConfigRecord(), grid)
         arrays, metrics = strategy.aggregate_train(round_, list(grid.send_and_receive(messages)))
         return unpack(arrays), metrics["loss"]

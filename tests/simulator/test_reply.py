@@ -5,7 +5,7 @@ import pytest
 
 from clients.outcome import Outcome
 from server.guard import Guard
-from simulator.reply import reply_of
+from simulator.reply import joined, reply_of
 
 SENT = {"w": np.zeros((2, 2), np.float32), "b": np.zeros(2, np.float32)}
 DEVICES = np.array([10, 13, 16, 19])
@@ -126,3 +126,20 @@ def test_when_all_are_refused_nothing_is_sent():
     assert found.folded is None
     assert found.singles == {}
     assert list(found.refused) == [10, 13]
+
+
+def test_means_of_cohorts_become_one_weighted_by_examples():
+    # Cohort means 4 and [1, 6] of 4 examples, 10 and [0, 0] of 2: (4 x 4 + 2 x 10) / 6 = 6.
+    first = reply(updates((0, 1.0, [4.0, 0.0]), (2, 5.0, [0.0, 8.0])), outcome([1, 9, 3, 9]))
+    second = reply(updates((1, 10.0, [0.0, 0.0])), outcome([9, 2, 9, 9], [9.0, 4.0, 9.0, 9.0]))
+    silent = reply(updates((1, np.nan, [0.0, 0.0])), outcome([9, 2, 9, 9]))
+    found = joined([first, silent, second])
+    np.testing.assert_allclose(found.arrays["w"], np.full((2, 2), 6.0), rtol=1e-6)
+    np.testing.assert_allclose(found.arrays["b"], [4.0 / 6.0, 4.0], rtol=1e-6)
+    assert found.arrays["w"].dtype == np.float32
+    assert (found.examples, found.loss) == (6, 2.0)
+
+
+def test_cohorts_that_send_nothing_come_to_nothing():
+    assert joined([reply(updates((1, np.nan, [0.0, 0.0])), outcome([9, 2, 9, 9]))]) is None
+    assert joined([]) is None
