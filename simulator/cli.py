@@ -147,6 +147,21 @@ def data_summary(
     print_table(f"Defects ({kept})", summary.defects)
 
 
+@data_app.command("fetch")
+def data_fetch(
+    name: Annotated[str, typer.Argument(help="wisdm-v1.1 or wisdm-2019.")],
+    out: Annotated[Path | None, typer.Option(help="Folder to make; data/NAME by default.")] = None,
+    address: Annotated[str | None, typer.Option(help="In place of the official one.")] = None,
+) -> None:
+    """Download a data set from its official address, check it and unpack it."""
+    from simulator.downloads import fetch_data
+
+    folder = fetch_data(
+        name, out or Path("data") / name, address, lambda text: typer.echo(text, err=True)
+    )
+    typer.echo(folder)
+
+
 @model_app.command("export")
 def model_export(
     program: Annotated[str, typer.Argument(help="A built-in program, or a SavedModel's folder.")],

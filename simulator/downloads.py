@@ -1,0 +1,210 @@
+"""Data sets from their official addresses: downloaded, checked, unpacked safely, or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import stat
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path, PurePosixPath
+from typing import IO
+from urllib.parse import urlsplit
+from urllib.request import urlopen
+
+from clients.errors import BadInput, RunFailed
+
+__all__ = ["DATA_SETS", "DataSet", "fetch_data"]
+
+_CHUNK = 2**20
+_TIMEOUT_S = 60.0
+_RECORD = ".fetched.json"
+_MIB = 2.0**20
+
+Told = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """Where a data set is published.
+
+    Attributes:
+        address: of its archive.
+        page: for people, with its terms.
+        most_bytes: that it can take unpacked; more is no such data set.
+    """
+
+    address: str
+    page: str
+    most_bytes: int
+
+
+DATA_SETS: Mapping[str, DataSet] = {
+    "wisdm-v1.1": DataSet(
+        "https://www.cis.fordham.edu/wisdm/includes/datasets/latest/WISDM_ar_latest.tar.gz",
+        "https://www.cis.fordham.edu/wisdm/dataset.php",
+        500 * 2**20,
+    ),
+    "wisdm-2019": DataSet(
+        "https://archive.ics.uci.edu/static/public/507/"
+        "wisdm+smartphone+and+smartwatch+activity+and+biometrics+dataset.zip",
+        "https://archive.ics.uci.edu/dataset/507",
+        4 * 2**30,
+    ),
+}
+
+
+def fetch_data(name: str, out: Path, address: str | None, told: Told) -> Path:
+    """Download a data set, check it, and unpack it into a folder that is not there yet.
+
+    The size is checked against what the server announced, and the SHA-256 against that of the first
+    download, which is kept in the folder of `out`, since the publishers give none.
+
+    Args:
+        name: of the data set.
+        out: the folder to make.
+        address: in place of the official one.
+        told: is told what happens.
+
+    Returns:
+        `out`.
+
+    Raises:
+        BadInput: no such data set, or `out` is there already.
+        RunFailed: it cannot be downloaded, or is not what it was; nothing is left behind.
+    """
+    if name not in DATA_SETS:
+        raise BadInput(f"data fetch: no data set {name!r}; there are: {', '.join(DATA_SETS)}")
+    if out.exists():
+        raise BadInput(f"{out}: is there already; give another folder with --out, or remove it")
+    known = DATA_SETS[name]
+    source = known.address if address is None else address
+    if urlsplit(source).scheme not in ("http", "https"):
+        raise BadInput(f"--address {source}: expected an http or https address of an archive")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as folder:
+        archive, unpacked = Path(folder) / "archive", Path(folder) / "unpacked"
+        told(f"downloading {source}")
+        digest = _download(source, archive, known)
+        _compare(out.parent / _RECORD, name, source, digest)
+        told(f"unpacking {archive.stat().st_size / _MIB:.1f} MiB")
+        unpacked.mkdir()
+        _unpack(archive, unpacked, known.most_bytes, source)
+        unpacked.rename(out)
+    _remember(out.parent / _RECORD, name, source, digest)
+    return out
+
+
+def _download(source: str, path: Path, known: DataSet) -> str:
+    """Write what an address gives into a file; returns its SHA-256."""
+    digest, received = hashlib.sha256(), 0
+    try:
+        with urlopen(source, timeout=_TIMEOUT_S) as response, path.open("wb") as file:
+            announced = response.headers.get("Content-Length")
+            while chunk := response.read(_CHUNK):
+                received += len(chunk)
+                if received > known.most_bytes:
+                    raise RunFailed(
+                        f"{source}: more than {known.most_bytes / _MIB:,.0f} MiB came; that is not "
+                        f"this data set. Look at {known.page}"
+                    )
+                digest.update(chunk)
+                file.write(chunk)
+    except (OSError, HTTPException) as error:
+        raise RunFailed(
+            f"{source}: cannot be downloaded ({error}). Without a network, download the archive "
+            f"from {known.page} on another machine, unpack it here, and give its folder as data.path"
+        ) from None
+    if announced is not None and received != int(announced):
+        raise RunFailed(
+            f"{source}: {received:,} bytes came of {int(announced):,}; the connection broke off. "
+            "Try again"
+        )
+    return digest.hexdigest()
+
+
+def _compare(record: Path, name: str, source: str, digest: str) -> None:
+    """Refuse an archive that differs from what the same address gave the first time."""
+    first = _records(record).get(name, {})
+    if first.get("address") == source and first["sha256"] != digest:
+        raise RunFailed(
+            f"{source}: its SHA-256 is {digest}, and was {first['sha256']} at the first download. "
+            f"If the publisher changed the data set, remove its entry from {record} and try again"
+        )
+
+
+def _remember(record: Path, name: str, source: str, digest: str) -> None:
+    """Keep the checksum of the first download."""
+    records = _records(record)
+    records.setdefault(name, {"address": source, "sha256": digest})
+    unfinished = record.with_name(f"{record.name}.unfinished")
+    unfinished.write_text(json.dumps(records, indent=1) + "\n")
+    unfinished.replace(record)
+
+
+def _records(record: Path) -> dict[str, dict[str, str]]:
+    try:
+        found: dict[str, dict[str, str]] = json.loads(record.read_text())
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise BadInput(
+            f"{record}: is not the JSON that a download left ({error}); remove it"
+        ) from None
+    return found
+
+
+def _unpack(archive: Path, folder: Path, most_bytes: int, source: str) -> None:
+    """Unpack a tar or zip archive, and the zip archives in it, which is how UCI packs."""
+    try:
+        room = most_bytes
+        for name, size, stream in _members(archive):
+            room -= size
+            if room < 0:
+                raise RunFailed(
+                    f"{source}: unpacks to more than {most_bytes / _MIB:,.0f} MiB; that is not "
+                    "this data set"
+                )
+            target = folder / _inside(name, source)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("wb") as file:
+                shutil.copyfileobj(stream, file, _CHUNK)
+        for inner in sorted(folder.rglob("*.zip")):
+            into = inner.with_suffix("")
+            into.mkdir()
+            _unpack(inner, into, room, source)
+            inner.unlink()
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
+        raise RunFailed(f"{source}: cannot be unpacked ({error}); try again") from None
+
+
+def _members(archive: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
+    """Go through the files of an archive: name, size and content; links are left out."""
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as packed:
+            for entry in packed.infolist():
+                link = stat.S_ISLNK(entry.external_attr >> 16)
+                if not entry.is_dir() and not link:
+                    with packed.open(entry) as stream:
+                        yield entry.filename, entry.file_size, stream
+        return
+    with tarfile.open(archive) as bundle:
+        for member in bundle:
+            content = bundle.extractfile(member) if member.isfile() else None
+            if content is not None:
+                yield member.name, member.size, content
+
+
+def _inside(name: str, source: str) -> PurePosixPath:
+    """Return a member's path, which must stay in the folder that it is unpacked into."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+        raise RunFailed(
+            f"{source}: holds the path {name!r}, which leads out of its folder; refused"
+        )
+    return path
