@@ -118,7 +118,8 @@ def _download(source: str, path: Path, known: DataSet) -> str:
     except (OSError, HTTPException) as error:
         raise RunFailed(
             f"{source}: cannot be downloaded ({error}). Without a network, download the archive "
-            f"from {known.page} on another machine, unpack it here, and give its folder as data.path"
+            f"from {known.page} on another machine, unpack it here, and give its folder as "
+            "data.path"
         ) from None
     if announced is not None and received != int(announced):
         raise RunFailed(
