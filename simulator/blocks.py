@@ -12,19 +12,19 @@ from simulator.compiled import BlockState, Tensors
 
 __all__ = ["begun", "block_size", "stacked"]
 
-_BLOCK_BYTES = 16 * 2**20  # of the windows of a block in a round
+_BLOCK_BYTES = 16 * 2**20  # of the windows of a block in a round, and of its state
 
 
 def block_size(devices: int, tile: int, bytes_each: int) -> int:
     """Return how many devices are given to one compiled call: whole tiles.
 
     A call costs half a millisecond whatever it computes, so a cohort is cut into few blocks, all of
-    one size, whose windows do not fill much memory.
+    one size, whose windows and whose state, of which a call makes another, do not fill much memory.
 
     Args:
         devices: in a cohort.
         tile: devices that are computed at once.
-        bytes_each: of one device's windows in a round.
+        bytes_each: of one device's windows in a round or of its state, whichever is more.
     """
     tiles = -(-devices // tile)
     most = max(1, _BLOCK_BYTES // max(bytes_each * tile, 1))

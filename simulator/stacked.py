@@ -70,13 +70,15 @@ class Stacked:
         length, channels = wear.pool.length, wear.pool.channels
         windows = habits.batch * (1 + (habits.steps if habits.memory else 0))
         question_bytes = windows * length * channels * 4
-        block = block_size(largest, kernel.tile, question_bytes * habits.questions_per_round)
+        params, slots = kernel.start()
+        state_bytes = sum(np.asarray(v).nbytes for v in (*params.values(), *slots.values()))
+        bytes_each = max(question_bytes * habits.questions_per_round, state_bytes)
+        block = block_size(largest, kernel.tile, bytes_each)
         longest_first = np.argsort(-wear.streams.lengths(), kind="stable")
         cut = np.split(longest_first, np.arange(block, len(wear), block))
         self._own = [rows.size for rows in cut]
         # The last block is filled up with copies of a device, which learn nothing.
         self._blocks = [np.pad(rows, (0, block - rows.size), "edge") for rows in cut]
-        params, slots = kernel.start()
         new = BlockState(stacked(params, block), stacked(slots, block))
         self._states = [new] * len(cut)  # tensors never change, so that blocks may share them
         self._steps = np.zeros(len(wear), np.int64)
