@@ -211,7 +211,8 @@ def main() -> None:
             try:
                 result = measure(job, options.data or Path(temporary))
             except Failed as error:
-                failures.append(f"{job}: {error}")
+                # The results are kept with the project: paths in them are from its root.
+                failures.append(f"{job}: {error}".replace(f"{ROOT}/", ""))
                 console.print(f"failed\n{error}", markup=False)
             except KeyboardInterrupt:
                 failures.append(f"{job}: interrupted")

@@ -20,8 +20,9 @@ from clients.program import Program
 from clients.windows import cut_windows, read_windows
 from simulator.arms import method_in_round
 from simulator.origin import Origin, blueprint_of, origin_of
-from simulator.plan import Fold, Plan, Prepared
+from simulator.plan import Fold, Plan
 from simulator.population import donated_windows
+from simulator.prepared import Prepared
 from simulator.scenario import Scenario
 
 __all__ = ["base_path", "prepare"]

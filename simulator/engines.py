@@ -18,7 +18,8 @@ from clients.wear import Wear
 from simulator.arms import habits_of
 from simulator.compiled import Compiled
 from simulator.onebyone import OneByOne
-from simulator.plan import Plan, Prepared
+from simulator.plan import Plan
+from simulator.prepared import Prepared
 from simulator.rules import Rules
 from simulator.scenario import Arm
 from simulator.stacked import Stacked

@@ -19,7 +19,8 @@ from server.strategies import STRATEGIES
 from simulator.arms import method_in_round
 from simulator.fleet import Fleet
 from simulator.grid import EVERYBODY, FleetGrid
-from simulator.plan import Plan, Prepared
+from simulator.plan import Plan
+from simulator.prepared import Prepared
 from simulator.reply import joined
 from simulator.scenario import Arm
 

@@ -16,7 +16,8 @@ from clients.errors import BadInput, RunFailed
 from clients.methods import Arrays
 from simulator.hush import hushed
 from simulator.interrupts import unhidden_interrupts
-from simulator.plan import Plan, Prepared
+from simulator.plan import Plan
+from simulator.prepared import Prepared
 from simulator.reply import Reply, Used
 from simulator.scenario import Arm
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from statistics import median
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clients import chance
 from clients.errors import BadRecordings, BadScenario
-from clients.heuristic import Heuristic
-from clients.methods import Arrays
 from clients.pool import Pool, build_pool
 from clients.stream import Questions, cut_questions, deal_streams
 from clients.variation import Strength, draw_variations
@@ -22,12 +18,11 @@ from clients.wear import Wear
 from simulator.population import Population, gather_people
 from simulator.scenario import Scenario
 
-__all__ = ["Cohort", "Fold", "Plan", "Prepared", "build_plan"]
+__all__ = ["Cohort", "Fold", "Plan", "build_plan"]
 
 _LEAST_COHORTS = 8
 _MOST_DEVICES = 1024  # of a cohort
 _ACCELEROMETER = 3  # channels
-_TILE_BYTES, _LEAST_IN_TILE, _MOST_IN_TILE = 640 * 2**10, 8, 128
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,53 +123,6 @@ class Plan:
     def cohorts_of(self, fold: int) -> list[Cohort]:
         """Return the cohorts of one fold."""
         return [cohort for cohort in self.cohorts if cohort.fold == fold]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Prepared:
-    """What the devices of one fold start with.
-
-    Attributes:
-        fold: its index.
-        paths: optimizer -> the SavedModel that each device has a copy of.
-        params: its parameters by name.
-        head: patterns of the parameters that turn features into classes.
-        heuristic: thresholds from the fold's donors, where there are donors.
-        unseen: by user id, int64 [K, K], the untouched base model's windows by true and
-            predicted class; empty where the base model may have seen the users.
-        steps: taken in its training, 0 where it was not trained here.
-        validation_accuracy: on the donors that validated, None where it was not trained here.
-    """
-
-    fold: int
-    paths: Mapping[str, Path]
-    params: Arrays
-    head: tuple[str, ...]
-    heuristic: Heuristic | None
-    unseen: dict[str, Any]
-    steps: int
-    validation_accuracy: float | None
-
-    def tile(self, wanted: int | str, devices: int) -> int:
-        """Return how many devices are computed at once, where that is left to the program.
-
-        What they compute with should stay in a core's cache: the power of two of devices whose
-        parameters fill about 640 KiB, or a number near to it with which the tiles of a cohort have
-        the fewest empty places.
-
-        Args:
-            wanted: as the scenario says.
-            devices: in the largest cohort.
-        """
-        if isinstance(wanted, int):
-            return wanted
-        size = sum(int(value.nbytes) for value in self.params.values())
-        room: int = 1 << max(0, (_TILE_BYTES // max(size, 1)).bit_length() - 1)
-        usual = min(_MOST_IN_TILE, max(_LEAST_IN_TILE, room))
-        if devices <= usual:
-            return usual
-        near = range(-(-2 * usual // 3), 3 * usual // 2 + 1)
-        return min(near, key=lambda tile: (-(-devices // tile) * tile, abs(tile - usual)))
 
 
 def build_plan(scenario: Scenario) -> Plan:

@@ -15,7 +15,8 @@ from simulator.checkpoint import write_shared
 from simulator.federation import Server, Session
 from simulator.fleet import Fleet
 from simulator.metrics import summary_frame, users_frame
-from simulator.plan import Plan, Prepared, build_plan
+from simulator.plan import Plan, build_plan
+from simulator.prepared import Prepared
 from simulator.report import write_report
 from simulator.report.records import read_csv
 from simulator.scenario import Arm, Scenario

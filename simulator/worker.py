@@ -25,7 +25,8 @@ from simulator.arms import method_in_round
 from simulator.base import prepare
 from simulator.checkpoint import write_state
 from simulator.engines import Devices, Engines
-from simulator.plan import Cohort, Plan, Prepared
+from simulator.plan import Cohort, Plan
+from simulator.prepared import Prepared
 from simulator.records import Records, RoundRows
 from simulator.reply import Reply, Used, reply_of
 from simulator.scenario import Arm

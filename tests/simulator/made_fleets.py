@@ -20,7 +20,8 @@ from clients.program import Program, read_checkpoint
 from clients.synthetic import synthesize
 from simulator.federation import Server, Session
 from simulator.fleet import Fleet, InProcess
-from simulator.plan import Cohort, Plan, Prepared, build_plan
+from simulator.plan import Cohort, Plan, build_plan
+from simulator.prepared import Prepared
 from simulator.scenario import Scenario
 from tests.simulator.conftest import read_all
 

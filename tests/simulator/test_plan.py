@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from clients.errors import BadRecordings, BadScenario
-from simulator.plan import Prepared, build_plan
+from simulator.plan import build_plan
 from simulator.population import donated_windows, gather_people
+from simulator.prepared import Prepared
 from simulator.scenario import Scenario
 
 
