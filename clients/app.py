@@ -112,8 +112,6 @@ def _new_device(
     questions = cut_questions(
         pool,
         order="bouts",
-        hop=program.length,
-        hop_s=program.length / _RATE_HZ,
         bout_windows=batch,
         batch=batch,
     )
@@ -131,6 +129,8 @@ def _new_device(
         budget=int(config["questions-per-round"]),
         steps=int(config["steps"]),
         memory=int(config["memory"]),
+        whole_questions=program.whole_questions,
+        series=program.length == 1,
     )
     wear = Wear(devices, [user], [user], pool, streams, pool.holdout)
     device = Device(wear, habits, program)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clients.errors import BadProgram
-from clients.learner import Learner
+from clients.learner import Learner, nothing
 from clients.lessons import Lesson, Lessons
 from clients.methods import Arrays, Method
 from clients.outcome import Outcome
@@ -17,7 +17,7 @@ from clients.prediction import Prediction
 from clients.user import NO_ANSWER
 from clients.wear import Habits, Wear
 
-__all__ = ["Device", "score_windows"]
+__all__ = ["Device", "score_questions", "take_steps"]
 
 _SCORE_BATCH = 256
 
@@ -69,7 +69,7 @@ class Device:
         outcome.asked[:], outcome.answer[:] = lessons.ask(round_, labels, certainty)
         losses: list[float] = []
         for lesson in lessons.due(round_):
-            losses += self._learn(lesson, outcome, learns=learns)
+            losses += self._learn(lesson, outcome, learns=learns, late=True)
         taught = lessons.now(round_, windows, outcome.answer)
         for q in questions:
             said = self._predict(windows[0, q])
@@ -151,21 +151,15 @@ class Device:
     def _read(self, windows: NDArray[np.int32]) -> NDArray[np.float32]:
         return np.asarray(self.wear.read(windows[windows >= 0][None])[0])
 
-    def _learn(self, lesson: Lesson, outcome: Outcome, *, learns: bool) -> list[float]:
-        """Take a lesson's steps, each on the question's windows and rehearsed ones."""
-        answer = int(lesson.answer[0])
-        if answer == NO_ANSWER or not learns:
+    def _learn(
+        self, lesson: Lesson, outcome: Outcome, *, learns: bool, late: bool = False
+    ) -> list[float]:
+        """Take a lesson's steps; returns the loss of each gradient."""
+        if int(lesson.answer[0]) == NO_ANSWER or not learns:
             return []
-        windows = lesson.windows[0][lesson.windows[0] >= 0]
-        losses = []
-        for step in np.flatnonzero(lesson.steps[0]):
-            rehearsed, taught = lesson.rehearsed[0, step], lesson.taught[0, step]
-            mixed = np.concatenate([windows, rehearsed[rehearsed >= 0]])
-            labels = np.full(mixed.size, answer, np.int32)
-            labels[windows.size :] = taught[rehearsed >= 0]
-            losses.append(self._program.learn(self._read(mixed), labels))
+        losses = take_steps(self._program, lesson, self._read, self._habits, late=late)
         outcome.examples[:] += lesson.examples()
-        outcome.steps[0] += len(losses)
+        outcome.steps[0] += int(lesson.steps[0].sum())
         outcome.gradients[0] += len(losses)
         return losses
 
@@ -178,21 +172,80 @@ class Device:
         outcome.loss[place] = said.losses(label)
 
     def _score_holdout(self) -> NDArray[np.int64]:
-        first, stop = self.wear.holdout[0]
-        windows = np.arange(first, stop, dtype=np.int32)
-        x = self.wear.read(windows[None])[0]
-        labels = self.wear.pool.windows.label[windows]
-        return score_windows(self._program, x, labels, self._habits.classes)
+        wear, habits = self.wear, self._habits
+        first, stop = wear.holdout[0]
+        own = np.arange(first, stop, dtype=np.int32)
+        if habits.by_question:
+            questions = wear.pool.questions_between(first, stop, habits.batch, habits.least)
+        else:
+            questions = np.split(own, np.arange(_SCORE_BATCH, own.size, _SCORE_BATCH))
+        return score_questions(
+            self._program,
+            (self._read(question) for question in questions),
+            [wear.pool.windows.label[question] for question in questions],
+            habits.classes,
+        )
 
 
-def score_windows(
-    program: Learner, x: NDArray[np.float32], labels: NDArray[np.int32], classes: int
+def take_steps(
+    program: Learner,
+    lesson: Lesson,
+    read: Callable[[NDArray[np.int32]], NDArray[np.float32]],
+    habits: Habits,
+    *,
+    late: bool = False,
+) -> list[float]:
+    """Take the steps of one device's lesson; the program goes on from where the first left it.
+
+    All steps start from where the question's prediction did, but for those of a late answer,
+    which start from nothing and leave no trace in what the program carries.
+
+    Args:
+        program: what learns.
+        lesson: of one device, with an answer.
+        read: gives windows [N] as the device measures them, float32 [N, T, C].
+        habits: whether whole questions are rehearsed.
+        late: whether the question was predicted long before.
+
+    Returns:
+        the loss of each gradient.
+    """
+    carried = program.read_context()
+    begin, end = (nothing(carried), carried) if late else (carried, None)
+    windows = lesson.windows[0][lesson.windows[0] >= 0]
+    losses = []
+    for step in np.flatnonzero(lesson.steps[0]):
+        rehearsed, taught = lesson.rehearsed[0, step], lesson.taught[0, step]
+        there = rehearsed >= 0
+        mixed, labels = windows, np.full(windows.size, lesson.answer[0], np.int32)
+        if not habits.whole_questions:
+            mixed = np.concatenate([windows, rehearsed[there]])
+            labels = np.concatenate([labels, taught[there]])
+        elif there.any():
+            program.assign_context(nothing(carried))
+            losses.append(program.learn(read(rehearsed[there]), taught[there]))
+        program.assign_context(begin)
+        losses.append(program.learn(read(mixed), labels))
+        end = program.read_context() if end is None else end
+    program.assign_context(end or {})
+    return losses
+
+
+def score_questions(
+    program: Learner,
+    x: Iterable[NDArray[np.float32]],
+    labels: Iterable[NDArray[np.int32]],
+    classes: int,
 ) -> NDArray[np.int64]:
-    """Predict windows [W, T, C] and count them: int64 [K, K], rows are true classes."""
+    """Predict questions [B, T, C], each by itself, and count their windows.
+
+    Returns:
+        int64 [K, K], rows are true classes.
+    """
     confusion = np.zeros((classes, classes), np.int64)
-    for first in range(0, len(x), _SCORE_BATCH):
-        some = slice(first, first + _SCORE_BATCH)
-        np.add.at(confusion, (labels[some], program.predict_aside(x[some]).classes), 1)
+    for question, true in zip(x, labels, strict=True):
+        if len(question):
+            np.add.at(confusion, (true, program.predict_aside(question).classes), 1)
     return confusion
 
 

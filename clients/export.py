@@ -16,8 +16,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from clients import tracking
 from clients.losses import balanced_loss
-from clients.models import MODELS, Model
+from clients.models import MODELS, Carried, Model, answer
 from clients.optimizers import OPTIMIZERS, Optimizer
 
 __all__ = ["Blueprint", "export_program"]
@@ -69,36 +70,59 @@ class _Exported(tf.Module):  # type: ignore[misc]
         self.slots = {
             name: tf.Variable(value, trainable=False, name=name) for name, value in slots.items()
         }
+        self.state = {
+            name: tf.Variable(value, trainable=False, name=name)
+            for name, value in tracking.fresh(self._model, dtype).items()
+        }
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
         self.mean = tf.Variable(np.asarray(mean, dtype), trainable=False, name="mean")
         self.scale = tf.Variable(np.asarray(scale, dtype), trainable=False, name="scale")
 
-    def forward(self, params: Any, x: Any) -> Any:
-        """Compute logits [D, B, K] from raw windows [D, B, T, C]."""
+    def answer(
+        self, params: Any, x: Any, carried: Carried | None = None, mask: Any = None
+    ) -> tuple[Any, Carried]:
+        """Compute logits [D, S, B, K] from raw windows [D, S, B, T, C], as `models.answer` does."""
         x = (tf.cast(x, self._blueprint.dtype) - self.mean) / self.scale
         # A missing feature is as good as an average one, by the donors' figures.
-        return self._model.forward(params, tf.where(tf.math.is_nan(x), tf.zeros_like(x), x))
+        x = tf.where(tf.math.is_nan(x), tf.zeros_like(x), x)
+        return answer(self._model, params, x, carried, mask)
 
     def fleet_predict(self, params: Any, state: Any, x: Any, mask: Any) -> Any:
-        """Predict for many devices: logits [D, B, K], zero where the mask is."""
-        return self.forward(params, x) * tf.cast(mask, self._blueprint.dtype)[:, :, None], state
+        """Predict a question of each of many devices: logits [D, B, K], zero where the mask is."""
+        logits, end = self._one(params, tracking.live(state), x, mask)
+        return logits * tf.cast(mask, logits.dtype)[..., None], tracking.predicted(state, end, mask)
+
+    def fleet_score(self, params: Any, x: Any, mask: Any) -> Any:
+        """Predict many questions of each of many devices, each as if it were the first."""
+        logits, _ = self.answer(params, x, None, mask)
+        return logits * tf.cast(mask, logits.dtype)[..., None]
 
     def fleet_gradients(self, params: Any, state: Any, x: Any, y: Any, mask: Any) -> Any:
         """Take each device's gradients of its loss over the mask."""
+        begin = tracking.begin_learning(state, y)
         with tf.GradientTape() as tape:
             tape.watch(params)
-            loss = balanced_loss(self.forward(params, x), y, mask)
+            logits, end = self._one(params, begin, x, mask)
+            loss = balanced_loss(logits, y, mask)
             total = tf.reduce_sum(loss)
-        return tape.gradient(total, params), state, loss
+        return tape.gradient(total, params), tracking.learnt(state, end, y, mask), loss
 
     def fleet_apply(self, params: Any, slots: Any, gradients: Any) -> Any:
         """Take the optimizer's step for many devices."""
         return self._optimizer.apply(params, slots, gradients)
 
+    def _one(self, params: Any, carried: Carried, x: Any, mask: Any) -> tuple[Any, Carried]:
+        """Compute the logits [D, B, K] of one question of each device."""
+        begin = {name: value[:, None] for name, value in carried.items()}
+        logits, end = self.answer(params, x[:, None], begin, mask[:, None])
+        return logits[:, 0], {name: value[:, 0] for name, value in end.items()}
+
     def predict(self, sensor_data: Any) -> Any:
         """Predict for this device: the case of one device of `fleet_predict`."""
         mask = tf.ones([1, tf.shape(sensor_data)[0]], tf.bool)
-        logits, _ = self.fleet_predict(_stack(self.params), {}, sensor_data[None], mask)
+        state = _stack(self.state)
+        logits, state = self.fleet_predict(_stack(self.params), state, sensor_data[None], mask)
+        _assign(self.state, state)
         return {
             "predictions": tf.argmax(logits[0], axis=1, output_type=tf.int32),
             "logits": tf.cast(logits[0], tf.float32),
@@ -107,13 +131,20 @@ class _Exported(tf.Module):  # type: ignore[misc]
     def learn(self, sensor_data: Any, labels: Any) -> Any:
         """Take one step for this device: the case of one device of the fleet's functions."""
         mask = tf.ones([1, tf.shape(labels)[0]], tf.bool)
-        params = _stack(self.params)
-        gradients, _, loss = self.fleet_gradients(params, {}, sensor_data[None], labels[None], mask)
+        params, state = _stack(self.params), _stack(self.state)
+        if self._model.carried:
+            one = tf.debugging.assert_equal(
+                labels, labels[:1], "labels: samples are learnt one activity at a time"
+            )
+            with tf.control_dependencies([one]):
+                labels = tf.identity(labels)
+        gradients, state, loss = self.fleet_gradients(
+            params, state, sensor_data[None], labels[None], mask
+        )
         params, slots = self.fleet_apply(params, _stack(self.slots), gradients)
-        for name, value in params.items():
-            self.params[name].assign(value[0])
-        for name, value in slots.items():
-            self.slots[name].assign(value[0])
+        _assign(self.params, params)
+        _assign(self.slots, slots)
+        _assign(self.state, state)
         self.step.assign_add(1)
         return {"loss": tf.cast(loss[0], tf.float32)}
 
@@ -125,6 +156,12 @@ class _Exported(tf.Module):  # type: ignore[misc]
 def _stack(variables: Mapping[str, Any]) -> dict[str, Any]:
     """Give one device's variables a device axis."""
     return {name: variable[None] for name, variable in variables.items()}
+
+
+def _assign(variables: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Set one device's variables."""
+    for name, value in values.items():
+        variables[name].assign(value[0])
 
 
 def export_program(blueprint: Blueprint, params: Arrays, mean: Any, scale: Any, path: Path) -> None:
@@ -146,12 +183,15 @@ def export_program(blueprint: Blueprint, params: Arrays, mean: Any, scale: Any, 
     mask = tf.TensorSpec([None, None], tf.bool)
     specs = {name: tf.TensorSpec([None, *v.shape], dtype) for name, v in module.params.items()}
     slots = {name: tf.TensorSpec([None, *v.shape], dtype) for name, v in module.slots.items()}
+    state = {name: tf.TensorSpec([None, *v.shape], v.dtype) for name, v in module.state.items()}
+    questions = tf.TensorSpec([None, None, *many_x.shape[1:]], tf.float32)
     inputs: dict[str, list[Any]] = {
         "learn": [x, y],
         "predict": [x],
         "classes": [],
-        "fleet_predict": [specs, {}, many_x, mask],
-        "fleet_gradients": [specs, {}, many_x, many_y, mask],
+        "fleet_predict": [specs, state, many_x, mask],
+        "fleet_score": [specs, questions, tf.TensorSpec([None, None, None], tf.bool)],
+        "fleet_gradients": [specs, state, many_x, many_y, mask],
         "fleet_apply": [specs, slots, specs],
     }
     for name, signature in inputs.items():

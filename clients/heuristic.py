@@ -52,7 +52,8 @@ class Heuristic:
         """Set the thresholds from donors' windows.
 
         Args:
-            x: float32 [N, T, C].
+            x: float32 [N, T, C]; series of as many samples as a question has, where windows are
+                single samples.
             labels: int32 [N].
             classes: number of activities; one without windows is never predicted.
             rate_hz: samples per second.
@@ -70,12 +71,26 @@ class Heuristic:
             self._spread[label] = own.std(axis=0) + 0.1 * overall + 1e-6
 
     def predict(self, x: NDArray[np.float32]) -> Prediction:
-        """Predict windows [B, T, C] by the nearest description, in units of its spread."""
-        described = describe(x, self._rate_hz)
+        """Predict one question's windows [B, T, C]."""
+        return Prediction(self.predict_questions(x[None])[0], None)
+
+    def predict_questions(self, x: NDArray[np.float32]) -> NDArray[np.int32]:
+        """Predict questions [N, B, T, C] by the nearest description, in units of its spread.
+
+        Windows are looked at one by one, but single samples together, as one window.
+
+        Returns:
+            classes, int32 [N, B].
+        """
+        count, batch, length, channels = x.shape
+        series = length == 1 and channels != _FEATURES
+        looked_at = x.reshape(count, batch, channels) if series else x.reshape(-1, length, channels)
+        described = describe(looked_at, self._rate_hz)
         described = np.where(np.isnan(described), self._usual, described)
         apart = (described[:, None, :] - self._typical) / self._spread
         distance = np.square(apart).sum(axis=2) + 2.0 * np.log(self._spread).sum(axis=1)
-        return Prediction(distance.argmin(axis=1).astype(np.int32), None)
+        classes = np.asarray(distance.argmin(axis=1), np.int32)
+        return classes[:, None].repeat(batch, axis=1) if series else classes.reshape(count, batch)
 
     def predict_aside(self, x: NDArray[np.float32]) -> Prediction:
         """Predict; nothing ever changes."""
@@ -84,6 +99,14 @@ class Heuristic:
     def learn(self, x: NDArray[np.float32], labels: NDArray[np.int32]) -> float:
         """Refuse: thresholds do not learn."""
         raise RunFailed(f"a heuristic was asked to learn {len(labels)} of {len(x)} windows")
+
+    def read_context(self) -> dict[str, NDArray[Any]]:
+        """Return nothing: no question depends on those before it."""
+        return {}
+
+    def assign_context(self, values: Arrays) -> None:
+        """Accept nothing, as `read_context` gives nothing."""
+        self.assign_state(values)
 
     def read_parameters(self) -> dict[str, NDArray[Any]]:
         """Return no parameters: there are none to learn."""

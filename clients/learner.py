@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from clients.methods import Arrays
 from clients.prediction import Prediction
 
-__all__ = ["Learner"]
+__all__ = ["Learner", "nothing"]
 
 
 class Learner(Protocol):
@@ -28,6 +28,14 @@ class Learner(Protocol):
         """Take one training step; returns the loss."""
         ...
 
+    def read_context(self) -> dict[str, NDArray[Any]]:
+        """Return what it carries from question to question, where that is known."""
+        ...
+
+    def assign_context(self, values: Arrays) -> None:
+        """Let it go on from what `read_context` returned, or from nothing."""
+        ...
+
     def read_parameters(self) -> dict[str, NDArray[Any]]:
         """Return the parameters by name."""
         ...
@@ -43,3 +51,8 @@ class Learner(Protocol):
     def assign_state(self, values: Arrays) -> None:
         """Set variables by their names in the checkpoint."""
         ...
+
+
+def nothing(context: Arrays) -> dict[str, NDArray[Any]]:
+    """Return the context in which nothing is carried."""
+    return {name: np.zeros_like(value) for name, value in context.items()}

@@ -57,6 +57,14 @@ class Lent:
         """Take one training step; returns the loss."""
         return self._lender.lend(self).learn(x, labels)
 
+    def read_context(self) -> dict[str, NDArray[Any]]:
+        """Return what it carries from question to question, where that is known."""
+        return self._lender.lend(self).read_context()
+
+    def assign_context(self, values: Arrays) -> None:
+        """Let it go on from what `read_context` returned, or from nothing."""
+        self._lender.lend(self).assign_context(values)
+
     def read_parameters(self) -> dict[str, NDArray[Any]]:
         """Return the parameters by name."""
         return self._lender.lend(self).read_parameters()

@@ -31,7 +31,8 @@ class Lesson:
         windows: int32 [D, B], the question's windows in the pool, -1 where there is none.
         answer: int32 [D], their class as answered, NO_ANSWER where the device learns nothing.
         rehearsed: int32 [D, S, R], windows from the memory, -1 where there is none; R is B, or 0
-            without a memory.
+            without a memory. They are mixed with the question's, or are one whole question of
+            another activity that is learnt before it, as the habits say.
         taught: int32 [D, S, R], their classes as answered.
         steps: bool [D, S], which steps are to be taken.
     """
@@ -75,14 +76,30 @@ class Lessons:
 
     def __init__(self, devices: NDArray[np.int64], habits: Habits) -> None:
         self._devices, self._habits = devices, habits
-        self._memory = Memory(devices.size, habits.memory, habits.classes)
+        if habits.whole_questions:
+            places = habits.memory // habits.batch
+            self._memory = Memory(devices.size, places, habits.classes, habits.batch)
+        else:
+            self._memory = Memory(devices.size, habits.memory, habits.classes)
         self._late: list[tuple[int, NDArray[np.int32], NDArray[np.int32]]] = []
         self._given = np.zeros(devices.size, np.int64)  # lessons of this round so far
 
     @property
+    def remembered(self) -> NDArray[np.int32]:
+        """The windows in the memories, each once: int32 [n]."""
+        held = np.unique(self._memory.windows)
+        return held[held >= 0]
+
+    @property
     def memory_windows(self) -> NDArray[np.int32]:
         """Windows in each memory, int32 [D]."""
+        if self._habits.whole_questions:
+            return np.asarray((self._memory.windows >= 0).sum(axis=(1, 2)), np.int32)
         return self._memory.size.astype(np.int32)
+
+    def begin(self, given: int = 0) -> None:
+        """Begin a round, or go on after so many answers of it, on which its next draws depend."""
+        self._given[:] = given
 
     def ask(
         self, round_: int, labels: NDArray[np.int32], certainty: NDArray[np.float32] | None
@@ -98,7 +115,7 @@ class Lessons:
             asked, bool [D, Q], and the answers, int32 [D, Q].
         """
         habits, count = self._habits, labels.shape[1]
-        self._given[:] = 0
+        self.begin()
         asked = choose_questions(
             habits.ask, habits.budget, labels, certainty, self._draw("ask", round_, count)
         )
@@ -119,7 +136,7 @@ class Lessons:
         self._late = [late for late in self._late if late[0] > round_]
         for _, windows, answers in arrived:
             for question in range(answers.shape[1]):
-                yield self._teach(round_, windows[:, question], answers[:, question])
+                yield self.teach(round_, windows[:, question], answers[:, question])
 
     def now(
         self, round_: int, windows: NDArray[np.int32], answers: NDArray[np.int32]
@@ -132,10 +149,16 @@ class Lessons:
             self._late.append((round_ + self._habits.delay_rounds, windows, answers.copy()))
             answers = np.full_like(answers, NO_ANSWER)
         count = answers.shape[1]
-        return (self._teach(round_, windows[:, q], answers[:, q]) for q in range(count))
+        return (self.teach(round_, windows[:, q], answers[:, q]) for q in range(count))
 
-    def _teach(self, round_: int, windows: NDArray[np.int32], answer: NDArray[np.int32]) -> Lesson:
-        """Draw what is rehearsed with one answer, then offer its windows to the memory."""
+    def teach(self, round_: int, windows: NDArray[np.int32], answer: NDArray[np.int32]) -> Lesson:
+        """Draw what is rehearsed with one answer, then offer its windows to the memory.
+
+        Args:
+            round_: the round, from 1.
+            windows: int32 [D, B], the question's, -1 where there is none.
+            answer: int32 [D], its class as answered, NO_ANSWER where there is none.
+        """
         habits, (devices, batch) = self._habits, windows.shape
         shape = (devices, habits.steps, batch if habits.memory else 0)
         rehearsed, taught = np.full(shape, -1, np.int32), np.full(shape, -1, np.int32)
@@ -143,6 +166,15 @@ class Lessons:
         steps = np.zeros(shape[:2], np.bool_)
         if not habits.memory:
             steps[rows] = True
+        elif rows.size and habits.whole_questions:
+            draws = self._draw("rehearse", round_, habits.steps * 2, rows)
+            rehearsed[rows], classes = self._memory.draw(
+                draws.reshape(rows.size, -1, 2), rows, answer[rows]
+            )
+            taught[rows] = np.where(rehearsed[rows] >= 0, classes[..., None], -1)
+            steps[rows] = classes >= 0
+            keep = self._draw("keep", round_, 2, rows).reshape(rows.size, 1, 2)
+            self._memory.add(rows, windows[rows][:, None], answer[rows], keep)
         elif rows.size:
             draws = self._draw("rehearse", round_, habits.steps * batch * 2, rows)
             drawn, classes = self._memory.draw(draws.reshape(rows.size, -1, 2), rows)

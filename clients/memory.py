@@ -22,20 +22,31 @@ class Memory:
     class's places a uniform sample of what was offered (Chrysakis & Moens 2020, "Online
     continual learning from imbalanced data", algorithm 1).
 
+    A place holds a window, or all windows of a question where whole questions are rehearsed.
+
     Attributes:
-        windows: int32 [D, capacity], indices into the pool of windows; a device's first `size`
-            places are in use, the others hold -1.
+        windows: int32 [D, capacity] or [D, capacity, B], indices into the pool of windows; a
+            device's first `size` places are in use, the others hold -1.
         labels: int8 [D, capacity] (int16 for more than 128 classes), classes as answered, -1
             likewise.
-        seen: int32 [D, K], windows of each class that were offered so far.
+        seen: int32 [D, K], places of each class that were offered so far.
         full: bool [D, K], classes that have held the most places of a memory without room.
         held: int32 [D, K], places that each class holds.
         size: int32 [D], places in use.
     """
 
-    def __init__(self, devices: int, capacity: int, classes: int) -> None:
+    def __init__(self, devices: int, capacity: int, classes: int, batch: int | None = None) -> None:
+        """Make room.
+
+        Args:
+            devices: D.
+            capacity: places.
+            classes: K.
+            batch: most windows of a question, B, where a place holds one; None for single windows.
+        """
         places, each = (devices, capacity), (devices, classes)
-        self.windows: NDArray[np.int32] = np.full(places, -1, np.int32)
+        held = places if batch is None else (*places, batch)
+        self.windows: NDArray[np.int32] = np.full(held, -1, np.int32)
         self.labels: NDArray[np.signedinteger[Any]] = np.full(
             places, -1, np.min_scalar_type(-classes)
         )
@@ -55,33 +66,41 @@ class Memory:
 
         Args:
             rows: int [n], the devices, each at most once.
-            windows: int32 [n, B], indices into the pool, -1 = none.
+            windows: int32 [n, N], indices into the pool, -1 = none; [n, N, B] for whole questions.
             labels: int [n], the class as answered, from 0 to K - 1.
-            draws: float64 [n, B, 2] in [0, 1): whether a window replaces one, and which.
+            draws: float64 [n, N, 2] in [0, 1): whether it replaces something, and what.
         """
+        first = windows.reshape(*windows.shape[:2], -1)[..., 0]
         for i in range(windows.shape[1]):
-            given = np.flatnonzero(windows[:, i] >= 0)
+            given = np.flatnonzero(first[:, i] >= 0)
             if given.size:
                 self._offer(rows[given], windows[given, i], labels[given], draws[given, i])
 
     def draw(
-        self, draws: NDArray[np.float64], rows: NDArray[np.integer[Any]] | None = None
+        self,
+        draws: NDArray[np.float64],
+        rows: NDArray[np.integer[Any]] | None = None,
+        other_than: NDArray[np.integer[Any]] | None = None,
     ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Draw windows to rehearse, with replacement; each class that is kept is as likely.
+        """Draw what to rehearse, with replacement; each class that is kept is as likely.
 
         Args:
             draws: float64 [n, N, 2] in [0, 1): which class, and which of its places.
             rows: int [n], the devices; None stands for all D.
+            other_than: int [n], a class of each that is not drawn; None draws from all.
 
         Returns:
-            windows, int32 [n, N], and labels, int32 [n, N]; -1 while a memory is empty.
+            windows, int32 [n, N] or [n, N, B], and labels, int32 [n, N]; -1 where there is none.
         """
         n, capacity = draws.shape[0], self.windows.shape[1]
         if not capacity:
-            return np.full(draws.shape[:2], -1, np.int32), np.full(draws.shape[:2], -1, np.int32)
+            none = np.full(draws.shape[:2], -1, np.int32)
+            return np.full((*none.shape, *self.windows.shape[2:]), -1, np.int32), none
         device = np.arange(n) if rows is None else rows
         labels, held = self.labels[device], self.held[device]
         kept = held > 0
+        if other_than is not None:
+            kept[np.arange(n), other_than] = False
         kept_first = np.argsort(~kept, axis=1, kind="stable")
         which = (draws[..., 0] * kept.sum(axis=1)[:, None]).astype(np.int64)
         chosen = np.take_along_axis(kept_first, which, axis=1)
@@ -93,7 +112,12 @@ class Memory:
         # An empty memory starts behind its last place; any of its places holds -1.
         place = np.take_along_axis(order, np.minimum(nth, capacity - 1), axis=1)
         drawn = np.take_along_axis(labels, place, axis=1).astype(np.int32)
-        return self.windows[device[:, None], place], drawn
+        windows = self.windows[device[:, None], place]
+        if other_than is None:
+            return windows, drawn
+        nothing = ~kept.any(axis=1)
+        windows[nothing], drawn[nothing] = -1, -1
+        return windows, drawn
 
     def snapshot(self) -> dict[str, NDArray[Any]]:
         """Return copies of `windows`, `labels`, `seen` and `full`, which are the whole state."""
@@ -114,7 +138,7 @@ class Memory:
         labels: NDArray[np.integer[Any]],
         draws: NDArray[np.float64],
     ) -> None:
-        """Offer one window to each of n devices; draws are [n, 2]."""
+        """Offer one window or question to each of n devices; draws are [n, 2]."""
         self.seen[rows, labels] += 1
         place, capacity = self.size[rows].astype(np.int64), self.windows.shape[1]
         if not capacity:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 
 import numpy as np
@@ -43,6 +43,13 @@ class Pool:
     def channels(self) -> int:
         """Values per sample, C."""
         return int(self.samples.shape[1])
+
+    def questions_between(
+        self, first: int, stop: int, batch: int, least: int = 1
+    ) -> list[NDArray[np.int32]]:
+        """Cut a span of one user's windows into questions: int32 [`least` to `batch`] each."""
+        own = self.windows.take(np.arange(first, stop))
+        return [(first + question).astype(np.int32) for question in own.questions(batch, least)]
 
     def read(self, windows: NDArray[np.int32]) -> NDArray[np.float32]:
         """Read windows by number: integers [...] -> float32 [..., T, C]."""
@@ -93,7 +100,7 @@ def build_pool(
     return Pool(
         tuple(people),
         np.concatenate([*samples, samples[-1][-1:]]),
-        _joined(parts, length),
+        _joined(parts),
         bounds[0::2],
         bounds[1::2],
     )
@@ -109,11 +116,14 @@ def _moved(windows: Windows, offset: NDArray[np.int64], recordings: int) -> Wind
         windows.low + offset,
         windows.high + offset,
         windows.length,
+        windows.hop,
+        windows.rate_hz,
     )
 
 
-def _joined(parts: Sequence[Windows], length: int) -> Windows:
-    """Put windows one after the other."""
-    names = [field.name for field in fields(Windows) if field.name != "length"]
+def _joined(parts: Sequence[Windows]) -> Windows:
+    """Put windows, all cut in one way, one after the other."""
+    how = ("length", "hop", "rate_hz")
+    names = [field.name for field in fields(Windows) if field.name not in how]
     columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-    return Windows(**columns, length=length)
+    return replace(parts[0], **columns)  # type: ignore[arg-type]

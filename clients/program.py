@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
 from clients.contract import find_signatures, load_saved_model
+from clients.errors import BadProgram
+from clients.learner import nothing
 from clients.optimizers import slot_of
 from clients.prediction import Prediction
 
@@ -31,7 +33,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 _OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
-_PARAMS, _SLOTS = "params/", "slots/"
+_PARAMS, _SLOTS, _STATE = "params/", "slots/", "state/"
 _LEARNING_RATE = f"{_SLOTS}learning_rate"
 _LINKS = 10_000  # copies that share one graph file
 
@@ -61,7 +63,7 @@ class Program:
         self._parameter_keys = {
             key.removeprefix(_PARAMS): key
             for key, variable in sorted(self._variables.items())
-            if id(variable.handle) in trained
+            if id(variable.handle) in trained and variable.dtype.is_floating
         }
         self.parameters = tuple(self._parameter_keys)
         self._factory = {} if self._pure else self.read_state()
@@ -70,23 +72,95 @@ class Program:
 
     def predict(self, x: NDArray[np.float32]) -> Prediction:
         """Predict one question's windows, float32 [B, T, C]."""
-        said = self._predict(sensor_data=tf.constant(x))
+        said = self._run("predict", self._predict, sensor_data=x)
         classes = said["predictions"].numpy().astype(np.int32)
+        if classes.shape not in {(len(x),), (len(x), 1), (len(x), self.length)}:
+            raise BadProgram(
+                f"{self.path}: 'predict' returned predictions of shape {classes.shape} for "
+                f"{len(x)} windows of {self.length} samples; expected ({len(x)},) or "
+                f"({len(x)}, {self.length})"
+            )
         logits = said["logits"].numpy() if "logits" in said else None
         return Prediction(classes.reshape(len(x), -1)[:, -1], logits)
 
     def predict_aside(self, x: NDArray[np.float32]) -> Prediction:
-        """Predict without leaving a trace: a foreign program may change by predicting."""
+        """Predict without leaving a trace, from where nothing is carried.
+
+        A foreign program predicts from where it is, and its variables are put back.
+        """
+        before = self.read_context() if self._pure else self.read_state()
         if self._pure:
+            self.assign_context(nothing(before))
+        try:
             return self.predict(x)
-        before = self.read_state()
-        said = self.predict(x)
-        self.assign_state(before)
-        return said
+        finally:
+            self.assign_context(before) if self._pure else self.assign_state(before)
 
     def learn(self, x: NDArray[np.float32], labels: NDArray[np.int32]) -> float:
         """Take one training step on windows [B, T, C] and classes [B]; returns the loss."""
-        return float(self._learn(sensor_data=tf.constant(x), labels=tf.constant(labels))["loss"])
+        loss = self._run("learn", self._learn, sensor_data=x, labels=labels)["loss"]
+        if loss.shape.rank:
+            raise BadProgram(
+                f"{self.path}: 'learn' returned a loss of shape {loss.shape}; expected one number"
+            )
+        return float(loss)
+
+    def _run(self, name: str, signature: Any, **inputs: NDArray[Any]) -> Any:
+        """Call a signature, or say what it was called with when it failed."""
+        try:
+            return signature(**{key: tf.constant(value) for key, value in inputs.items()})
+        except tf.errors.OpError as error:
+            labels = inputs.get("labels")
+            told = "" if labels is None else f" of the classes {sorted(set(labels.tolist()))}"
+            raise BadProgram(
+                f"{self.path}: '{name}' failed on {len(inputs['sensor_data'])} windows{told}: "
+                f"{_reason(error)}"
+            ) from error
+
+    def least_batch(self, batch: int) -> int:
+        """Return the fewest windows of a question that it takes: 1, or `batch` where that is fixed.
+
+        This is found by trials, after which its variables are what they were before.
+
+        Args:
+            batch: most windows of a question.
+
+        Raises:
+            BadProgram: it does not take `batch` windows, or does not learn from them.
+        """
+        if self._pure:
+            return 1
+        before = self.read_state()
+        try:
+            x = np.zeros((batch, self.length, self.channels), np.float32)
+            try:
+                self.predict(x)
+            except BadProgram as error:
+                raise BadProgram(
+                    f"{error}; it was tried with stream.batch = {batch} windows, which should be "
+                    "the batch that it takes"
+                ) from error
+            self.learn(x, np.zeros(batch, np.int32))
+            try:
+                self.predict(x[:1])
+            except BadProgram:
+                return batch
+            return 1
+        finally:
+            self.assign_state(before)
+
+    def read_context(self) -> dict[str, NDArray[Any]]:
+        """Return what it carries from question to question, by name in the checkpoint.
+
+        Of a foreign program that is not known.
+        """
+        if not self._pure:
+            return {}
+        return {k: v.numpy() for k, v in self._variables.items() if k.startswith(_STATE)}
+
+    def assign_context(self, values: Arrays) -> None:
+        """Let it go on from what `read_context` returned, or from nothing."""
+        self.assign_state(values)
 
     def read_parameters(self) -> dict[str, NDArray[Any]]:
         """Return the parameters by name."""
@@ -134,14 +208,21 @@ class Program:
         """The object with its pure functions `fleet_*`, None where it was exported by others."""
         return self._loaded if self._pure else None
 
-    def read_pure(self) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
-        """Return what its pure functions change: parameters and slots, by their names there."""
-        state = self.read_state()
-        params, slots = (
-            {k.removeprefix(start): v for k, v in state.items() if k.startswith(start)}
-            for start in (_PARAMS, _SLOTS)
+    def read_pure(self) -> tuple[dict[str, NDArray[Any]], ...]:
+        """Return what its pure functions change, by their names there: parameters, slots, state."""
+        variables = self.read_state()
+        return tuple(
+            {k.removeprefix(start): v for k, v in variables.items() if k.startswith(start)}
+            for start in (_PARAMS, _SLOTS, _STATE)
         )
-        return params, slots
+
+    @property
+    def whole_questions(self) -> bool:
+        """Whether it learns one whole question of one activity at a time.
+
+        A foreign program may insist on it; a recurrent one follows a question's samples.
+        """
+        return not self._pure or any(key.startswith(f"{_STATE}live/") for key in self._variables)
 
     @property
     def has_logits(self) -> bool:
@@ -226,6 +307,15 @@ def _share(file: Path, target: Path, most: int = _LINKS) -> None:
     fresh = file.with_name(f".{file.name}.{os.getpid()}")
     os.link(target, fresh)
     fresh.replace(file)
+
+
+def _reason(error: tf.errors.OpError) -> str:
+    """Return the lines of TensorFlow's message that say what went wrong."""
+    lines = [line.strip() for line in str(error.message).splitlines()]
+    told = [line for line in lines if line and "most recent call last" not in line]
+    noise = ("Detected at node", "<stack traces unavailable>", "Graph execution error", "[[{{")
+    kept = [line for line in told if not line.startswith(noise)]
+    return " ".join(kept or told)[:400]
 
 
 def _unescape(key: str) -> str:

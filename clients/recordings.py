@@ -20,6 +20,7 @@ from clients.wisdm.rows import LINE_FORMS, LineForm, Rows, concatenate
 from clients.wisdm.segments import Segment, cut_segments, drop_two_activities
 from clients.wisdm.selection import select
 from clients.wisdm.sources import FEATURES_SOURCE, SourceFiles, find_files
+from clients.wisdm.units import unify_units
 
 __all__ = ["FEATURE_NAMES", "ReadReport", "Recording", "fingerprint", "read_recordings"]
 
@@ -61,7 +62,8 @@ def read_recordings(
 
     Args:
         path: a data file, or a folder with data files in it or below.
-        source: "wisdm-v1.1", "wisdm-2019", "wisdm-v1.1-features", or "auto" to tell from the data.
+        source: "wisdm-v1.1", "wisdm-2019", "actitracker-v2.0", "wisdm-v1.1-features", or "auto" to
+            tell from the data.
         rate_hz: every recording is resampled to it. Not used for features: each of their rows is
             a segment of its own, at 0.1 Hz, one window of 10 s.
         activities: canonical names to keep; None keeps all.
@@ -114,6 +116,7 @@ class _Reading:
         self._activities = activities
         self._users = users
         self._log = DefectLog()
+        self._notes = files.notes
         self._lines_read = 0
         self._rows_read = 0
         self._rates: dict[tuple[str, str], tuple[float, ...]] = {}
@@ -173,6 +176,9 @@ class _Reading:
             for part in parts:
                 for user, activity, series in part.by_series(form):
                     by_user.setdefault(user, {}).setdefault(activity, []).append(series)
+        if form.mixed_units and by_user:
+            by_user, note = unify_units(by_user, self._log)
+            self._notes += (note,)
         return by_user
 
     def _wanted(self, held: dict[str, set[str]]) -> dict[str, set[str]]:
@@ -196,14 +202,15 @@ class _Reading:
         if not recordings:
             raise BadRecordings(
                 f"{self._files.files[0]}: no segment of at least 1 s without a gap in "
-                f"{self._rows_read} rows ({self._log.describe()}); expected timestamps in "
-                "nanoseconds, about 50,000,000 apart. Check the timestamps."
+                f"{self._rows_read} rows ({self._log.describe()}); expected timestamps about "
+                "0.05 s apart: 50,000,000 nanoseconds, in Actitracker 50 milliseconds. Check the "
+                "timestamps."
             )
         reasons, file_indices, line_numbers = self._log.arrays()
         return ReadReport(
             source=self._files.source,
             files=self._files.files,
-            notes=self._files.notes,
+            notes=self._notes,
             lines_read=self._lines_read,
             rows_read=self._rows_read,
             rows_kept=rows_kept,

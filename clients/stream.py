@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from clients import chance
 from clients.pool import Pool
-from clients.windows import Windows
 
 __all__ = ["Order", "Questions", "Streams", "cut_questions", "deal_streams"]
 
@@ -29,6 +28,7 @@ class Questions:
         users: int64 [U, 2], first bout of each user, and the one after the last.
         batch: most windows of a question, B.
         shuffled: whether a device meets its bouts in an order of its own.
+        left_out: int64 [U], questions of each user that are too short for the program.
     """
 
     first: NDArray[np.int32]
@@ -38,6 +38,7 @@ class Questions:
     users: NDArray[np.int64]
     batch: int
     shuffled: bool
+    left_out: NDArray[np.int64]
 
     def of_user(self) -> NDArray[np.int64]:
         """Return how many questions each user's stream has: int64 [U]."""
@@ -85,7 +86,7 @@ class Streams:
 
 
 def cut_questions(
-    pool: Pool, *, order: Order, hop: int, hop_s: float, bout_windows: int, batch: int
+    pool: Pool, *, order: Order, bout_windows: int, batch: int, least: int = 1
 ) -> Questions:
     """Cut every user's streamed windows into bouts and these into questions.
 
@@ -96,34 +97,49 @@ def cut_questions(
         pool: everybody's windows.
         order: "recorded" (bouts as long as they were recorded, by time), "bouts" (bouts of
             `bout_windows` in random order), or "shuffled" (single windows in random order).
-        hop: samples between the starts of consecutive windows.
-        hop_s: the same in seconds; windows on two sides of a time gap do not follow one another.
         bout_windows: windows per bout where the order is "bouts".
         batch: most windows per question.
+        least: fewest; a question with fewer is left out.
     """
     longest = {"recorded": 0, "bouts": bout_windows, "shuffled": 1}[order]
     questions: list[NDArray[np.int64]] = []
     bouts: list[NDArray[np.int64]] = []
-    users = [0]
+    users, left_out = [0], []
     for first, stop in pool.streamed:
         own = pool.windows.take(np.arange(first, stop))
-        for run in _runs(own, hop, hop_s, by_time=order == "recorded"):
+        runs = own.runs()
+        short = 0
+        if order == "recorded":
+            runs.sort(key=lambda run: (own.time_s[run[0]], run[0]))
+        for run in runs:
             for bout in np.split(
                 run, np.arange(longest or run.size, run.size, longest or run.size)
             ):
                 starts = np.arange(0, bout.size, batch)
-                questions.append(
-                    np.stack([first + bout[starts], np.minimum(batch, bout.size - starts)], axis=1)
+                cut = np.stack(
+                    [first + bout[starts], np.minimum(batch, bout.size - starts)], axis=1
                 )
+                long = cut[:, 1] >= least
+                short += int((~long).sum())
+                if long.any():
+                    questions.append(cut[long])
         bouts.append(np.array([len(cut) for cut in questions[users[-1] :]], np.int64))
         users.append(len(questions))
+        left_out.append(short)
     table = np.concatenate([np.zeros((0, 2), np.int64), *questions]).astype(np.int32)
     sizes = np.concatenate([np.zeros(0, np.int64), *bouts])
     spread = np.stack([np.cumsum(sizes) - sizes, sizes], axis=1).astype(np.int32)
     label = pool.windows.label[table[:, 0]]
     bounds = np.array([users[:-1], users[1:]], np.int64).T
     return Questions(
-        table[:, 0], table[:, 1], label, spread, bounds, batch, shuffled=order != "recorded"
+        table[:, 0],
+        table[:, 1],
+        label,
+        spread,
+        bounds,
+        batch,
+        shuffled=order != "recorded",
+        left_out=np.array(left_out, np.int64),
     )
 
 
@@ -152,15 +168,3 @@ def deal_streams(
         own = np.repeat((first[order] - begins).ravel(), sizes.ravel()).reshape(rows.size, -1)
         dealt[rows, : own.shape[1]] = own + np.arange(own.shape[1])
     return Streams(table, dealt)
-
-
-def _runs(windows: Windows, hop: int, hop_s: float, *, by_time: bool) -> list[NDArray[np.int64]]:
-    """Return the runs of windows that follow one another: indices, in order of recording."""
-    if not len(windows):
-        return []
-    follows = (np.diff(windows.recording) == 0) & (np.diff(windows.start) == hop)
-    follows &= np.abs(np.diff(windows.time_s) - hop_s) < 0.5 * hop_s
-    runs = np.split(np.arange(len(windows)), np.flatnonzero(~follows) + 1)
-    if by_time:
-        runs.sort(key=lambda run: (windows.time_s[run[0]], run[0]))
-    return runs

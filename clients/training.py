@@ -19,16 +19,28 @@ from clients.augment import Augmentation, augment
 from clients.donors import Donated
 from clients.errors import BadInput
 from clients.export import Blueprint
-from clients.models import Model
+from clients.models import Model, answer
 from clients.optimizers import OPTIMIZERS
 
-__all__ = ["SPAN", "Base", "Progress", "Recipe", "predict_windows", "scaled", "train_base"]
+__all__ = [
+    "SERIES",
+    "SPAN",
+    "Base",
+    "Progress",
+    "Recipe",
+    "predict_windows",
+    "scaled",
+    "train_base",
+]
 
 Progress = Callable[[int, int, float], None]
 """Called after each look with (steps done, most steps, validation accuracy so far)."""
 
 SPAN = 1.5
 """Training takes spans this many times as long as a window, so that time can be warped."""
+
+SERIES = 128
+"""Samples of the series on which a program that follows single samples is trained."""
 
 _PREDICT_BATCH = 256
 _WARM_UP_STEPS = 50
@@ -127,6 +139,7 @@ class _Trainer:
     def __init__(self, model: Model, recipe: Recipe, progress: Progress | None) -> None:
         self._model, self._recipe, self._progress = model, recipe, progress
         self._optimizer = OPTIMIZERS["adam"]
+        self._length = SERIES if model.tracks else model.length
 
     def train(
         self,
@@ -136,7 +149,7 @@ class _Trainer:
         random: np.random.Generator,
     ) -> Base:
         """Take steps on the training donors; keep the best look, or the last without validation."""
-        recipe, length = self._recipe, self._model.length
+        recipe, length = self._recipe, self._length
         mean, scale = _scaling(training.x)
         params = self._model.init(random)
         slots = self._optimizer.start({n: v.shape for n, v in params.items()}, 0.0, "float32")
@@ -168,7 +181,7 @@ class _Trainer:
         self, donated: Donated, random: np.random.Generator
     ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
         """Draw the windows of all steps until the next look: [steps, B, T, C] and [steps, B]."""
-        recipe, length = self._recipe, self._model.length
+        recipe, length = self._recipe, self._length
         rows = random.integers(len(donated.labels), size=recipe.look_every * recipe.batch)
         x = donated.x[rows]
         if x.shape[1] > length:
@@ -184,8 +197,9 @@ class _Trainer:
         def body(step: Any, params: Any, slots: Any, average: Any) -> Any:
             with tf.GradientTape() as tape:
                 tape.watch(params)
-                logits = self._model.forward(params, x[step][None])
-                losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels[step][None], logits)
+                logits = _logits(self._model, params, x[step])
+                each = tf.repeat(labels[step][:, None], tf.shape(logits)[1], axis=1)
+                losses = tf.nn.sparse_softmax_cross_entropy_with_logits(each, logits)
                 loss = tf.reduce_mean(losses)
             gradients = tape.gradient(loss, params)
             taken = tf.cast(done + step, tf.float32)
@@ -209,12 +223,28 @@ class _Trainer:
 def predict_windows(
     model: Model, params: dict[str, Any], x: NDArray[np.float32]
 ) -> NDArray[np.int32]:
-    """Predict scaled windows [N, T, C] with parameters [1, ...]: int32 [N]."""
+    """Predict scaled windows, or series of samples, with parameters [1, ...].
+
+    Args:
+        model: an architecture.
+        params: [1, ...].
+        x: float32 [N, T, C]; N series of T samples for a model that follows single samples.
+
+    Returns:
+        int32 [N, 1]; for series [N, T], a class for each sample.
+    """
     said = [
-        model.forward(params, tf.constant(x[None, first : first + _PREDICT_BATCH])).numpy()[0]
+        _logits(model, params, tf.constant(x[first : first + _PREDICT_BATCH])).numpy()
         for first in range(0, len(x), _PREDICT_BATCH)
     ]
-    return np.asarray(np.concatenate(said).argmax(axis=1), np.int32)
+    return np.asarray(np.concatenate(said).argmax(axis=2), np.int32)
+
+
+def _logits(model: Model, params: Any, x: Any) -> Any:
+    """Compute logits [N, 1, K] of windows [N, T, C], or [N, T, K] of series of samples."""
+    if model.tracks:
+        return answer(model, params, x[None, :, :, None])[0][0]
+    return model.forward(params, x[None])[0][:, None]
 
 
 def scaled(

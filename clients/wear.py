@@ -90,6 +90,10 @@ class Habits:
         budget: most questions asked per round, where not all are.
         steps: gradient steps per answered question.
         memory: windows kept to rehearse from.
+        whole_questions: whether a step rehearses a whole question of another activity and then
+            learns its own, instead of mixing their windows, as foreign and recurrent programs need.
+        series: whether windows are single samples, of which a question is a series.
+        least: fewest windows of a question that the program takes.
         scores_opened: whether the model with which a round begins is scored on all of its
             questions, beside the model that answers.
     """
@@ -105,4 +109,12 @@ class Habits:
     budget: int
     steps: int
     memory: int
+    whole_questions: bool = False
+    series: bool = False
+    least: int = 1
     scores_opened: bool = True
+
+    @property
+    def by_question(self) -> bool:
+        """Whether the holdout is scored question by question, as windows are no matter of one."""
+        return self.whole_questions or self.series

@@ -28,6 +28,8 @@ class Windows:
         low, high: int64 [W], first sample and end of the span without a time gap, and within the
             window's part, that the window lies in.
         length: samples per window.
+        hop: samples between the starts of consecutive windows.
+        rate_hz: samples per second.
     """
 
     recording: NDArray[np.int32]
@@ -37,6 +39,8 @@ class Windows:
     low: NDArray[np.int64]
     high: NDArray[np.int64]
     length: int
+    hop: int
+    rate_hz: float
 
     def __len__(self) -> int:
         return self.start.size
@@ -52,7 +56,30 @@ class Windows:
             self.low[chosen],
             self.high[chosen],
             self.length,
+            self.hop,
+            self.rate_hz,
         )
+
+    def runs(self) -> list[NDArray[np.int64]]:
+        """Return the runs of windows that follow one another in one recording, as indices.
+
+        Windows on two sides of a time gap do not follow one another.
+        """
+        if not len(self):
+            return []
+        hop_s = self.hop / self.rate_hz
+        follows = (np.diff(self.recording) == 0) & (np.diff(self.start) == self.hop)
+        follows &= np.abs(np.diff(self.time_s) - hop_s) < 0.5 * hop_s
+        return np.split(np.arange(len(self)), np.flatnonzero(~follows) + 1)
+
+    def questions(self, batch: int, least: int = 1) -> list[NDArray[np.int64]]:
+        """Cut the runs into questions of `least` to `batch` windows, as indices."""
+        return [
+            question
+            for run in self.runs()
+            for question in np.split(run, np.arange(batch, run.size, batch))
+            if question.size >= least
+        ]
 
 
 def split_at(recording: Recording, holdout: float) -> int:
@@ -111,6 +138,8 @@ def cut_windows(
         low.astype(np.int64),
         high.astype(np.int64),
         length,
+        hop,
+        recordings[0].rate_hz,
     )
 
 

@@ -15,8 +15,18 @@ def method_in_round(arm: Arm, round_: int, head: tuple[str, ...]) -> Method:
     return METHODS[arm.method](MethodOptions(round_, arm.switch_round or 0, private))
 
 
-def habits_of(scenario: Scenario, arm: Arm) -> Habits:
-    """Return how users answer and devices learn in one arm."""
+def habits_of(
+    scenario: Scenario, arm: Arm, *, series: bool, least: int, whole_questions: bool
+) -> Habits:
+    """Return how users answer and devices learn in one arm.
+
+    Args:
+        scenario: the run's.
+        arm: the way of learning.
+        series: whether windows are single samples, of which a question is a series.
+        least: fewest windows of a question that the program takes.
+        whole_questions: whether the program learns one whole question at a time.
+    """
     labels, learning, stream = scenario.labels, scenario.learning, scenario.stream
     return Habits(
         seed=scenario.seed,
@@ -30,5 +40,8 @@ def habits_of(scenario: Scenario, arm: Arm) -> Habits:
         budget=labels.budget or stream.questions_per_round,
         steps=learning.steps if arm.steps is None else arm.steps,
         memory=learning.memory if arm.memory is None else arm.memory,
+        whole_questions=whole_questions,
+        series=series,
+        least=least,
         scores_opened=scenario.measure.downloaded,
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from clients.device import score_windows
+from clients.device import score_questions
 from clients.errors import BadScenario
 from clients.export import Blueprint, export_program
 from clients.heuristic import Heuristic
@@ -26,6 +26,8 @@ from simulator.prepared import Prepared
 from simulator.scenario import Scenario
 
 __all__ = ["base_path", "prepare"]
+
+_SCORE_BATCH = 256
 
 
 def prepare(plan: Plan, fold: Fold, folder: Path) -> Prepared:
@@ -67,6 +69,7 @@ def prepare(plan: Plan, fold: Fold, folder: Path) -> Prepared:
         paths,
         program.read_parameters(),
         head,
+        program.whole_questions,
         _heuristic(plan, fold),
         _unseen(plan, fold, program, origin.seen),
         origin.steps,
@@ -121,12 +124,23 @@ def _check_fit(plan: Plan, program: Program) -> None:
             f"{program.channels}; the data gives {length} x {channels}: change "
             "data.window_s, data.rate_hz or the program"
         )
+    batch, memory = plan.scenario.stream.batch, plan.scenario.learning.memory
+    for arm in plan.scenario.arms:
+        own = memory if arm.memory is None else arm.memory
+        if program.whole_questions and 0 < own < batch:
+            key = "learning.memory" if arm.memory is None else f"arms.{arm.name}.memory"
+            raise BadScenario(
+                f"{key} = {own}: {plan.scenario.model.program} rehearses whole questions, and one "
+                f"has stream.batch = {batch} windows; give room for some of each activity, such as "
+                f"{batch * 8 * len(plan.scenario.data.activities)}, or 0 to rehearse nothing"
+            )
     activities = tuple(plan.scenario.data.activities)
-    said = program.predict_aside(np.zeros((1, length, channels), np.float32))
+    rows = plan.population.form.least
+    said = program.predict_aside(np.zeros((rows, length, channels), np.float32))
     if said.logits is not None and said.logits.shape[1:] != (len(activities),):
         raise BadScenario(
             f"model.program: {program.path} gives logits of shape {said.logits.shape}; the "
-            f"scenario has {len(activities)} activities: expected (1, {len(activities)})"
+            f"scenario has {len(activities)} activities: expected ({rows}, {len(activities)})"
         )
     if program.activities is not None and program.activities != activities:
         raise BadScenario(
@@ -154,9 +168,10 @@ def _heuristic(plan: Plan, fold: Fold) -> Heuristic | None:
     if not any(arm.method == "heuristic" for arm in plan.scenario.arms):
         return None
     population, activities = plan.population, plan.scenario.data.activities
-    donated = donated_windows(
-        population, activities, fold.donors, length=population.length, hop=population.hop
-    )
+    length, hop = population.length, population.hop
+    if population.series:  # samples are looked at together, as a question brings them
+        length = hop = plan.scenario.stream.batch
+    donated = donated_windows(population, activities, fold.donors, length=length, hop=hop)
     return Heuristic(
         donated.x,
         donated.labels,
@@ -167,17 +182,22 @@ def _heuristic(plan: Plan, fold: Fold) -> Heuristic | None:
 
 def _unseen(plan: Plan, fold: Fold, program: Program, seen: Set[str] | None) -> dict[str, Any]:
     """Score the untouched base model on all windows of users that it never saw."""
-    scenario = plan.scenario
+    scenario, population = plan.scenario, plan.population
+    by_question = population.series or program.whole_questions
+    least = population.form.least if by_question else 1
+    batch = scenario.stream.batch if by_question else _SCORE_BATCH
     counted = {}
     for user in fold.wearers:
         if seen is not None and user not in seen:
-            recordings = plan.population.recordings[user]
+            recordings = population.recordings[user]
             windows = cut_windows(
-                recordings,
-                scenario.data.activities,
-                length=plan.population.length,
-                hop=plan.population.hop,
+                recordings, scenario.data.activities, length=population.length, hop=population.hop
             )
-            x, classes = read_windows(recordings, windows), len(scenario.data.activities)
-            counted[user] = score_windows(program, x, windows.label, classes)
+            questions = [windows.take(question) for question in windows.questions(batch, least)]
+            counted[user] = score_questions(
+                program,
+                (read_windows(recordings, question) for question in questions),
+                (question.label for question in questions),
+                len(scenario.data.activities),
+            )
     return counted

@@ -53,7 +53,7 @@ def begun(
         of = slot_of(slot)
         if of is not None and params[of] is not state.params[of]:
             slots[slot] = _where(downloads, tf.zeros_like(value), value)
-    return BlockState(params, slots)
+    return BlockState(params, slots, state.carried)
 
 
 def _where(chosen: NDArray[np.bool_], new: tf.Tensor, old: tf.Tensor) -> tf.Tensor:

@@ -145,11 +145,13 @@ def data_summary(
     print_table("Activities", summary.activities)
     print_table("Users", summary.users)
     print_table(f"Defects ({kept})", summary.defects)
+    for note in defects.notes:
+        typer.echo(note)
 
 
 @data_app.command("fetch")
 def data_fetch(
-    name: Annotated[str, typer.Argument(help="wisdm-v1.1 or wisdm-2019.")],
+    name: Annotated[str, typer.Argument(help="wisdm-v1.1, wisdm-2019 or actitracker-v2.0.")],
     out: Annotated[Path | None, typer.Option(help="Folder to make; data/NAME by default.")] = None,
     address: Annotated[str | None, typer.Option(help="In place of the official one.")] = None,
 ) -> None:
@@ -238,6 +240,77 @@ def model_train(
     for title, frame in tables:
         print_table(title, frame)
     typer.echo(out)
+
+
+@app.command()
+def device(
+    folder: Annotated[Path, typer.Argument(help="Where the device is kept.")],
+    run_folder: Annotated[
+        Path | None, typer.Option("--run", help="Wear a device of this run, with its stream.")
+    ] = None,
+    name: Annotated[str | None, typer.Option("--device", help="Which one; the first.")] = None,
+    arm: Annotated[str | None, typer.Option(help="As it learns in this arm; the first.")] = None,
+    model: Annotated[Path | None, typer.Option(help="Wear this SavedModel instead.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Play a person's recordings.")] = None,
+    user: Annotated[str | None, typer.Option(help="Whose; the first one's.")] = None,
+    stdin: Annotated[
+        bool, typer.Option("--stdin", help="Take samples x,y,z (m/s²), a line each, as they come.")
+    ] = False,
+    rate_hz: Annotated[float, typer.Option(min=0.1, help="Samples per second.")] = 20.0,
+    activities: Annotated[
+        str | None, typer.Option(help="Of a SavedModel without a table: walking,jogging,...")
+    ] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Windows per question.")] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Gradient steps per answer.")] = 4,
+    memory: Annotated[int | None, typer.Option(min=0, help="Windows to rehearse from.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of what is rehearsed.")] = 0,
+    speed: Annotated[
+        float, typer.Option(min=0.0, help="Times as fast as recorded; 0 = as fast as it can.")
+    ] = 1.0,
+    every: Annotated[int, typer.Option(min=1, help="Answers after which a version is saved.")] = 10,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the device.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Go back a version, and end.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="End with the score as JSON.")] = False,
+) -> None:
+    """Wear one device yourself: it plays, predicts, asks you, and learns at once."""
+    given = [run_folder is not None, model is not None, resume, undo]
+    if sum(given) != 1:
+        raise BadInput(
+            "device: give --run RUN to wear a device of a run, or --model SAVEDMODEL with --data "
+            "or --stdin to wear one of your own, or --resume or --undo for one that is there"
+        )
+    if model is not None and (data is None) != stdin:
+        raise BadInput("device: --model needs either --data PATH or --stdin, what it is worn to do")
+    _start_tensorflow()
+    from simulator.sittings import wear_device_of_run, wear_program
+    from simulator.wearing import begin, go_back, sit
+
+    def tell(text: str) -> None:
+        typer.echo(text, err=True)
+
+    if undo:
+        go_back(folder, tell, as_json=as_json)
+        return
+    if run_folder is not None:
+        _need_run(run_folder)
+        begin(folder, wear_device_of_run(run_folder, name, arm))
+    elif model is not None:
+        source = {"stdin": True} if stdin else {"data": str(data), "user": user}
+        names = activities.split(",") if activities else None
+        begin(
+            folder,
+            wear_program(
+                model,
+                names,
+                source,
+                rate_hz=rate_hz,
+                batch=batch,
+                steps=steps,
+                memory=memory,
+                seed=seed,
+            ),
+        )
+    sit(folder, tell, speed=speed, every=every, as_json=as_json)
 
 
 def main() -> None:

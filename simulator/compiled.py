@@ -22,20 +22,27 @@ Tensors = Mapping[str, tf.Tensor]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BlockState:
-    """What changes in the devices of a block as they learn: stacked tensors [D, ...] by name."""
+    """What changes in the devices of a block as they learn: stacked tensors [D, ...] by name.
+
+    Attributes:
+        params: what is learnt.
+        slots: what the optimizer keeps.
+        carried: what a recurrent program remembers from question to question.
+    """
 
     params: Tensors
     slots: Tensors
+    carried: Tensors
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Said:
-    """What D devices said of windows.
+    """What D devices said of S questions of B windows.
 
     Attributes:
-        predicted: int32 [D, ...], classes.
-        loss: float32 [D, ...], cross-entropy.
-        margin: float32 [D, ...], between the two largest logits.
+        predicted: int32 [D, S, B], classes.
+        loss: float32 [D, S, B], cross-entropy.
+        margin: float32 [D, S, B], between the two largest logits.
     """
 
     predicted: NDArray[np.int32]
@@ -75,7 +82,7 @@ class Worked(NamedTuple):
         state: of the block after it.
         predicted: int32 [D, E, B], what the devices said of x, before it was learnt.
         loss: float32 [D, E, B], cross-entropy of that.
-        losses: float32 [D, E, S], of the steps, 0 where none was taken.
+        losses: float32 [D, E, S], of the gradients that each step took, summed; 0 where none was.
         opened: int32 [D, E, B], what the model with which the round began makes of x; None where
             that was not asked for.
     """
@@ -112,8 +119,8 @@ class Compiled:
         """Steps that a new device's program has taken before."""
         return int(self.program.read_state()["step"])
 
-    def start(self) -> tuple[Arrays, Arrays]:
-        """Return the parameters and slots of a device that is new."""
+    def start(self) -> tuple[Arrays, ...]:
+        """Return the parameters, the slots and what is carried, of a device that is new."""
         return self.program.read_pure()
 
     def variables(self, state: BlockState, place: int, steps: int) -> dict[str, NDArray[Any]]:
@@ -126,21 +133,32 @@ class Compiled:
         """
         own = self.program.read_state()
         own["step"] = np.asarray(self.first_step + steps, own["step"].dtype)
-        for start, tensors in (("params", state.params), ("slots", state.slots)):
+        for start, tensors in (
+            ("params", state.params), ("slots", state.slots), ("state", state.carried)
+        ):  # fmt: skip
             own |= {f"{start}/{name}": tensor[place].numpy() for name, tensor in tensors.items()}
         return own
 
-    def say(self, params: Tensors, x: NDArray[np.float32], label: NDArray[np.int32]) -> Said:
-        """Predict windows without learning.
+    def say(
+        self,
+        params: Tensors,
+        x: NDArray[np.float32],
+        label: NDArray[np.int32],
+        mask: NDArray[np.bool_],
+    ) -> Said:
+        """Predict questions, each by itself, without learning.
 
         Args:
             params: stacked, [D, ...].
-            x: float32 [D, N, T, C].
-            label: int32 [D, N], what is true of each; any class where that does not matter.
+            x: float32 [D, S, B, T, C].
+            label: int32 [D, S, B], what is true of each; any class where that does not matter.
+            mask: bool [D, S, B], which windows there are.
         """
-        return Said(*self._call(self._graphs.say, params, x, label))
+        return Said(*self._call(self._graphs.say, params, x, label, mask))
 
-    def work(self, state: BlockState, work: Work, opened: Tensors | None) -> Worked:
+    def work(
+        self, state: BlockState, work: Work, opened: Tensors | None, late: NDArray[np.bool_]
+    ) -> Worked:
         """Work through questions: predict, then learn from the answer, one after the other.
 
         Args:
@@ -148,14 +166,14 @@ class Compiled:
             work: what its devices are to work through; tiles without any window at the end of the
                 block are not computed.
             opened: the parameters with which the round began, if they are to be scored too.
+            late: bool [E], the questions that were predicted before, and only now are answered.
         """
         busy = np.flatnonzero(work.mask.any(axis=(1, 2)))
         tiles = np.int32(busy[-1] // self.tile + 1 if busy.size else 0)
         fields = (getattr(work, name) for name in Work.__slots__)
-        done = self._call(
-            self._graphs.work, tiles, state.params, state.slots, opened or {}, *fields
-        )
-        return Worked(BlockState(done[0], done[1]), *done[2:])
+        before = (state.params, state.slots, state.carried, opened or {})
+        done = self._call(self._graphs.work, tiles, late, *before, *fields)
+        return Worked(BlockState(*done[:3]), *done[3:])
 
     def _call(self, function: Any, *arguments: Any) -> list[Any]:
         """Call a function, compiled for the shapes of its arguments, and wait for what it returns.

@@ -3,7 +3,7 @@
 A graph is given a block of devices, whose parameters are stacked, and loops over its tiles: the few
 devices whose parameters and activations stay in a core's cache together. With a tile it works
 through the round, question after question: it predicts, and takes the steps that the answer leads
-to.
+to. What a recurrent program carries goes from question to question with the parameters.
 """
 
 from __future__ import annotations
@@ -32,55 +32,66 @@ class Composed:
             tile: devices that are computed at once; a block holds a whole number of tiles.
         """
         functions: Any = program.functions
-        self._predict, self._gradients = functions.fleet_predict, functions.fleet_gradients
-        self._apply, self._tile = functions.fleet_apply, tile
+        self._predict, self._score = functions.fleet_predict, functions.fleet_score
+        self._gradients, self._apply = functions.fleet_gradients, functions.fleet_apply
+        self._whole, self._tile = program.whole_questions, tile
 
-    def say(self, params: Any, x: Any, label: Any) -> Any:
-        """Predict windows [D, N]: classes, losses and margins, all [D, N]."""
+    def say(self, params: Any, x: Any, label: Any, mask: Any) -> Any:
+        """Predict questions [D, S, B], each by itself: classes, losses and margins, likewise."""
 
         def tile(state: Any, given: Any) -> Any:
-            params, x, label = given
-            logits, _ = self._predict(params, {}, x, tf.ones(x.shape[:2], tf.bool))
+            params, x, label, mask = given
+            logits = self._score(params, x, mask)
             predicted, loss = _said(logits, label)
             return state, (predicted, loss, _margin(logits, predicted))
 
-        every, count = tf.constant(x.shape[0] // self._tile), x.shape[1:2]
+        every, count = tf.constant(x.shape[0] // self._tile), x.shape[1:3]
         results = [(kind, count) for kind in (tf.int32, tf.float32, tf.float32)]
-        return _by_tile(tile, self._tile, every, (), (params, x, label), results)[1]
+        return _by_tile(tile, self._tile, every, (), (params, x, label, mask), results)[1]
 
-    def work(self, tiles: Any, params: Any, slots: Any, opened: Any, *lessons: Any) -> Any:
+    def work(
+        self, tiles: Any, late: Any, params: Any, slots: Any, carried: Any, opened: Any, *work: Any
+    ) -> Any:
         """Work through the questions of the first tiles; the other tiles stay as they are.
 
         Args:
             tiles: int32 [], how many.
+            late: bool [E], the questions that were predicted before, and only now are answered.
             params: stacked, [D, ...].
             slots: likewise.
+            carried: likewise, what recurrent programs remember from question to question.
             opened: likewise, the parameters with which the round began; {} if those are not scored.
-            lessons: the fields of `Work`, in their order.
+            work: the fields of `Work`, in their order.
 
         Returns:
-            params, slots, then what was predicted and its loss, [D, E, B], the losses of the steps,
-            [D, E, S], and what the opened parameters predict, [D, E, B], if they are scored.
+            params, slots and what is carried, then what was predicted and its loss, [D, E, B], the
+            sums of the losses of each step, [D, E, S], and what the opened parameters predict,
+            [D, E, B], if they are scored.
         """
 
         def tile(state: Any, given: Any) -> Any:
-            params, slots, *said = self._learn(*state, *given[1:])
-            if given[0]:
-                said.append(self._open(given[0], given[1]))
-            return (params, slots), said
+            opened, x, mask = given[0], given[1], given[3]
+            *state, predicted, loss, by_step = self._learn(late, *state, *given[1:])
+            said = [predicted, loss, by_step]
+            if opened:
+                logits = self._score(opened, x, mask)
+                said.append(tf.argmax(logits, 3, output_type=tf.int32))
+            return tuple(state), said
 
-        windows, steps = lessons[0].shape[1:3], lessons[-1].shape[1:3]
+        windows, steps = work[0].shape[1:3], work[-1].shape[1:3]
         results = [(tf.int32, windows), (tf.float32, windows), (tf.float32, steps)]
         results += [(tf.int32, windows)] if opened else []
         state, said = _by_tile(
-            tile, self._tile, tiles, (params, slots), (opened, *lessons), results
+            tile, self._tile, tiles, (params, slots, carried), (opened, *work), results
         )
         return *state, *said
 
     def _learn(
         self,
+        late: Any,
         params: Any,
         slots: Any,
+        carried: Any,
         x: Any,
         label: Any,
         mask: Any,
@@ -97,47 +108,53 @@ class Composed:
             for dtype in (tf.int32, tf.float32)
         ]
         losses = tf.TensorArray(tf.float32, questions * count, element_shape=[devices])
+        nothing = {name: tf.zeros_like(value) for name, value in carried.items()}
 
-        def ask(i: Any, params: Any, slots: Any, said: Any, losses: Any) -> Any:
-            logits, _ = self._predict(params, {}, x[:, i], mask[:, i])
+        def step(on: Any, params: Any, slots: Any, begin: Any, *batch: Any) -> Any:
+            """Take a step where `on`; also return what is carried in its end, and its loss."""
+            gradients, end, loss = self._gradients(params, begin, *batch)
+            stepped = self._apply(params, slots, gradients)
+            params, slots = (
+                _where(on, *pair) for pair in zip(stepped, (params, slots), strict=True)
+            )
+            return params, slots, end, tf.where(on, tf.cast(loss, tf.float32), 0.0)
+
+        def ask(i: Any, params: Any, slots: Any, carried: Any, said: Any, losses: Any) -> Any:
+            logits, ahead = self._predict(params, carried, x[:, i], mask[:, i])
             each = _said(logits, tf.repeat(label[:, i, None], batch, axis=1))
             said = [array.write(i, value) for array, value in zip(said, each, strict=True)]
             own = tf.repeat(answer[:, i, None], batch, axis=1)
+            is_late = tf.repeat(late[i], devices)
+            begin = _where(is_late, nothing, _shaped(ahead, carried))
 
-            def learn(j: Any, params: Any, slots: Any, losses: Any) -> Any:
-                mixed = tf.concat([x[:, i], rehearsed[:, i, j]], 1)
-                labels = tf.concat([own, taught[:, i, j]], 1)
-                among = tf.concat([mask[:, i], kept[:, i, j]], 1)
-                gradients, _, loss = self._gradients(params, {}, mixed, labels, among)
-                stepped = self._apply(params, slots, gradients)
-                on = steps[:, i, j]
-                params, slots = (
-                    {name: _where(on, new[name], old[name]) for name in old}
-                    for new, old in zip(stepped, (params, slots), strict=True)
-                )
-                loss = tf.where(on, tf.cast(loss, tf.float32), 0.0)
-                return j + 1, params, slots, losses.write(i * count + j, loss)
+            def learn(j: Any, params: Any, slots: Any, end: Any, first: Any, losses: Any) -> Any:
+                on, among = steps[:, i, j], (rehearsed[:, i, j], taught[:, i, j], kept[:, i, j])
+                given, loss = (x[:, i], own, mask[:, i]), tf.zeros([devices])
+                if not self._whole:
+                    given = tuple(tf.concat(pair, 1) for pair in zip(given, among, strict=True))
+                elif rehearsed.shape[3]:
+                    there = on & tf.reduce_any(among[2], axis=1)
+                    params, slots, _, loss = step(there, params, slots, nothing, *among)
+                params, slots, new, more = step(on, params, slots, begin, *given)
+                end = _where(on & first, new, end)
+                losses = losses.write(i * count + j, loss + more)
+                return j + 1, params, slots, end, first & ~on, losses
 
-            loop = (tf.constant(0), params, slots, losses)
+            first = tf.ones([devices], tf.bool)
+            loop = (tf.constant(0), params, slots, begin, first, losses)
             if count == 1:  # spares a loop, so that prediction and gradient share a forward pass
                 loop = learn(*loop)
             else:
                 loop = tf.while_loop(lambda j, *_: j < count, learn, loop)
-            return (i + 1, loop[1], loop[2], said, loop[3])
+            _, params, slots, end, _, losses = loop
+            return i + 1, params, slots, _where(is_late, carried, end), said, losses
 
-        loop = (tf.constant(0), params, slots, said, losses)
-        _, params, slots, said, losses = tf.while_loop(lambda i, *_: i < questions, ask, loop)
+        loop = (tf.constant(0), params, slots, carried, said, losses)
+        loop = tf.while_loop(lambda i, *_: i < questions, ask, loop)
+        _, params, slots, carried, said, losses = loop
         apart = [tf.transpose(array.stack(), [1, 0, 2]) for array in said]
         by_step = tf.reshape(losses.stack(), [questions, count, devices])
-        return params, slots, *apart, tf.transpose(by_step, [2, 0, 1])
-
-    def _open(self, params: Any, x: Any) -> Any:
-        """Predict a tile's questions [D, E, B, T, C]: classes [D, E, B]."""
-        devices, questions, batch = x.shape[:3]
-        flat = tf.reshape(x, [devices, questions * batch, *x.shape[3:]])
-        logits, _ = self._predict(params, {}, flat, tf.ones(flat.shape[:2], tf.bool))
-        said = tf.argmax(logits, 2, output_type=tf.int32)
-        return tf.reshape(said, [devices, questions, batch])
+        return params, slots, carried, *apart, tf.transpose(by_step, [2, 0, 1])
 
 
 def _by_tile(
@@ -192,8 +209,8 @@ def _by_tile(
 
 
 def _said(logits: Any, label: Any) -> tuple[Any, Any]:
-    """Read classes and cross-entropies [D, N] off logits [D, N, K]."""
-    predicted = tf.argmax(logits, axis=2, output_type=tf.int32)
+    """Read classes and cross-entropies off logits [..., K]."""
+    predicted = tf.argmax(logits, axis=-1, output_type=tf.int32)
     loss = tf.nn.sparse_softmax_cross_entropy_with_logits(
         tf.maximum(label, 0), tf.cast(logits, tf.float32)
     )
@@ -201,12 +218,21 @@ def _said(logits: Any, label: Any) -> tuple[Any, Any]:
 
 
 def _margin(logits: Any, predicted: Any) -> Any:
-    """Return how far the largest of logits [D, N, K] is ahead of the second: float32 [D, N]."""
+    """Return how far the largest of logits [..., K] is ahead of the second: float32 [...]."""
     logits = tf.cast(logits, tf.float32)
-    others = tf.one_hot(predicted, logits.shape[2], on_value=-np.inf, off_value=0.0) + logits
-    return tf.reduce_max(logits, axis=2) - tf.reduce_max(others, axis=2)
+    others = tf.one_hot(predicted, logits.shape[-1], on_value=-np.inf, off_value=0.0) + logits
+    return tf.reduce_max(logits, axis=-1) - tf.reduce_max(others, axis=-1)
 
 
 def _where(on: Any, new: Any, old: Any) -> Any:
-    """Take new values where a device steps: [D] over [D, ...]."""
-    return tf.where(tf.reshape(on, [-1, *[1] * (len(new.shape) - 1)]), new, old)
+    """Take new values by name [D, ...] for some devices, bool [D]."""
+    new = _shaped(new, old)
+    return {
+        name: tf.where(tf.reshape(on, [-1, *[1] * (len(value.shape) - 1)]), new[name], value)
+        for name, value in old.items()
+    }
+
+
+def _shaped(new: Any, old: Any) -> Any:
+    """Give what a loaded function returned, which leaves D open, the shapes of what it got."""
+    return {name: tf.ensure_shape(new[name], value.shape) for name, value in old.items()}

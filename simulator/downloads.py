@@ -56,6 +56,11 @@ DATA_SETS: Mapping[str, DataSet] = {
         "https://archive.ics.uci.edu/dataset/507",
         4 * 2**30,
     ),
+    "actitracker-v2.0": DataSet(
+        "https://www.cis.fordham.edu/wisdm/includes/datasets/latest/WISDM_at_latest.tar.gz",
+        "https://www.cis.fordham.edu/wisdm/dataset.php",
+        8 * 2**30,
+    ),
 }
 
 

@@ -81,7 +81,14 @@ class Engines:
             arm: the way of learning.
         """
         self._renew(plan)
-        scenario, habits = plan.scenario, habits_of(plan.scenario, arm)
+        scenario = plan.scenario
+        habits = habits_of(
+            scenario,
+            arm,
+            series=plan.population.series,
+            least=plan.population.form.least,
+            whole_questions=prepared.whole_questions,
+        )
         largest = plan.largest_cohort
         tile = min(prepared.tile(scenario.fleet.tile, largest), largest)
         stacks = scenario.fleet.engine == "fleet"

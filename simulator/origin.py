@@ -16,10 +16,11 @@ from clients.donors import Donated
 from clients.errors import BadScenario
 from clients.export import Blueprint
 from clients.methods import Arrays
+from clients.models import MODELS
 from clients.program import Program
-from clients.training import SPAN, Recipe, train_base
+from clients.training import SERIES, SPAN, Recipe, train_base
 from simulator.plan import Fold, Plan
-from simulator.population import Population, donated_windows
+from simulator.population import AXES, Population, donated_windows
 from simulator.scenario import Scenario
 
 __all__ = ["Origin", "blueprint_of", "origin_of", "people_of", "recipe_of", "training_spans"]
@@ -56,12 +57,21 @@ def recipe_of(scenario: Scenario) -> Recipe:
 
 
 def training_spans(scenario: Scenario, population: Population, users: Sequence[str]) -> Donated:
-    """Read what donors gave for training: spans somewhat longer than a window, that overlap."""
+    """Read what donors gave for training: spans somewhat longer than a window, that overlap.
+
+    A program that follows single samples is trained on series of them.
+    """
     length, hop = population.length, 1
-    if length > 1:
-        length = round(length * SPAN)
+    if length > 1 or _follows(scenario, population):
+        length = round((length if length > 1 else SERIES) * SPAN)
         hop = max(1, round(scenario.training.hop_s * scenario.data.rate_hz))
     return donated_windows(population, scenario.data.activities, users, length=length, hop=hop)
+
+
+def _follows(scenario: Scenario, population: Population) -> bool:
+    """Whether a scenario's program is given series of single samples, one after the other."""
+    name = scenario.model.program
+    return population.series and MODELS[name](1, AXES, 2).tracks
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,10 +150,11 @@ def _seen(plan: Plan, given: Path) -> frozenset[str] | None:
         return None
     trained = json.loads(notes.read_text())
     data = plan.scenario.data
-    if (trained["rate_hz"], trained["window_s"]) != (data.rate_hz, data.window_s):
+    window_s = plan.population.length / data.rate_hz
+    if (trained["rate_hz"], trained["window_s"]) != (data.rate_hz, window_s):
         raise BadScenario(
             f"model.base: {given} was trained on windows of {trained['window_s']} s at "
-            f"{trained['rate_hz']} Hz; the scenario has {data.window_s} s at {data.rate_hz} Hz"
+            f"{trained['rate_hz']} Hz; the scenario has {window_s} s at {data.rate_hz} Hz"
         )
     seen = frozenset(trained["users"] if trained["people"] == people_of(plan.scenario) else ())
     known = sorted(seen & plan.population.recordings.keys())

@@ -15,14 +15,13 @@ from clients.pool import Pool, build_pool
 from clients.stream import Questions, cut_questions, deal_streams
 from clients.variation import Strength, draw_variations
 from clients.wear import Wear
-from simulator.population import Population, gather_people
+from simulator.population import AXES, Population, gather_people
 from simulator.scenario import Scenario
 
 __all__ = ["Cohort", "Fold", "Plan", "build_plan"]
 
 _LEAST_COHORTS = 8
 _MOST_DEVICES = 1024  # of a cohort
-_ACCELEROMETER = 3  # channels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -147,12 +146,17 @@ def build_plan(scenario: Scenario) -> Plan:
     questions = cut_questions(
         pool,
         order=scenario.stream.order,
-        hop=population.hop,
-        hop_s=population.hop / next(iter(population.recordings.values()))[0].rate_hz,
         bout_windows=scenario.stream.bout_windows,
         batch=scenario.stream.batch,
+        least=population.form.least,
     )
     lengths = questions.of_user()
+    if not lengths.all() and population.form.least > 1:
+        raise BadScenario(
+            f"user {users[int(lengths.argmin())]}: no bout has {population.form.least} windows, "
+            f"which {scenario.model.program} takes and no fewer; make stream.bout_windows larger, "
+            "or leave this user out of data.users"
+        )
     if not lengths.all():
         raise BadRecordings(
             f"user {users[int(lengths.argmin())]}: no window of {population.length} samples fits "
@@ -160,7 +164,7 @@ def build_plan(scenario: Scenario) -> Plan:
             "user out of data.users"
         )
     rounds = _rounds(scenario, lengths.tolist())
-    notes = _notes(scenario, rounds)
+    notes = _notes(scenario, rounds) + _short(questions, population.form.least)
     return Plan(
         scenario, population, pool, questions, devices, folds, _cohorts(folds), rounds, notes
     )
@@ -176,7 +180,7 @@ def _devices(scenario: Scenario, users: int, channels: int) -> int:
             f"fleet.devices = {wanted}: {users} users wear a device each at least; give a larger "
             "number, or fewer users (data.users)"
         )
-    if wanted > users and channels != _ACCELEROMETER:
+    if wanted > users and channels != AXES:
         raise BadScenario(
             f"fleet.devices = {wanted}: {users} users wear devices, and rows of {channels} "
             f"features have no variations; give fleet.devices = {users}"
@@ -191,6 +195,18 @@ def _notes(scenario: Scenario, rounds: int) -> tuple[str, ...]:
         f"{rounds} rounds, so that it does what fedavg does"
         for arm in scenario.arms
         if arm.switch_round is not None and arm.switch_round >= rounds
+    )
+
+
+def _short(questions: Questions, least: int) -> tuple[str, ...]:
+    """Say how many questions never reach a device."""
+    count = int(questions.left_out.sum())
+    if not count:
+        return ()
+    sent = int(questions.count.size)
+    return (
+        f"{count} of {count + sent} questions have fewer windows than the {least} that the program "
+        "takes; they are not asked",
     )
 
 

@@ -13,9 +13,12 @@ from clients.errors import BadInput, BadRecordings, BadScenario
 from clients.recordings import Recording, fingerprint, read_recordings
 from clients.synthetic import synthesize
 from clients.windows import cut_windows, read_windows
+from simulator.form import Form, form_of
 from simulator.scenario import Scenario
 
-__all__ = ["Population", "donated_windows", "gather_people"]
+__all__ = ["AXES", "Population", "donated_windows", "gather_people"]
+
+AXES = 3  # of an accelerometer
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,16 +29,30 @@ class Population:
         recordings: user id -> recordings, in order of user.
         defects: reason -> rejected or repaired lines of the data.
         fingerprint: of the recordings.
-        length, hop: samples per window, and between windows.
+        form: of what the program is given of them.
         channels: values per sample.
     """
 
     recordings: Mapping[str, Sequence[Recording]]
     defects: Mapping[str, int]
     fingerprint: str
-    length: int
-    hop: int
+    form: Form
     channels: int
+
+    @property
+    def length(self) -> int:
+        """Samples per window."""
+        return self.form.length
+
+    @property
+    def hop(self) -> int:
+        """Samples between the starts of consecutive windows."""
+        return self.form.hop
+
+    @property
+    def series(self) -> bool:
+        """Whether windows are single samples, of which a question is a series."""
+        return self.form.length == 1 and self.channels == AXES
 
 
 def gather_people(scenario: Scenario) -> Population:
@@ -44,8 +61,9 @@ def gather_people(scenario: Scenario) -> Population:
     Raises:
         BadRecordings: the data cannot be read, or lacks a user or an activity.
         BadScenario: windows without samples.
+        BadProgram: the program is a SavedModel that breaks the contract.
     """
-    data = scenario.data
+    data, form = scenario.data, form_of(scenario)
     defects: dict[str, int] = {}
     try:
         if data.source == "synthetic":
@@ -76,10 +94,9 @@ def gather_people(scenario: Scenario) -> Population:
     people: dict[str, list[Recording]] = {}
     for recording in recordings:
         people.setdefault(recording.user, []).append(recording)
-    length, hop = _window_samples(scenario)
     channels = recordings[0].samples.shape[1]
     return Population(
-        dict(sorted(people.items())), defects, fingerprint(recordings), length, hop, channels
+        dict(sorted(people.items())), defects, fingerprint(recordings), form, channels
     )
 
 
@@ -116,17 +133,3 @@ def donated_windows(
             f"data.window_s: no donor has {length} consecutive samples; make it shorter"
         )
     return Donated(np.concatenate(x), np.concatenate(labels), np.concatenate(owners))
-
-
-def _window_samples(scenario: Scenario) -> tuple[int, int]:
-    """Return samples per window, and samples between windows."""
-    data = scenario.data
-    if data.source == "wisdm-v1.1-features":
-        return 1, 1  # a row is one window
-    length, hop = round(data.window_s * data.rate_hz), round(data.hop_s * data.rate_hz)
-    if length < 1 or hop < 1:
-        raise BadScenario(
-            f"data.window_s = {data.window_s} and data.hop_s = {data.hop_s}: at "
-            f"{data.rate_hz} Hz that is {length} and {hop} samples; each must be 1 at least"
-        )
-    return length, hop

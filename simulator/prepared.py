@@ -24,6 +24,7 @@ class Prepared:
         paths: optimizer -> the SavedModel that each device has a copy of.
         params: its parameters by name.
         head: patterns of the parameters that turn features into classes.
+        whole_questions: whether its program learns one whole question at a time.
         heuristic: thresholds from the fold's donors, where there are donors.
         unseen: by user id, int64 [K, K], the untouched base model's windows by true and
             predicted class; empty where the base model may have seen the users.
@@ -35,6 +36,7 @@ class Prepared:
     paths: Mapping[str, Path]
     params: Arrays
     head: tuple[str, ...]
+    whole_questions: bool
     heuristic: Heuristic | None
     unseen: dict[str, Any]
     steps: int

@@ -23,8 +23,8 @@ from clients.training import predict_windows, scaled, train_base
 from simulator.console import Display
 from simulator.metrics import f1_by_class, macro_f1
 from simulator.origin import blueprint_of, people_of, recipe_of, training_spans
-from simulator.population import Population, donated_windows, gather_people
-from simulator.scenario import Scenario
+from simulator.population import AXES, Population, donated_windows, gather_people
+from simulator.scenario import SINGLE_SAMPLES, Scenario
 
 __all__ = [
     "cross_validate",
@@ -36,11 +36,11 @@ __all__ = [
 ]
 
 _SIX = ("walking", "jogging", "upstairs", "downstairs", "sitting", "standing")
-_SAMPLES, _CHANNELS = 80, 3  # 4 s at 20 Hz, three axes
+_SAMPLES = 80  # 4 s at 20 Hz
 
 
 def export_builtin(name: str, out: Path, seed: int) -> None:
-    """Write an untrained built-in program: 20 Hz, 4 s, six activities.
+    """Write an untrained built-in program: windows of 4 s at 20 Hz or samples, six activities.
 
     Raises:
         BadInput: an unknown name, or `out` is there already.
@@ -50,9 +50,9 @@ def export_builtin(name: str, out: Path, seed: int) -> None:
             f"model export: no built-in program {name!r}; there are: {', '.join(sorted(MODELS))}"
         )
     need_new(out)
-    blueprint = Blueprint(name, _SAMPLES, _CHANNELS, _SIX)
+    blueprint = Blueprint(name, 1 if name in SINGLE_SAMPLES else _SAMPLES, AXES, _SIX)
     params = blueprint.model().init(chance.generator(seed, "base", 0))
-    _write_whole(blueprint, params, np.zeros(_CHANNELS), np.ones(_CHANNELS), out)
+    _write_whole(blueprint, params, np.zeros(AXES), np.ones(AXES), out)
 
 
 def export_shared(path: Path, file: Path) -> None:
@@ -89,7 +89,7 @@ def train_program(scenario: Scenario, out: Path, display: Display) -> None:
         "users": users,
         "people": people_of(scenario),
         "rate_hz": scenario.data.rate_hz,
-        "window_s": scenario.data.window_s,
+        "window_s": population.length / scenario.data.rate_hz,
         "data_fingerprint": population.fingerprint,
         "steps": base.steps,
         "validation_accuracy": base.validation_accuracy,
@@ -160,13 +160,14 @@ def _score_fold(
         chance.generator(scenario.seed, "training", fold),
         lambda *look: _told(display, f"fold {fold + 1}", *look),
     )
-    unseen = donated_windows(
-        population, activities, left_out, length=population.length, hop=population.hop
-    )
+    model, length, hop = blueprint.model(), population.length, population.hop
+    if model.tracks:  # as a question brings them
+        length = hop = scenario.stream.batch
+    unseen = donated_windows(population, activities, left_out, length=length, hop=hop)
     params = {name: tf.constant(value[None]) for name, value in base.params.items()}
-    said = predict_windows(blueprint.model(), params, scaled(unseen.x, base.mean, base.scale))
+    said = predict_windows(model, params, scaled(unseen.x, base.mean, base.scale))
     confusion = np.zeros((len(activities), len(activities)), np.int64)
-    np.add.at(confusion, (unseen.labels, said), 1)
+    np.add.at(confusion, (unseen.labels[:, None], said), 1)
     return confusion
 
 

@@ -28,21 +28,33 @@ class Rules:
         """Steps that were taken before: none ever are."""
         return 0
 
-    def start(self) -> tuple[Arrays, Arrays]:
-        """Return the parameters and slots of a device: none."""
-        return {}, {}
+    def start(self) -> tuple[Arrays, ...]:
+        """Return the parameters, the slots and what is carried, of a device: nothing."""
+        return {}, {}, {}
 
-    def say(self, params: Tensors, x: NDArray[np.float32], label: NDArray[np.int32]) -> Said:
-        """Predict windows [D, N, T, C]."""
+    def say(
+        self,
+        params: Tensors,
+        x: NDArray[np.float32],
+        label: NDArray[np.int32],
+        mask: NDArray[np.bool_],
+    ) -> Said:
+        """Predict questions [D, S, B, T, C]."""
         del params
-        said = self._heuristic.predict(x.reshape(-1, *x.shape[2:])).classes.reshape(label.shape)
+        said = np.zeros(label.shape, np.int32)
+        counts = mask.sum(axis=2)
+        for count in np.unique(counts[counts > 0]):  # questions of one length at a time
+            which = counts == count
+            said[which, :count] = self._heuristic.predict_questions(x[which][:, :count])
         unknown = np.full(label.shape, np.nan, np.float32)
         return Said(said, unknown, unknown)
 
-    def work(self, state: BlockState, work: Work, opened: Tensors | None) -> Worked:
+    def work(
+        self, state: BlockState, work: Work, opened: Tensors | None, late: NDArray[np.bool_]
+    ) -> Worked:
         """Refuse: thresholds do not learn."""
         raise RunFailed(
-            f"a heuristic was asked to learn: {work.answer.shape=}, {state=}, {opened=}"
+            f"a heuristic was asked to learn: {work.answer.shape=}, {state=}, {opened=}, {late=}"
         )
 
     def variables(self, state: BlockState, place: int, steps: int) -> dict[str, NDArray[Any]]:

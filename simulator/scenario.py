@@ -26,9 +26,11 @@ from simulator.sections import (
     Variation,
 )
 
-__all__ = ["FEATURE_ROWS", "PROGRAMS", "SHARING", "Arm", "Scenario"]
+__all__ = ["FEATURE_ROWS", "PROGRAMS", "SHARING", "SINGLE_SAMPLES", "Arm", "Scenario"]
 
-PROGRAMS = ("cnn", "dense")
+PROGRAMS = ("bilstm", "cnn", "dense", "gru", "tracker_dense", "tracker_lstm")
+SINGLE_SAMPLES = ("tracker_dense", "tracker_lstm")
+"""Programs that follow single samples: they have no windows, whatever the scenario says."""
 SHARING = ("fedavg", "finetune", "fedper")
 
 
@@ -177,6 +179,11 @@ def _check_data(scenario: Scenario) -> None:
         )
     if data.source == "wisdm-v1.1-features":
         _check_features(scenario)
+        if model.program in SINGLE_SAMPLES:
+            raise ValueError(
+                f'model.program: "{model.program}" follows single samples, and a row of '
+                'wisdm-v1.1-features is none; use "dense"'
+            )
     if data.source == "synthetic" and data.users == "all":
         raise ValueError(
             'data.users: "all" of synthetic people is no number; give one, such as users = 36'

@@ -53,8 +53,8 @@ def _check_files(path: Path, scenario: Scenario) -> None:
     ):
         if found not in names and not (Path(found) / "saved_model.pb").is_file():
             raise BadScenario(
-                f"{path}: model.{key} = {found!r}: neither {' nor '.join(names)} nor the folder "
-                "of a SavedModel (it would hold a file saved_model.pb)"
+                f"{path}: model.{key} = {found!r}: neither one of {', '.join(names)} nor the "
+                "folder of a SavedModel (it would hold a file saved_model.pb)"
             )
 
 

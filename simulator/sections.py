@@ -42,7 +42,9 @@ class Section(BaseModel):
 class Data(Section):
     """Whose recordings, and how they are cut into windows."""
 
-    source: Literal["synthetic", "wisdm-2019", "wisdm-v1.1", "wisdm-v1.1-features"] = "synthetic"
+    source: Literal[
+        "synthetic", "wisdm-2019", "wisdm-v1.1", "wisdm-v1.1-features", "actitracker-v2.0",
+    ] = "synthetic"  # fmt: skip
     path: str = ""
     users: Annotated[int, Field(ge=2)] | list[str] | Literal["all"] = "all"
     activities: Annotated[list[str], Field(min_length=2)] = [

@@ -35,15 +35,23 @@ class Kernel(Protocol):
         """Steps that a new device's program has taken before."""
         ...
 
-    def start(self) -> tuple[Arrays, Arrays]:
-        """Return the parameters and slots of a device that is new."""
+    def start(self) -> tuple[Arrays, ...]:
+        """Return the parameters, the slots and what is carried, of a device that is new."""
         ...
 
-    def say(self, params: Tensors, x: NDArray[np.float32], label: NDArray[np.int32]) -> Said:
-        """Predict windows [D, N, T, C] of which `label` [D, N] is true, without learning."""
+    def say(
+        self,
+        params: Tensors,
+        x: NDArray[np.float32],
+        label: NDArray[np.int32],
+        mask: NDArray[np.bool_],
+    ) -> Said:
+        """Predict questions [D, S, B, T, C] whose windows are truly `label`, without learning."""
         ...
 
-    def work(self, state: BlockState, work: Work, opened: Tensors | None) -> Worked:
+    def work(
+        self, state: BlockState, work: Work, opened: Tensors | None, late: NDArray[np.bool_]
+    ) -> Worked:
         """Work through questions, learning from each; also score the model `opened`, if any."""
         ...
 
@@ -70,8 +78,8 @@ class Stacked:
         length, channels = wear.pool.length, wear.pool.channels
         windows = habits.batch * (1 + (habits.steps if habits.memory else 0))
         question_bytes = windows * length * channels * 4
-        params, slots = kernel.start()
-        state_bytes = sum(np.asarray(v).nbytes for v in (*params.values(), *slots.values()))
+        start = kernel.start()
+        state_bytes = sum(np.asarray(v).nbytes for part in start for v in part.values())
         bytes_each = max(question_bytes * habits.questions_per_round, state_bytes)
         block = block_size(largest, kernel.tile, bytes_each)
         longest_first = np.argsort(-wear.streams.lengths(), kind="stable")
@@ -79,9 +87,10 @@ class Stacked:
         self._own = [rows.size for rows in cut]
         # The last block is filled up with copies of a device, which learn nothing.
         self._blocks = [np.pad(rows, (0, block - rows.size), "edge") for rows in cut]
-        new = BlockState(stacked(params, block), stacked(slots, block))
+        new = BlockState(*(stacked(part, block) for part in start))
         self._states = [new] * len(cut)  # tensors never change, so that blocks may share them
-        self._steps = np.zeros(len(wear), np.int64)
+        self._carries = bool(new.carried)
+        self._gradients = np.zeros(len(wear), np.int64)
         room = _CALL_BYTES // (block * question_bytes)
         self._questions_a_call = max(1, min(habits.questions_per_round, room))
         self._scored_a_call = max(32, _SCORED_SAMPLES // length)
@@ -121,8 +130,8 @@ class Stacked:
             if (given.windows[rows] >= 0).any():
                 own = rows[: self._own[i]]
                 losses[own] = self._work_block(i, given.take(rows), len(late), outcome)[: own.size]
-        _count(outcome, given, losses, habits.classes)
-        self._steps += outcome.steps
+        _count(outcome, given, losses, habits)
+        self._gradients += outcome.gradients
         outcome.memory_windows[:] = lessons.memory_windows
         return outcome
 
@@ -159,17 +168,37 @@ class Stacked:
         for i, rows in enumerate(self._blocks):
             params = self._states[i].params
             served = params if sent is None else method.serve(sent, params)
-            first, stop = wear.holdout[rows].T
-            for begin in range(0, int((stop - first).max()), self._scored_a_call):
-                windows = first[:, None] + np.arange(begin, begin + self._scored_a_call)
-                windows = np.where(windows < stop[:, None], windows, -1).astype(np.int32)
-                label = wear.pool.windows.label[windows]
-                said = self._kernel.say(served, wear.read(windows, rows), label)
-                there = windows >= 0
+            for windows in self._examined(rows):
+                label, there = wear.pool.windows.label[windows], windows >= 0
+                said = self._kernel.say(served, wear.read(windows, rows), label, there)
                 there[self._own[i] :] = False
-                which = np.broadcast_to(rows[:, None], there.shape)[there]
+                which = np.broadcast_to(rows[:, None, None], there.shape)[there]
                 np.add.at(confusion, (which, label[there], said.predicted[there]), 1)
         return confusion
+
+    def _examined(self, rows: NDArray[np.int64]) -> Iterator[NDArray[np.int32]]:
+        """Give the holdout windows of devices, a part for each call: int32 [D, S, B], -1 = none."""
+        wear, habits, most = self._wear, self._habits, self._scored_a_call
+        first, stop = wear.holdout[rows].T
+        if not habits.by_question:
+            for begin in range(0, int((stop - first).max()), most):
+                windows = first[:, None] + np.arange(begin, begin + most)
+                yield np.where(windows < stop[:, None], windows, -1).astype(np.int32)[:, None]
+            return
+        spans, place = np.unique(wear.holdout[rows], axis=0, return_inverse=True)
+        cut = [
+            wear.pool.questions_between(first, stop, habits.batch, habits.least)
+            for first, stop in spans
+        ]
+        windows = np.full((len(spans), max(map(len, cut)), habits.batch), -1, np.int32)
+        for span, questions in enumerate(cut):
+            for number, question in enumerate(questions):
+                windows[span, number, : question.size] = question
+        a_call = max(1, most // habits.batch)
+        for begin in range(0, windows.shape[1], a_call):
+            part = windows[place.ravel(), begin : begin + a_call]
+            short = a_call - part.shape[1]  # filled up, so that what is compiled serves all calls
+            yield np.pad(part, [(0, 0), (0, short), (0, 0)], constant_values=-1)
 
     def state(self, method: Method, shared: Arrays | None, row: int) -> dict[str, NDArray[Any]]:
         """Return all variables of a device's SavedModel, by their names in the checkpoint.
@@ -183,15 +212,17 @@ class Stacked:
         state, place = self._states[i], int(np.flatnonzero(self._blocks[i] == row)[0])
         if shared is not None:
             sent = stacked(shared, len(self._blocks[i]))
-            state = BlockState(method.serve(sent, state.params), state.slots)
-        return self._kernel.variables(state, place, int(self._steps[row]))
+            state = BlockState(method.serve(sent, state.params), state.slots, state.carried)
+        return self._kernel.variables(state, place, int(self._gradients[row]))
 
     def snapshot(self) -> dict[str, NDArray[Any]]:
         """Return all that the devices are, as named arrays [D, ...], but for what never changes."""
-        kept: dict[str, NDArray[Any]] = {"program/step": self._kernel.first_step + self._steps}
+        kept: dict[str, NDArray[Any]] = {"program/step": self._kernel.first_step + self._gradients}
         for i, rows in enumerate(self._blocks):
             state, own = self._states[i], self._own[i]
-            for kind, tensors in (("params", state.params), ("slots", state.slots)):
+            for kind, tensors in (
+                ("params", state.params), ("slots", state.slots), ("state", state.carried)
+            ):  # fmt: skip
                 for name, tensor in tensors.items():
                     value = np.asarray(tensor)[:own]
                     whole = (len(self._wear), *value.shape[1:])
@@ -211,28 +242,29 @@ class Stacked:
             part = given.part(first, most)
             x = self._wear.read(part.windows, rows)
             label = self._wear.pool.windows.label[part.windows[..., 0]]
-            if given.steps.any():
+            if given.steps.any() or self._carries:
                 work = self._work_of(part, x, label, rows)
                 scored = start.params if self._habits.scores_opened else None
-                done = self._kernel.work(self._states[i], work, scored)
+                is_late = np.arange(first, first + part.answer.shape[1]) < late
+                done = self._kernel.work(self._states[i], work, scored, is_late)
                 self._states[i], predicted, loss, by_step, opened = done
                 losses += by_step.sum(axis=(1, 2), dtype=np.float64)
             else:
-                said = self._open(start.params, x, label)
+                said = self._open(start.params, x, label, part.windows >= 0)
                 predicted, loss = said.predicted, said.loss
                 opened = predicted if self._habits.scores_opened else None
             _record(outcome, rows[:own], first - late, part, predicted, loss, opened)
         return losses
 
-    def _open(self, params: Tensors, x: NDArray[np.float32], label: NDArray[np.int32]) -> Said:
+    def _open(
+        self,
+        params: Tensors,
+        x: NDArray[np.float32],
+        label: NDArray[np.int32],
+        mask: NDArray[np.bool_],
+    ) -> Said:
         """Say what the model with which the round began makes of questions [D, E, B, T, C]."""
-        devices, questions, batch = x.shape[:3]
-        flat = x.reshape(devices, questions * batch, *x.shape[3:])
-        said = self._kernel.say(params, flat, np.repeat(label, batch, axis=1))
-        shape = (devices, questions, batch)
-        return Said(
-            said.predicted.reshape(shape), said.loss.reshape(shape), said.margin.reshape(shape)
-        )
+        return self._kernel.say(params, x, np.repeat(label[..., None], mask.shape[2], 2), mask)
 
     def _work_of(
         self, part: Lesson, x: NDArray[np.float32], label: NDArray[np.int32], rows: Any
@@ -255,7 +287,7 @@ class Stacked:
         for i, rows in enumerate(self._blocks):
             windows = outcome.windows[rows]
             x = self._wear.read(windows, rows)
-            said = self._open(self._states[i].params, x, outcome.label[rows])
+            said = self._open(self._states[i].params, x, outcome.label[rows], windows >= 0)
             own = slice(self._own[i])
             margin[rows[own]] = np.where(windows >= 0, said.margin, 0.0)[own]
         count = np.maximum((outcome.windows >= 0).sum(axis=2), 1)
@@ -285,15 +317,18 @@ def _record(
     outcome.loss[rows, questions] = np.where(there, loss[told], np.float32(np.nan))
 
 
-def _count(outcome: Outcome, given: Lesson, losses: NDArray[np.float64], classes: int) -> None:
+def _count(outcome: Outcome, given: Lesson, losses: NDArray[np.float64], habits: Habits) -> None:
     """Write down votes, examples and steps."""
+    classes = habits.classes
     of_question = np.arange(outcome.label.size).reshape(outcome.label.shape)[..., None] * classes
     said = (of_question + outcome.predicted)[outcome.predicted >= 0]
     votes = np.bincount(said, minlength=outcome.label.size * classes)
     votes = votes.reshape(*outcome.label.shape, classes)
     outcome.voted[:] = np.where(outcome.label >= 0, votes.argmax(axis=2), -1)
-    steps = given.steps.sum(axis=(1, 2))
     outcome.examples[:] = given.examples().sum(axis=1)
-    outcome.steps[:] = outcome.gradients[:] = steps
-    learnt = steps > 0
-    outcome.learning_loss[learnt] = losses[learnt] / steps[learnt]
+    outcome.steps[:] = outcome.gradients[:] = given.steps.sum(axis=(1, 2))
+    if habits.whole_questions:
+        rehearsals = given.steps & (given.rehearsed >= 0).any(axis=3)
+        outcome.gradients[:] += rehearsals.sum(axis=(1, 2), dtype=np.int32)
+    learnt = outcome.gradients > 0
+    outcome.learning_loss[learnt] = losses[learnt] / outcome.gradients[learnt]

@@ -21,6 +21,7 @@ ALLOWED = {
         "clients/export.py",
         "clients/optimizers.py",
         "clients/losses.py",
+        "clients/tracking.py",
         "clients/models/*",
         "clients/training.py",
         "simulator/compiled.py",

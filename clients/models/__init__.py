@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from clients.models.cnn import Cnn
-from clients.models.dense import Dense
-from clients.models.model import Model
+from clients.models.dense import Dense, TrackerDense
+from clients.models.model import Carried, Model, answer
+from clients.models.recurrent import Bilstm, Gru, TrackerLstm
 
-__all__ = ["MODELS", "Model"]
+__all__ = ["MODELS", "Carried", "Model", "answer"]
 
-MODELS: dict[str, Callable[[int, int, int], Model]] = {"cnn": Cnn, "dense": Dense}
+MODELS: dict[str, Callable[[int, int, int], Model]] = {
+    "bilstm": Bilstm,
+    "cnn": Cnn,
+    "dense": Dense,
+    "gru": Gru,
+    "tracker_dense": TrackerDense,
+    "tracker_lstm": TrackerLstm,
+}
 """Name -> constructor(samples per window, channels, classes)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -21,6 +22,8 @@ class Cnn:
     """
 
     head: ClassVar[tuple[str, ...]] = ("classes/*",)
+    tracks = False
+    carried: ClassVar[Mapping[str, tuple[int, ...]]] = {}
     _layers: ClassVar = (("conv1", 2, 16), ("conv2", 2, 32), ("conv3", 1, 48))
     """Name, samples taken together as one step (a stride), filters."""
     _taps: ClassVar = 3

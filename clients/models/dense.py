@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from clients.errors import BadInput
 from clients.models.layers import dense, normal
 
-__all__ = ["Dense"]
+__all__ = ["Dense", "TrackerDense"]
 
 
 class Dense:
     """One hidden layer over all values of a window."""
 
     head: ClassVar[tuple[str, ...]] = ("classes/*",)
+    tracks = False
+    carried: ClassVar[Mapping[str, tuple[int, ...]]] = {}
     _hidden = 64
 
     def __init__(self, length: int, channels: int, classes: int) -> None:
@@ -38,3 +42,17 @@ class Dense:
         x = tf.reshape(x, [-1, tf.shape(x)[1], self.length * self.channels])
         x = tf.nn.relu(dense(x, params["hidden/kernel"], params["hidden/bias"]))
         return dense(x, params["classes/kernel"], params["classes/bias"])
+
+
+class TrackerDense(Dense):
+    """What the original tracker fell back to: single samples, each looked at by itself."""
+
+    tracks = True
+
+    def __init__(self, length: int, channels: int, classes: int) -> None:
+        if length != 1:
+            raise BadInput(
+                f'program "tracker_dense": takes single samples, and windows have {length}; use '
+                'program "dense"'
+            )
+        super().__init__(length, channels, classes)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Protocol
+from collections.abc import Mapping
+from typing import Any, ClassVar, Protocol, cast
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-__all__ = ["Model"]
+__all__ = ["Carried", "Model", "Recurrent", "answer"]
+
+Carried = Mapping[str, tf.Tensor]
 
 
 class Model(Protocol):
@@ -27,10 +30,70 @@ class Model(Protocol):
     channels: int
     classes: int
 
+    @property
+    def tracks(self) -> bool:
+        """Whether a question is a series of single samples, in order of time; then T is 1."""
+        ...
+
+    @property
+    def carried(self) -> Mapping[str, tuple[int, ...]]:
+        """Name -> shape of what is carried from one sample to the next."""
+        ...
+
     def init(self, random: np.random.Generator) -> dict[str, NDArray[np.float32]]:
         """Draw one device's parameters."""
         ...
 
-    def forward(self, params: dict[str, tf.Tensor], x: tf.Tensor) -> tf.Tensor:
-        """Compute logits [D, B, K] from parameters [D, ...] and scaled inputs [D, B, T, C]."""
+    def forward(self, params: Any, x: tf.Tensor) -> tf.Tensor:
+        """Compute logits [D, B, K] from parameters [D, ...] and scaled inputs [D, B, T, C].
+
+        Where something is carried, each row is looked at by itself, after nothing.
+        """
         ...
+
+
+class Recurrent(Model, Protocol):
+    """An architecture that carries something from one sample to the next."""
+
+    def follow(
+        self, params: Any, x: tf.Tensor, carried: Carried | None, mask: tf.Tensor | None
+    ) -> tuple[tf.Tensor, Carried]:
+        """Compute the logits of series of samples.
+
+        Args:
+            params: [D, ...].
+            x: [D, S, L, C], S series of L samples for each device, scaled.
+            carried: what they begin with, [D, S, ...] by name; None begins with nothing.
+            mask: bool [D, S, L], the samples that there are; None for all.
+
+        Returns:
+            logits [D, S, L, K], and what is carried in the end.
+        """
+        ...
+
+
+def answer(
+    model: Model,
+    params: Any,
+    x: tf.Tensor,
+    carried: Carried | None = None,
+    mask: tf.Tensor | None = None,
+) -> tuple[tf.Tensor, Carried]:
+    """Compute the logits of questions.
+
+    Args:
+        model: an architecture.
+        params: [D, ...].
+        x: [D, S, B, T, C], S questions of up to B windows for each device, scaled.
+        carried: what they begin with, [D, S, ...] by name; None begins with nothing.
+        mask: bool [D, S, B], the windows that there are; None for all.
+
+    Returns:
+        logits [D, S, B, K], and what is carried in the end.
+    """
+    if model.carried:
+        return cast(Recurrent, model).follow(params, x[:, :, :, 0], carried, mask)
+    questions, batch = tf.shape(x)[1], tf.shape(x)[2]
+    flat = tf.reshape(x, [-1, questions * batch, model.length, model.channels])
+    logits = model.forward(params, flat)
+    return tf.reshape(logits, [-1, questions, batch, model.classes]), {}

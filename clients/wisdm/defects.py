@@ -23,19 +23,21 @@ class Reason(IntEnum):
     UNKNOWN_ACTIVITY = 4
     ZERO_TIME = 5
     BAD_SAMPLE = 6
-    REPEATED_ROW = 7
-    REPEATED_TIME = 8
-    TWO_ACTIVITIES = 9
-    SHORT_SEGMENT = 10
-    NOT_REQUESTED = 11
-    JOINED_RECORDS = 12
-    EXTRA_COMMA = 13
-    NO_SEMICOLON = 14
-    REORDERED = 15
-    JUMP_BACK = 16
-    GAP = 17
-    BRIDGED = 18
-    MISSING_FEATURE = 19
+    NO_GRAVITY = 7
+    REPEATED_ROW = 8
+    REPEATED_TIME = 9
+    TWO_ACTIVITIES = 10
+    TOO_FAST = 11
+    SHORT_SEGMENT = 12
+    NOT_REQUESTED = 13
+    JOINED_RECORDS = 14
+    EXTRA_COMMA = 15
+    NO_SEMICOLON = 16
+    REORDERED = 17
+    JUMP_BACK = 18
+    GAP = 19
+    BRIDGED = 20
+    MISSING_FEATURE = 21
 
     @property
     def label(self) -> str:
@@ -55,9 +57,11 @@ MEANINGS: Mapping[Reason, str] = {
     Reason.UNKNOWN_ACTIVITY: "an activity that the source does not define",
     Reason.ZERO_TIME: "a timestamp of zero or less, so no place in time",
     Reason.BAD_SAMPLE: "not finite, or beyond 200 m/s² (20 g)",
+    Reason.NO_GRAVITY: "of a user whose samples show no gravity, neither in m/s² nor in g",
     Reason.REPEATED_ROW: "the same time and sample as an earlier row of the series",
     Reason.REPEATED_TIME: "the same time as another row, another sample; the first is kept",
     Reason.TWO_ACTIVITIES: "the same time and sample under two activities; neither is kept",
+    Reason.TOO_FAST: "part of a segment with under 4 ms from row to row: made-up times",
     Reason.SHORT_SEGMENT: "part of a segment shorter than 1 s",
     Reason.NOT_REQUESTED: "of a user or an activity that was not asked for",
     Reason.JOINED_RECORDS: "a further row on a line that already held one",
@@ -81,7 +85,7 @@ class ReadReport:
     Attributes:
         source: the source that was read, such as "wisdm-2019".
         files: the files read; `file_indices` point into it.
-        notes: sentences about files that were passed over.
+        notes: sentences about files that were passed over, and about users' units.
         lines_read: lines in all files.
         rows_read: rows in all files.
         rows_kept: rows that recordings are made of.

@@ -19,10 +19,12 @@ class LineForm:
     Attributes:
         activities: as written, without surrounding blanks -> canonical name.
         ticks_per_s: units of the timestamp in a second.
+        mixed_units: whether samples may be in another unit than m/s², depending on the user.
     """
 
     activities: Mapping[bytes, str]
     ticks_per_s: float
+    mixed_units: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -36,6 +38,14 @@ class LineForm:
 
 
 _V1_NAMES = ("Walking", "Jogging", "Upstairs", "Downstairs", "Sitting", "Standing")
+_ACTITRACKER_NAMES = {
+    "Walking": "walking",
+    "Jogging": "jogging",
+    "Stairs": "stairs",
+    "Sitting": "sitting",
+    "Standing": "standing",
+    "LyingDown": "lying-down",
+}
 _NAMES_2019 = {
     "A": "walking",
     "B": "jogging",
@@ -60,6 +70,11 @@ _NAMES_2019 = {
 LINE_FORMS: Mapping[str, LineForm] = {
     "wisdm-v1.1": LineForm({name.encode(): name.lower() for name in _V1_NAMES}, 1e9),
     "wisdm-2019": LineForm({code.encode(): name for code, name in _NAMES_2019.items()}, 1e9),
+    "actitracker-v2.0": LineForm(
+        {written.encode(): name for written, name in _ACTITRACKER_NAMES.items()},
+        1e3,
+        mixed_units=True,
+    ),
 }
 
 
@@ -73,7 +88,8 @@ class Rows:
         user: int32 [N].
         activity: int8 [N], index into the line form's `names`.
         time: int64 [N], timestamp in the line form's ticks, above 0.
-        samples: float32 [N, 3], m/s², finite, within ±200.
+        samples: float32 [N, 3], finite, within ±200; m/s², once `unify_units` has seen to it
+            where the line form has mixed units.
     """
 
     file: NDArray[np.uint32]

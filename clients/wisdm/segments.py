@@ -14,6 +14,7 @@ from clients.wisdm.rows import Rows
 __all__ = ["GAP_S", "SHORTEST_S", "Segment", "cut_segments", "drop_two_activities"]
 
 GAP_S = 0.5  # the watch pauses for 0.2 to 0.4 s when it changes its rate; real gaps last seconds
+FASTEST_HZ = 250.0  # phones and watches stay below; rows closer in time were never timed
 BRIDGED_S = 0.15  # from here on a straight line replaces at least two samples at 20 Hz
 SHORTEST_S = 1.0
 
@@ -75,7 +76,8 @@ def cut_segments(rows: Rows, ticks_per_s: float, log: DefectLog) -> list[Segment
     In this order: rows that repeat an earlier one are dropped; a step back of more than `GAP_S`
     starts a new segment; within what lies between such jumps, rows are sorted by time, and of
     those with equal times the first is kept; a step of more than `GAP_S` starts a new segment;
-    segments shorter than `SHORTEST_S` are dropped.
+    segments faster than `FASTEST_HZ` (by their median step) or shorter than `SHORTEST_S` are
+    dropped.
 
     Args:
         rows: the series in file order.
@@ -105,10 +107,13 @@ def cut_segments(rows: Rows, ticks_per_s: float, log: DefectLog) -> list[Segment
     edges = [0, *np.flatnonzero(jumps | gaps).tolist(), rows.time.size]
     segments = []
     for start, end in pairwise(edges):
-        if rows.time[end - 1] - rows.time[start] < SHORTEST_S * ticks_per_s:
+        time = rows.time[start:end]
+        if time.size > 1 and float(np.median(np.diff(time))) < ticks_per_s / FASTEST_HZ:
+            log.add(Reason.TOO_FAST, rows.file[start:end], rows.line[start:end])
+        elif time[-1] - time[0] < SHORTEST_S * ticks_per_s:
             log.add(Reason.SHORT_SEGMENT, rows.file[start:end], rows.line[start:end])
         else:
-            segments.append(Segment(rows.time[start:end], rows.samples[start:end]))
+            segments.append(Segment(time, rows.samples[start:end]))
     return sorted(segments, key=lambda segment: int(segment.time[0]))
 
 

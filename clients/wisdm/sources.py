@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 
 from clients.errors import BadRecordings
 from clients.wisdm.rows import LINE_FORMS
@@ -19,8 +22,12 @@ SOURCES: tuple[str, ...] = (*LINE_FORMS, FEATURES_SOURCE)
 
 _FILE_NAMES = {
     "wisdm-v1.1": re.compile(r"WISDM_ar_v1\.1_raw\.txt", re.IGNORECASE),
+    "actitracker-v2.0": re.compile(r"WISDM_at_v2\.0_raw\.txt", re.IGNORECASE),
     FEATURES_SOURCE: re.compile(r"WISDM_ar_v1\.1_transformed\.arff", re.IGNORECASE),
 }
+_UNUSED_ACTITRACKER = re.compile(
+    r"WISDM_at_v2\.0_(?!raw\.txt)\w*\.(txt|arff|csv)", re.IGNORECASE
+)  # features, unlabelled rows, descriptions
 _NAME_2019 = re.compile(r"data_\w+_(accel|gyro)_(watch|phone)\.txt", re.IGNORECASE)
 _PACKED = {
     b"\xfd7zXZ": "xz",
@@ -30,6 +37,8 @@ _PACKED = {
     b"7z\xbc\xaf": "7z",
 }
 _HEAD_BYTES = 1 << 16
+_STEP_S = 0.05  # from row to row in all raw sources, by and large
+_EPOCH_MS = range(1_000_000_000_000, 2_000_000_000_000)  # 2001 to 2033
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +78,11 @@ def _one_file(path: Path, source: str) -> SourceFiles:
             f"{path}: gyroscope data; expected accelerometer data (m/s²). Give the file "
             f"{path.name.replace('gyro', 'accel')} instead."
         )
+    if source in ("actitracker-v2.0", "auto") and _UNUSED_ACTITRACKER.fullmatch(path.name):
+        raise BadRecordings(
+            f"{path}: a file of Actitracker without labelled rows; expected WISDM_at_v2.0_raw.txt, "
+            "which is in the same archive. Give its path."
+        )
     return SourceFiles(_detect(path, head) if source == "auto" else source, (path,), ())
 
 
@@ -83,11 +97,7 @@ def _folder(path: Path, source: str) -> SourceFiles:
             f'"{FEATURES_SOURCE}" to read the table.'
         )
     if not found:
-        raise BadRecordings(
-            f"{path}: no files of {'any source' if source == 'auto' else source} in this folder or "
-            "below; expected WISDM_ar_v1.1_raw.txt, data_<user>_accel_watch.txt or "
-            "WISDM_ar_v1.1_transformed.arff. Give the folder that holds them, or a file."
-        )
+        raise BadRecordings(_nothing_there(path, source))
     if len(found) > 1:
         raise BadRecordings(
             f"{path}: holds data of {' and '.join(found)}; expected one source. Name the source, "
@@ -108,8 +118,29 @@ def _folder(path: Path, source: str) -> SourceFiles:
 
 
 def _find(folder: Path, source: str) -> list[Path]:
-    pattern = _NAME_2019 if source == RAW_2019 else _FILE_NAMES[source]
+    return _named(folder, _NAME_2019 if source == RAW_2019 else _FILE_NAMES[source])
+
+
+def _named(folder: Path, pattern: re.Pattern[str]) -> list[Path]:
     return sorted(p for p in folder.rglob("*") if pattern.fullmatch(p.name) and p.is_file())
+
+
+def _nothing_there(folder: Path, source: str) -> str:
+    """Say that a folder has no files of a source, and what it has instead of Actitracker's."""
+    if source in ("actitracker-v2.0", "auto"):
+        others = _named(folder, _UNUSED_ACTITRACKER)
+        if others:
+            return (
+                f"{folder}: files of Actitracker without labelled rows only ({_some(others)}); "
+                "expected WISDM_at_v2.0_raw.txt, which is in the same archive. Give the folder "
+                "that holds it."
+            )
+    return (
+        f"{folder}: no files of {'any source' if source == 'auto' else source} in this folder or "
+        "below; expected WISDM_ar_v1.1_raw.txt, data_<user>_accel_watch.txt, "
+        "WISDM_at_v2.0_raw.txt or WISDM_ar_v1.1_transformed.arff. Give the folder that holds them, "
+        "or a file."
+    )
 
 
 def _choose_2019(folder: Path, files: list[Path]) -> tuple[list[Path], list[str]]:
@@ -166,19 +197,35 @@ def _detect(path: Path, head: bytes) -> str:
     if b"@attribute" in head.lower():
         return FEATURES_SOURCE
     fields = [row.split(b",") for row in head.replace(b"\n", b";").split(b";")]
-    activities = [row[1] for row in fields if len(row) >= 6]
-    hits = {
-        name: sum(form.code(activity) >= 0 for activity in activities)
-        for name, form in LINE_FORMS.items()
-    }
-    best = max(hits, key=lambda name: hits[name])
-    if not hits[best]:
+    rows = [row for row in fields if len(row) >= 6]
+    hits = {name: sum(form.code(row[1]) >= 0 for row in rows) for name, form in LINE_FORMS.items()}
+    most = max(hits.values())
+    if not most:
         raise BadRecordings(
             f"{path}: no row of any known source in the first {len(head)} bytes, which begin with "
             f"{head[:60]!r}; expected lines such as 1600,A,90426708196641,7.09,-0.59,8.19; or "
-            "33,Jogging,49105962326000,-0.69,12.68,0.50; Check that this is the raw data file."
+            "33,Jogging,49105962326000,-0.69,12.68,0.50; or "
+            "194,Standing,1370367549273,-0.38,10.47,-1.68; Check that this is the raw data file."
         )
-    return best
+    best = [name for name in LINE_FORMS if hits[name] == most]
+    return best[0] if len(best) == 1 else _tell_by_clock(best, [row[2].strip() for row in rows])
+
+
+def _tell_by_clock(sources: Sequence[str], times: Sequence[bytes]) -> str:
+    """Choose among sources with the same activities, by which clock makes rows 0.05 s apart.
+
+    A single timestamp says less: 13 digits are the date in milliseconds, or 20 minutes of a
+    phone's uptime in nanoseconds. It is taken for the date.
+    """
+    ticks = [int(time) for time in times if re.fullmatch(rb"[0-9]{1,18}", time)]
+    steps = [abs(after - before) for before, after in pairwise(ticks) if after != before]
+    if steps:
+        step = median(steps)
+    else:
+        step = _STEP_S * (1e3 if ticks and ticks[0] in _EPOCH_MS else 1e9)
+    return min(
+        sources, key=lambda name: abs(math.log(step / (_STEP_S * LINE_FORMS[name].ticks_per_s)))
+    )
 
 
 def _some(files: Iterable[Path]) -> str:

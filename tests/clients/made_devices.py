@@ -64,6 +64,12 @@ class Notebook:
         self.learnt += 1
         return float(self.learnt)
 
+    def read_context(self):
+        return {}
+
+    def assign_context(self, values):
+        assert not values
+
     def read_parameters(self):
         return dict(self.parameters)
 
@@ -94,7 +100,9 @@ def wear_of(labels, index=0, held=(), last=BATCH):
     sizes[-1:] = last
     every = np.array([*np.repeat(labels, sizes), *held], np.int32)
     starts = np.arange(every.size, dtype=np.int64) * LENGTH
-    windows = Windows(every, starts, every, starts / 10.0, starts, starts + LENGTH, LENGTH)
+    windows = Windows(
+        every, starts, every, starts / 10.0, starts, starts + LENGTH, LENGTH, LENGTH, 10.0
+    )
     numbers = np.arange(every.size, dtype=np.float32)
     samples = np.append(np.repeat(numbers, LENGTH), np.float32(0.0))[:, None]
     streamed = int(sizes.sum())
@@ -108,6 +116,7 @@ def wear_of(labels, index=0, held=(), last=BATCH):
         users=np.array([[0, len(labels)]]),
         batch=BATCH,
         shuffled=False,
+        left_out=np.zeros(1, np.int64),
     )
     streams = Streams(questions, np.arange(len(labels), dtype=np.int32)[None])
     return Wear(np.array([index]), [f"1-{index}"], ["1"], pool, streams, pool.holdout)

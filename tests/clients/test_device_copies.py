@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from clients.device import Device, score_windows
+from clients.device import Device, score_questions
 from clients.pool import build_pool
 from clients.program import Program
 from clients.recordings import Recording
@@ -87,7 +87,7 @@ def test_holdout_is_scored_anew_after_learning_or_a_download():
 def test_windows_are_scored_in_order_however_many_there_are():
     x = np.zeros((305, LENGTH, 1), np.float32)
     labels = np.array([2] * 300 + [1] * 5, np.int32)
-    confusion = score_windows(Notebook(), x, labels, CLASSES)
+    confusion = score_questions(Notebook(), [x], [labels], CLASSES)
     assert (confusion[2, 0], confusion[1, 0], confusion.sum()) == (300, 5, 305)
 
 
@@ -100,7 +100,7 @@ def test_each_window_is_scored_against_its_own_label():
 
     labels = np.random.default_rng(2).integers(CLASSES, size=700).astype(np.int32)
     x = np.repeat(labels, LENGTH).reshape(-1, LENGTH, 1).astype(np.float32)
-    confusion = score_windows(Parrot(), x, labels, CLASSES)
+    confusion = score_questions(Parrot(), [x], [labels], CLASSES)
     assert confusion.tolist() == np.diag(np.bincount(labels, minlength=CLASSES)).tolist()
 
 
@@ -156,7 +156,7 @@ def real_wear(device=0):
         for label in (0, 1, 3)
     ]
     pool = build_pool({"1": recordings}, ACTIVITIES, length=40, hop=40, holdout=0.3)
-    table = cut_questions(pool, order="bouts", hop=40, hop_s=2.0, bout_windows=4, batch=4)
+    table = cut_questions(pool, order="bouts", bout_windows=4, batch=4)
     devices, users = np.array([device]), np.zeros(1, np.int64)
     strength = Strength(tilt_deg=20.0, gain=1.2, cadence=1.1, noise=0.2)
     return Wear(

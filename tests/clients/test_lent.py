@@ -54,6 +54,8 @@ ACTIONS = {
     "learn": lambda device, seed: device.learn(*batch(seed)),
     "read parameters": lambda device, _: device.read_parameters(),
     "read state": lambda device, _: device.read_state(),
+    "read context": lambda device, _: device.read_context(),
+    "set context": lambda device, _: device.assign_context(device.read_context()),
     "download": lambda device, seed: device.assign_parameters(
         {"weight": np.full((3, 2), seed, np.float32)}, fresh_slots=True
     ),
@@ -74,7 +76,7 @@ ACTIONS = {
 def test_a_lent_program_offers_what_is_tried_here_and_no_more():
     public = {name for name in vars(Lent) if not name.startswith("_")}
     assert public == {
-        *("predict", "predict_aside", "learn"),
+        *("predict", "predict_aside", "learn", "read_context", "assign_context"),
         *("read_parameters", "assign_parameters", "read_state", "assign_state"),
     }
 

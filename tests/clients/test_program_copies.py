@@ -12,15 +12,15 @@ from clients.program import Program, _share, read_checkpoint, write_copy
 every_program = pytest.mark.parametrize("name", sorted(MODELS))
 
 
-def windows(count):
+def windows(count, length=40):
     random = np.random.default_rng(count)
-    return (random.normal(size=(count, 40, 3)) * 3.0 + [0, 0, 9]).astype(np.float32)
+    return (random.normal(size=(count, length, 3)) * 3.0 + [0, 0, 9]).astype(np.float32)
 
 
 def learnt(path):
-    """Load a program and let it learn a little."""
+    """Load a program and let it learn a little, of one activity."""
     program = Program(path)
-    program.learn(windows(6), np.array([0, 1, 2, 3, 4, 0], np.int32))
+    program.learn(windows(6, program.length), np.full(6, 3, np.int32))
     return program
 
 
@@ -33,7 +33,8 @@ def test_a_copy_is_a_complete_program_that_predicts_the_same(name, build, tmp_pa
     program = learnt(build(name).path)
     write_copy(build(name).path, tmp_path / "device" / "round-1", program.read_state())
     own = Program(tmp_path / "device" / "round-1")
-    assert own.predict(windows(5)).logits.tobytes() == program.predict(windows(5)).logits.tobytes()
+    x = windows(5, program.length)
+    assert own.predict(x).logits.tobytes() == program.predict(x).logits.tobytes()
     assert raw(own.read_state()) == raw(program.read_state())
     assert own.activities == program.activities
     assert own.parameters == program.parameters

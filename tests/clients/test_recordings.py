@@ -12,6 +12,7 @@ from clients.recordings import fingerprint, read_recordings
 from clients.wisdm.summary import summarize
 
 SECOND = 1_000_000_000
+SOURCES = ["auto", "wisdm-v1.1", "wisdm-2019", "actitracker-v2.0", "wisdm-v1.1-features"]
 
 
 def lines(user, activity, start_s, count, step_s=0.05, value=1.0):
@@ -162,7 +163,7 @@ def test_data_without_a_second_in_one_piece_is_refused(tmp_path):
         read(path)
 
 
-@pytest.mark.parametrize("source", ["auto", "wisdm-v1.1", "wisdm-2019", "wisdm-v1.1-features"])
+@pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("data", [b"", b"\n\n", b"5,Walking,1,2\n"])
 def test_file_without_a_valid_row_is_refused_by_name(tmp_path, source, data):
     path = tmp_path / "nothing.txt"
@@ -239,7 +240,7 @@ def test_summary_counts_users_minutes_rates_and_defects(tmp_path):
             max_size=120,
         ).map(lambda parts: "".join(parts).encode()),
     ),
-    source=st.sampled_from(["auto", "wisdm-v1.1", "wisdm-2019", "wisdm-v1.1-features"]),
+    source=st.sampled_from(SOURCES),
 )
 def test_any_bytes_are_read_and_accounted_for_or_refused(tmp_path_factory, data, source):
     path = tmp_path_factory.mktemp("any") / "raw.txt"

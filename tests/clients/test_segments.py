@@ -61,6 +61,20 @@ def test_segment_under_one_second_is_dropped_with_all_its_lines():
     ]
 
 
+def test_rows_too_close_in_time_for_any_sensor_are_dropped():
+    segments, noted = cut(
+        series(steps(0, 30) + steps(5000, 1500, step=1) + steps(9000, 300, step=4))
+    )
+    assert [s.time.size for s in segments] == [30, 300]  # 4 ms is 250 Hz
+    assert [line for reason, line in noted if reason is Reason.TOO_FAST] == list(range(31, 1531))
+
+
+def test_a_few_rows_close_in_time_do_not_condemn_a_segment():
+    segments, noted = cut(series(sorted([*steps(0, 30), 1, 2, 3, 401])))
+    assert [s.time.size for s in segments] == [34]
+    assert noted == []
+
+
 def test_repeated_row_is_dropped_wherever_it_stands():
     times = [*steps(0, 30), 0, 50, *steps(1500, 10)]
     values = [*range(30), 0, 1, *range(30, 40)]

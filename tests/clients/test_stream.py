@@ -1,6 +1,7 @@
 """Windows -> bouts -> questions."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -42,6 +43,8 @@ def pool_of(*users):
         starts,
         starts + HOP,
         HOP,
+        HOP,
+        float(HOP),
     )
     names = tuple(f"user {i}" for i in range(len(users)))
     nothing = np.zeros((1, 3), np.float32)
@@ -49,9 +52,9 @@ def pool_of(*users):
 
 
 def table_of(pool, order, *, bout_windows=4, batch=2, hop=HOP):
-    return cut_questions(
-        pool, order=order, hop=hop, hop_s=1.0, bout_windows=bout_windows, batch=batch
-    )
+    windows = replace(pool.windows, hop=hop, rate_hz=float(hop))
+    pool = replace(pool, windows=windows)
+    return cut_questions(pool, order=order, bout_windows=bout_windows, batch=batch)
 
 
 def stream_of(spans, order, *, seed=0, device=0, **cut):

@@ -65,7 +65,7 @@ def test_a_separable_problem_is_learnt_in_a_few_steps(base):
     params = {name: tf.constant(value[None]) for name, value in base.params.items()}
     x = scaled(unseen.x[:, :LENGTH], base.mean, base.scale)
     said = predict_windows(BLUEPRINT.model(), params, x)
-    assert np.mean(said == unseen.labels) > 0.95
+    assert np.mean(said[:, 0] == unseen.labels) > 0.95
     assert base.validation_accuracy > 0.95
     assert base.steps in (30, 60)
     assert said.dtype == np.int32
@@ -159,5 +159,5 @@ def test_predictions_do_not_depend_on_how_windows_are_batched():
     hidden = np.maximum(x.reshape(600, -1) @ params["hidden/kernel"] + params["hidden/bias"], 0)
     logits = hidden @ params["classes/kernel"] + params["classes/bias"]
     clear = np.diff(np.sort(logits, axis=1)[:, -2:], axis=1)[:, 0] > 1e-4
-    assert (said == logits.argmax(axis=1))[clear].all()
+    assert (said[:, 0] == logits.argmax(axis=1))[clear].all()
     assert clear.mean() > 0.9

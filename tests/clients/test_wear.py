@@ -15,7 +15,7 @@ STRENGTH = Strength(tilt_deg=30.0, gain=1.3, cadence=1.2, noise=0.3)
 def wear_of(devices):
     """Make the devices of two people; device d is worn by person d modulo 2."""
     pool = build_pool(people_of([[60]], [[40]]), ACTIVITIES, length=4, hop=4, holdout=0.25)
-    table = cut_questions(pool, order="bouts", hop=4, hop_s=0.4, bout_windows=2, batch=2)
+    table = cut_questions(pool, order="bouts", bout_windows=2, batch=2)
     devices = np.array(devices)
     users = devices % 2
     return Wear(

@@ -22,7 +22,7 @@ from simulator.federation import Server, Session
 from simulator.fleet import Fleet, InProcess
 from simulator.plan import Cohort, Plan, build_plan
 from simulator.prepared import Prepared
-from simulator.scenario import Scenario
+from simulator.scenario import SINGLE_SAMPLES, Scenario
 from tests.simulator.conftest import read_all
 
 ACTIVITIES = ("walking", "jogging", "sitting", "standing")
@@ -99,6 +99,9 @@ class Fleets:
     def __init__(self, folder: Path, people: Path, program: str, dtype: str) -> None:
         self._folder, self._people, self._program, self._dtype = folder, people, program, dtype
         self._workers, self._runs = _Given(), count()
+        self._stream: dict[str, object] = {"batch": 4, "bout_windows": 4}
+        if program in SINGLE_SAMPLES:  # streams are long, and end in the middle of a question
+            self._stream = {"batch": 24, "bout_windows": 60, "rounds": 8}
 
     def open(
         self, arm: Mapping[str, object], sizes: Sequence[int] = (3, 3), **tables: object
@@ -122,7 +125,7 @@ class Fleets:
                 },
                 "split": {"folds": 1},
                 "model": {"program": self._program, "base": "random"},
-                "stream": {"batch": 4, "bout_windows": 4, **tables.pop("stream", {})},
+                "stream": self._stream | tables.pop("stream", {}),
                 "arms": [{"name": "trial", **arm}],
                 "fleet": fleet,
                 **tables,
@@ -133,8 +136,9 @@ class Fleets:
         cohorts = (Cohort(i, 0, np.arange(*part)) for i, part in enumerate(pairwise(ends)))
         plan = replace(plan, cohorts=tuple(cohorts))
         paths = {optimizer: self._export(plan, optimizer) for optimizer in RATES}
-        base = Program(paths["adam"]).read_parameters()
-        self._workers.prepared = Prepared(0, paths, base, ("classes/*",), None, {}, 0, None)
+        program = Program(paths["adam"])
+        base, whole = program.read_parameters(), program.whole_questions
+        self._workers.prepared = Prepared(0, paths, base, ("classes/*",), whole, None, {}, 0, None)
         folder = self._folder / f"run-{next(self._runs)}"
         folder.mkdir()
         made = Fleet(self._workers)
@@ -217,5 +221,6 @@ def farthest(one: Trial, other: Trial) -> float:
         for key, value in ours.items():
             assert value.dtype == theirs[key].dtype
             assert value.shape == theirs[key].shape
-            differences.append(float(np.abs(value - theirs[key]).max(initial=0.0)))
+            apart = np.abs(np.subtract(value, theirs[key], dtype=np.float64))
+            differences.append(float(apart.max(initial=0.0)))
     return float(np.max(differences))  # NaN where one holds NaN

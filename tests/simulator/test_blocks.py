@@ -12,6 +12,7 @@ from simulator.blocks import block_size, stacked
 from simulator.compiled import BlockState, Compiled, Work
 
 DEVICES, QUESTIONS, BATCH, LENGTH, STEPS = 6, 2, 3, 4, 2
+ON_TIME = np.zeros(QUESTIONS, np.bool_)
 
 
 @given(st.integers(1, 2000), st.integers(1, 200), st.integers(0, 10**7))
@@ -56,20 +57,20 @@ def work_of(idle=()):
 
 def begin_of(compiled):
     """Give the devices parameters that differ."""
-    params, slots = (stacked(arrays, DEVICES) for arrays in compiled.start())
+    params, slots, carried = (stacked(arrays, DEVICES) for arrays in compiled.start())
     scale = tf.reshape(1.0 + 0.1 * tf.range(DEVICES, dtype=tf.float32), [-1, 1])
     own = {
         name: value * tf.reshape(scale, [-1, *[1] * (value.shape.rank - 1)])
         for name, value in params.items()
     }
-    return BlockState(own, slots)
+    return BlockState(own, slots, carried)
 
 
 @pytest.mark.parametrize("tile", [1, 2, 3])
 def test_a_block_of_tiles_comes_to_what_one_tile_of_all_devices_comes_to(program, tile):
     whole, cut = Compiled(program, DEVICES), Compiled(program, tile)
     state, work = begin_of(whole), work_of()
-    once, looped = (c.work(state, work, state.params) for c in (whole, cut))
+    once, looped = (c.work(state, work, state.params, ON_TIME) for c in (whole, cut))
     np.testing.assert_array_equal(looped.predicted, once.predicted)
     np.testing.assert_array_equal(looped.opened, once.opened)
     for name in ("loss", "losses"):
@@ -86,7 +87,7 @@ def test_a_block_of_tiles_comes_to_what_one_tile_of_all_devices_comes_to(program
 def test_tiles_without_questions_at_the_end_of_a_block_stay_as_they_are(program):
     compiled = Compiled(program, 2)
     state = begin_of(compiled)
-    done = compiled.work(state, work_of(idle=(3, 4, 5)), None)
+    done = compiled.work(state, work_of(idle=(3, 4, 5)), None, ON_TIME)
     for name, value in done.state.params.items():
         before = state.params[name]
         np.testing.assert_array_equal(value[3:], before[3:])

@@ -72,11 +72,13 @@ OFTEN = (
     "tiles of two",
     "sgd",
 )
+RECURRENT = ("one step", "uncertain ones asked, late answers", "tiles of two")
 ALIKE = ("downloaded model not scored", "tiles of one", "tiles of two")  # learn the same
 EVERYDAY = [
     *itertools.product(PROGRAMS, ("local", "fedavg"), ("nothing special",)),
     *itertools.product(("dense",), ("frozen", "half", "finetune", "fedper"), ("nothing special",)),
     *itertools.product(("dense",), ("half",), OFTEN),
+    *itertools.product(("tracker_lstm",), ("half",), RECURRENT),
     ("dense", "local", "late answers"),
     ("dense", "local", "uncertain ones asked"),
     ("dense", "local", "uncertain ones asked, in tiles that are not full"),
@@ -202,10 +204,13 @@ def norm(arrays, others):
 @pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize("optimizer", ["adam", pytest.param("sgd", marks=pytest.mark.exhaustive)])
 def test_one_round_of_float32_from_one_state_is_within_rounding(fleets, program, optimizer):
-    arm = {"method": "local", "optimizer": optimizer}
+    arm = {"method": "local", "optimizer": optimizer, "learning_rate": 0.001}
     stacked, one_by_one = (
         fleets(program, "float32").run(
-            arm, rounds=1, stream={"questions_per_round": 3}, fleet={"engine": engine}
+            arm,
+            rounds=1,
+            stream={"questions_per_round": 3, "bout_windows": 4},
+            fleet={"engine": engine},
         )
         for engine in ("fleet", "reference")
     )

@@ -273,7 +273,7 @@ def test_holdout_of_a_device_is_no_part_of_its_stream():
 
 def prepared_with(parameters):
     params = {"kernel": np.zeros(parameters, np.float32)}
-    return Prepared(0, {}, params, (), None, {}, 0, None)
+    return Prepared(0, {}, params, (), False, None, {}, 0, None)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from clients.device import score_windows
+from clients.device import score_questions
 from clients.errors import BadInput, BadRecordings
 from clients.program import Program, read_checkpoint
 from simulator.fleet import Fleet, InProcess
@@ -247,7 +247,7 @@ def test_saved_devices_score_as_their_last_holdout(finished, arm, round_):
         assert program.activities == tuple(plan.scenario.data.activities)
         windows = np.arange(first, stop, dtype=np.int32)
         x, labels = plan.pool.read(windows), plan.pool.windows.label[windows]
-        found = score_windows(program, x, labels, 4)
+        found = score_questions(program, [x], [labels], 4)
         np.testing.assert_array_equal(found, recorded[user])
 
 

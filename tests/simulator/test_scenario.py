@@ -136,7 +136,9 @@ FEATURE_ROWS = {
 }
 
 
-@pytest.mark.parametrize("source", ["wisdm-2019", "wisdm-v1.1", "wisdm-v1.1-features"])
+@pytest.mark.parametrize(
+    "source", ["wisdm-2019", "wisdm-v1.1", "actitracker-v2.0", "wisdm-v1.1-features"]
+)
 def test_wisdm_sources_need_a_path(source):
     rows = FEATURE_ROWS if source == "wisdm-v1.1-features" else {"data": {}, "training": {}}
     without = {**rows, "data": {"source": source, **rows["data"]}}

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clients.errors import BadScenario
-from simulator.scenario import Scenario
+from simulator.scenario import PROGRAMS, Scenario
 from simulator.scenario_file import load_scenario, scenario_toml
 
 SHIPPED = sorted((Path(__file__).parents[2] / "scenarios").glob("*.toml"))
@@ -391,7 +391,7 @@ def test_numbers_that_are_not_finite_are_refused(file):
 
 def test_program_that_is_neither_built_in_nor_on_disk_is_refused(file):
     message = refusal(file, "model.program=cnnn")
-    assert "model.program = 'cnnn': neither cnn nor dense nor the folder of a SavedModel" in message
+    assert f"model.program = 'cnnn': neither one of {', '.join(PROGRAMS)} nor the folder" in message
 
 
 def test_default_of_an_arm_is_in_the_resolved_scenario(file):
