@@ -136,6 +136,8 @@ class Program:
             try:
                 self.predict(x)
             except BadProgram as error:
+                if not isinstance(error.__cause__, tf.errors.OpError):
+                    raise
                 raise BadProgram(
                     f"{error}; it was tried with stream.batch = {batch} windows, which should be "
                     "the batch that it takes"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clients.errors import BadScenario
+from simulator.hush import hushed
 from simulator.scenario import PROGRAMS, SINGLE_SAMPLES, Scenario
 
 __all__ = ["Form", "form_of"]
@@ -40,9 +41,10 @@ def form_of(scenario: Scenario) -> Form:
         return Form(1, 1)  # a row is one window
     single, least = program in SINGLE_SAMPLES, 1
     if program not in PROGRAMS:
-        from clients.program import Program  # TensorFlow is not needed for programs of our own
+        with hushed():
+            from clients.program import Program  # TensorFlow is not needed for programs of our own
 
-        foreign = Program(Path(program))
+            foreign = Program(Path(program))
         single, least = foreign.length == 1, foreign.least_batch(batch)
     length, hop = round(data.window_s * data.rate_hz), round(data.hop_s * data.rate_hz)
     if single or length == 1:
