@@ -130,14 +130,16 @@ class _Exported(tf.Module):  # type: ignore[misc]
 
     def learn(self, sensor_data: Any, labels: Any) -> Any:
         """Take one step for this device: the case of one device of the fleet's functions."""
+        checks = []
+        if self._model.carried:
+            told = "labels: samples are learnt one activity at a time"
+            checks.append(tf.debugging.assert_equal(labels, labels[:1], told))
+        with tf.control_dependencies(checks):
+            return self._learn(sensor_data, tf.identity(labels))
+
+    def _learn(self, sensor_data: Any, labels: Any) -> Any:
         mask = tf.ones([1, tf.shape(labels)[0]], tf.bool)
         params, state = _stack(self.params), _stack(self.state)
-        if self._model.carried:
-            one = tf.debugging.assert_equal(
-                labels, labels[:1], "labels: samples are learnt one activity at a time"
-            )
-            with tf.control_dependencies([one]):
-                labels = tf.identity(labels)
         gradients, state, loss = self.fleet_gradients(
             params, state, sensor_data[None], labels[None], mask
         )
