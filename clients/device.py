@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clients.errors import BadProgram
 from clients.learner import Learner, nothing
 from clients.lessons import Lesson, Lessons
 from clients.methods import Arrays, Method
@@ -139,14 +138,7 @@ class Device:
         """Predict one question's windows, int32 [B]; refuse classes that no activity has."""
         x = self._read(windows)
         said = self._program.predict_aside(x) if aside else self._program.predict(x)
-        classes = self._habits.classes
-        if said.classes.size and not 0 <= said.classes.min() <= said.classes.max() < classes:
-            raise BadProgram(
-                f"device {self.wear.names[0]}: 'predict' returned the classes "
-                f"{said.classes.tolist()}; expected 0 to {classes - 1}, one for each activity of "
-                "the scenario"
-            )
-        return said
+        return said.check(self._habits.classes, f"device {self.wear.names[0]}")
 
     def _read(self, windows: NDArray[np.int32]) -> NDArray[np.float32]:
         return np.asarray(self.wear.read(windows[windows >= 0][None])[0])
@@ -245,7 +237,8 @@ def score_questions(
     confusion = np.zeros((classes, classes), np.int64)
     for question, true in zip(x, labels, strict=True):
         if len(question):
-            np.add.at(confusion, (true, program.predict_aside(question).classes), 1)
+            said = program.predict_aside(question).check(classes, "holdout")
+            np.add.at(confusion, (true, said.classes), 1)
     return confusion
 
 

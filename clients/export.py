@@ -130,10 +130,16 @@ class _Exported(tf.Module):  # type: ignore[misc]
 
     def learn(self, sensor_data: Any, labels: Any) -> Any:
         """Take one step for this device: the case of one device of the fleet's functions."""
-        checks = []
+        debug, classes = tf.debugging, len(self._blueprint.activities)
+        counts = tf.shape(labels)[0], tf.shape(sensor_data)[0]
+        checks = [
+            debug.assert_equal(*counts, "labels: expected one for each row of sensor_data"),
+            debug.assert_non_negative(labels, "labels: expected classes from 0"),
+            debug.assert_less(labels, classes, f"labels: expected classes below {classes}"),
+        ]
         if self._model.carried:
             told = "labels: samples are learnt one activity at a time"
-            checks.append(tf.debugging.assert_equal(labels, labels[:1], told))
+            checks.append(debug.assert_equal(labels, labels[:1], told))
         with tf.control_dependencies(checks):
             return self._learn(sensor_data, tf.identity(labels))
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clients import chance
+from clients.errors import BadInput
 from clients.memory import Memory
 from clients.user import NO_ANSWER, answer_questions, choose_questions
 from clients.wear import Habits
@@ -76,6 +77,12 @@ class Lessons:
 
     def __init__(self, devices: NDArray[np.int64], habits: Habits) -> None:
         self._devices, self._habits = devices, habits
+        if habits.whole_questions and 0 < habits.memory < habits.batch:
+            raise BadInput(
+                f"memory = {habits.memory}: whole questions are rehearsed, and one has "
+                f"{habits.batch} windows; give room for some of each activity, such as "
+                f"{habits.batch * 8 * habits.classes}, or 0 to rehearse nothing"
+            )
         if habits.whole_questions:
             places = habits.memory // habits.batch
             self._memory = Memory(devices.size, places, habits.classes, habits.batch)

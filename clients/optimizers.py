@@ -66,7 +66,7 @@ def _sgd(params: Tensors, slots: Tensors, gradients: Tensors) -> tuple[Tensors, 
 
 
 def _adam(params: Tensors, slots: Tensors, gradients: Tensors) -> tuple[Tensors, Tensors]:
-    """Step as Adam does (Kingma & Ba 2015, algorithm 1), with its default decay rates.
+    """Step as Adam does (Kingma & Ba 2015, end of section 2), with its default decay rates.
 
     The step count is kept by parameter, so that bias correction stays right where some
     parameters start afresh and others go on.

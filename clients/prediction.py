@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from clients.errors import BadProgram
+
 __all__ = ["Prediction"]
 
 
@@ -21,6 +23,19 @@ class Prediction:
 
     classes: NDArray[np.int32]
     logits: NDArray[np.float32] | None
+
+    def check(self, classes: int, who: str) -> Prediction:
+        """Return it, if each of its classes is an activity's.
+
+        Raises:
+            BadProgram: there are classes that no activity has.
+        """
+        if self.classes.size and not 0 <= self.classes.min() <= self.classes.max() < classes:
+            raise BadProgram(
+                f"{who}: 'predict' returned the classes {self.classes.tolist()}; expected 0 to "
+                f"{classes - 1}, one for each activity of the scenario"
+            )
+        return self
 
     def vote(self, classes: int) -> int:
         """Return the majority vote of the windows; ties go to the lowest class."""

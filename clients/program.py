@@ -94,7 +94,7 @@ class Program:
         try:
             return self.predict(x)
         finally:
-            self.assign_context(before) if self._pure else self.assign_state(before)
+            self._put_back(before)
 
     def learn(self, x: NDArray[np.float32], labels: NDArray[np.int32]) -> float:
         """Take one training step on windows [B, T, C] and classes [B]; returns the loss."""
@@ -199,6 +199,12 @@ class Program:
     def read_state(self) -> dict[str, NDArray[Any]]:
         """Return every variable by its name in the checkpoint: all that a device is."""
         return {key: variable.numpy() for key, variable in self._variables.items()}
+
+    def _put_back(self, values: Arrays) -> None:
+        """Set those of some variables that have changed; to look costs less than to set."""
+        for key, value in values.items():
+            if not np.array_equal(self._variables[key].numpy(), value, equal_nan=True):
+                self._variables[key].assign(value)
 
     def assign_state(self, values: Arrays) -> None:
         """Set variables by their names in the checkpoint."""
@@ -347,6 +353,10 @@ def _variables_by_key(loaded: Any, path: Path) -> dict[str, Any]:
     return variables
 
 
+def _samples(count: int) -> str:
+    return f"{count} samples" if count > 1 else "single samples"
+
+
 def inspect_program(path: Path) -> Sequence[tuple[str, str]]:
     """Describe a SavedModel: rows of (what, value), in reading order.
 
@@ -358,7 +368,8 @@ def inspect_program(path: Path) -> Sequence[tuple[str, str]]:
     sizes = {name: value.size for name, value in program.read_parameters().items()}
     rows = [
         ("path", str(path)),
-        ("window", f"{program.length} samples x {program.channels} channels"),
+        ("window", f"{_samples(program.length)} x {program.channels} channels"),
+        ("learns", "one activity at a time" if program.whole_questions else "mixed batches"),
         ("activities", ", ".join(program.activities or ("no table inside",))),
         ("parameters", f"{sum(sizes.values()):,} in {len(sizes)} arrays"),
     ]

@@ -63,7 +63,7 @@ class Windows:
     def runs(self) -> list[NDArray[np.int64]]:
         """Return the runs of windows that follow one another in one recording, as indices.
 
-        Windows on two sides of a time gap do not follow one another.
+        Windows on two sides of a time gap of half a hop or more do not follow one another.
         """
         if not len(self):
             return []

@@ -127,7 +127,8 @@ def _check_fit(plan: Plan, program: Program) -> None:
     batch, memory = plan.scenario.stream.batch, plan.scenario.learning.memory
     for arm in plan.scenario.arms:
         own = memory if arm.memory is None else arm.memory
-        if program.whole_questions and 0 < own < batch:
+        learns = method_in_round(arm, 1, ()).learns != "nobody"
+        if learns and program.whole_questions and 0 < own < batch:
             key = "learning.memory" if arm.memory is None else f"arms.{arm.name}.memory"
             raise BadScenario(
                 f"{key} = {own}: {plan.scenario.model.program} rehearses whole questions, and one "

@@ -37,15 +37,15 @@ def form_of(scenario: Scenario) -> Form:
         BadScenario: windows without samples.
     """
     data, program, batch = scenario.data, scenario.model.program, scenario.stream.batch
-    if data.source == "wisdm-v1.1-features":
-        return Form(1, 1)  # a row is one window
     single, least = program in SINGLE_SAMPLES, 1
     if program not in PROGRAMS:
         with hushed():
             from clients.program import Program  # TensorFlow is not needed for programs of our own
 
             foreign = Program(Path(program))
-        single, least = foreign.length == 1, foreign.least_batch(batch)
+            single, least = foreign.length == 1, foreign.least_batch(batch)
+    if data.source == "wisdm-v1.1-features":
+        return Form(1, 1, least)  # a row is one window
     length, hop = round(data.window_s * data.rate_hz), round(data.hop_s * data.rate_hz)
     if single or length == 1:
         return Form(1, 1, least)

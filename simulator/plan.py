@@ -152,10 +152,15 @@ def build_plan(scenario: Scenario) -> Plan:
     )
     lengths = questions.of_user()
     if not lengths.all() and population.form.least > 1:
+        advice = {
+            "bouts": f"stream.bout_windows = {scenario.stream.bout_windows} is too few",
+            "shuffled": 'stream.order = "shuffled" has bouts of one window',
+            "recorded": "the recordings are too short",
+        }[scenario.stream.order]
         raise BadScenario(
             f"user {users[int(lengths.argmin())]}: no bout has {population.form.least} windows, "
-            f"which {scenario.model.program} takes and no fewer; make stream.bout_windows larger, "
-            "or leave this user out of data.users"
+            f"which {scenario.model.program} takes and no fewer: {advice}; change that, or leave "
+            "this user out of data.users"
         )
     if not lengths.all():
         raise BadRecordings(
@@ -164,7 +169,7 @@ def build_plan(scenario: Scenario) -> Plan:
             "user out of data.users"
         )
     rounds = _rounds(scenario, lengths.tolist())
-    notes = _notes(scenario, rounds) + _short(questions, population.form.least)
+    notes = _notes(scenario, rounds) + _short(pool, questions, population.form.least)
     return Plan(
         scenario, population, pool, questions, devices, folds, _cohorts(folds), rounds, notes
     )
@@ -198,16 +203,26 @@ def _notes(scenario: Scenario, rounds: int) -> tuple[str, ...]:
     )
 
 
-def _short(questions: Questions, least: int) -> tuple[str, ...]:
-    """Say how many questions never reach a device."""
-    count = int(questions.left_out.sum())
-    if not count:
+def _short(pool: Pool, questions: Questions, least: int) -> tuple[str, ...]:
+    """Say how much of the data a program with a fixed batch is never given."""
+    if least == 1:
         return ()
-    sent = int(questions.count.size)
-    return (
-        f"{count} of {count + sent} questions have fewer windows than the {least} that the program "
-        "takes; they are not asked",
-    )
+    notes = []
+    count, sent = int(questions.left_out.sum()), int(questions.count.size)
+    if count:
+        notes.append(
+            f"{count} of {count + sent} questions have fewer windows than the {least} that the "
+            "program takes; they are not asked"
+        )
+    held = int((pool.holdout[:, 1] - pool.holdout[:, 0]).sum())
+    cut = (pool.questions_between(a, b, least, least) for a, b in pool.holdout.tolist())
+    scored = sum(question.size for own in cut for question in own)
+    if scored < held:
+        notes.append(
+            f"{held - scored} of {held} windows of the holdout fill no batch of {least}; they are "
+            "not scored"
+        )
+    return tuple(notes)
 
 
 def _folds(scenario: Scenario, users: Sequence[str]) -> tuple[Fold, ...]:

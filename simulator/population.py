@@ -129,7 +129,6 @@ def donated_windows(
             labels.append(windows.label)
             owners.append(np.full(len(windows), number, np.int32))
     if not x:
-        raise BadScenario(
-            f"data.window_s: no donor has {length} consecutive samples; make it shorter"
-        )
+        key = "stream.batch" if population.series else "data.window_s"
+        raise BadScenario(f"{key}: no donor has {length} consecutive samples; make it shorter")
     return Donated(np.concatenate(x), np.concatenate(labels), np.concatenate(owners))

@@ -101,13 +101,13 @@ def advance(
     given = tf.matmul(flat, params["inputs"]) + params["bias"][:, None, :]
     given = tf.reshape(given, [-1, sequences, length, units * cell.gates])
     by_time = tf.transpose(given, [2, 0, 1, 3])
-    if reverse:
-        by_time = tf.reverse(by_time, [0])
     if mask is None:
         mask = tf.ones([devices, sequences, length], tf.bool)
     nothing = tf.zeros([devices, sequences, units], x.dtype)
     begin = [nothing if carried is None else carried[name] for name in cell.carried]
     there = tf.transpose(mask, [2, 0, 1])[..., None]
+    if reverse:
+        by_time, there = tf.reverse(by_time, [0]), tf.reverse(there, [0])
     states = _pass(cell, there, by_time, params["state"], params["state_bias"], *begin)
     end = {name: state[-1] for name, state in zip(cell.carried, states, strict=True)}
     outputs = tf.reverse(states[0], [0]) if reverse else states[0]

@@ -5,9 +5,59 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from clients.device import score_questions, take_steps
 from clients.errors import BadProgram
+from clients.lessons import Lesson
 from clients.user import NO_ANSWER
-from tests.clients.made_devices import BATCH, MIXED, Notebook, device_of
+from tests.clients.made_devices import (
+    BATCH,
+    CLASSES,
+    HABITS,
+    LENGTH,
+    MIXED,
+    Notebook,
+    device_of,
+    method_of,
+)
+
+
+class Follower(Notebook):
+    """A notebook that carries the number of the last call that it followed, 0 for nothing.
+
+    `followed` tells of each call its name, its windows, and what the program carried before it.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.carried, self.followed = 0, []
+
+    def predict(self, x):
+        said = super().predict(x)
+        self._follow()
+        return said
+
+    def predict_aside(self, x):
+        carried, followed = self.carried, list(self.followed)
+        said = super().predict_aside(x)
+        self.carried, self.followed = carried, followed
+        return said
+
+    def learn(self, x, labels):
+        loss = super().learn(x, labels)
+        self._follow()
+        return loss
+
+    def _follow(self):
+        name, windows, *_ = self.calls[-1]
+        self.followed.append((name, windows, self.carried))
+        self.carried = len(self.followed)
+
+    def read_context(self):
+        return {"state/live": np.array(self.carried)}
+
+    def assign_context(self, values):
+        for value in values.values():
+            self.carried = int(value)
 
 
 def answered(outcome):
@@ -286,3 +336,228 @@ def test_wearers_of_other_devices_answer_otherwise():
         for index in (0, 1)
     ]
     assert answers[0] != answers[1]
+
+
+def follower_of(labels, **habits):
+    """Give a device whose program carries something, and predicts each question once."""
+    return device_of(labels, program=Follower(), scores_opened=False, **habits)
+
+
+def test_a_whole_question_of_another_activity_is_learnt_before_a_steps_own():
+    device, program = device_of([3, 3, 1], memory=100, whole_questions=True)
+    device.work(1, learns=True)
+    # The second question finds none of another activity to rehearse.
+    assert [call[:2] for call in program.calls if call[0] != "aside"][:3] == [
+        ("predict", [0, 1]),
+        ("predict", [2, 3]),
+        ("predict", [4, 5]),
+    ]
+    rehearsed, own, again, once_more = program.steps
+    assert own == once_more == ([4, 5], [1, 1])
+    assert [labels for _, labels in (rehearsed, again)] == [[3, 3]] * 2
+    assert all(windows in ([0, 1], [2, 3]) for windows, _ in (rehearsed, again))
+
+
+def test_every_step_learns_two_questions_of_two_activities_as_answered():
+    device, program = device_of(
+        MIXED * 3,
+        memory=9,
+        questions_per_round=27,
+        steps=4,
+        mistake_rate=0.3,
+        last=1,
+        whole_questions=True,
+    )
+    outcome = device.work(1, learns=True)
+    told = np.repeat(outcome.answer[0], BATCH)
+    assert (outcome.answer != outcome.label).any()
+    assert len(program.steps) > 120
+    for rehearsed, own in zip(program.steps[::2], program.steps[1::2], strict=True):
+        for windows, labels in (rehearsed, own):
+            assert windows == [window for window in (windows[0], windows[0] + 1) if window < 53]
+            assert windows[0] % BATCH == 0
+            assert labels == told[windows].tolist()
+        assert rehearsed[0][0] < own[0][0]
+        assert rehearsed[1][0] != own[1][0]
+    assert [windows for windows, _ in program.steps[-7::2]] == [[52]] * 4
+    # Four questions fit, of which one may be the short one.
+    assert outcome.memory_windows[0] in (7, 8)
+
+
+def test_both_gradients_of_a_step_count_and_the_examples_are_the_questions_own():
+    device, _ = device_of(
+        [0, 0, 1, 2], last=1, questions_per_round=4, steps=3, memory=100, whole_questions=True
+    )
+    outcome = device.work(1, learns=True)
+    # The first two questions have nothing to rehearse; three windows of the others are learnt.
+    assert (outcome.examples[0], outcome.steps[0], outcome.gradients[0]) == (3, 6, 12)
+    # The losses are 1 to 12.
+    assert outcome.learning_loss.tolist() == [6.5]
+
+
+def test_whole_questions_without_a_memory_are_learnt_alone():
+    device, program = device_of([4, 4], questions_per_round=2, whole_questions=True)
+    outcome = device.work(1, learns=True)
+    assert program.steps == [([0, 1], [4, 4])] * 2 + [([2, 3], [4, 4])] * 2
+    assert learnt(outcome) == (4, 4)
+    assert outcome.learning_loss.tolist() == [2.5]
+
+
+def test_a_device_that_does_not_learn_remembers_whole_questions():
+    device, program = device_of(MIXED, memory=100, whole_questions=True)
+    outcome = device.work(1, learns=False)
+    assert (program.steps, outcome.memory_windows.tolist(), learnt(outcome)) == ([], [6], (0, 0))
+    device.work(2, learns=True)
+    rehearsed = [windows for windows, _ in program.steps[::2]]
+    assert [0, 1] in rehearsed or [2, 3] in rehearsed or [4, 5] in rehearsed
+
+
+def test_steps_start_where_the_prediction_did_and_the_first_is_gone_on_from():
+    device, program = follower_of([0, 1, 2], memory=100, whole_questions=True)
+    device.work(1, learns=True)
+    assert program.followed[:7] == [
+        ("predict", [0, 1], 0),
+        ("predict", [2, 3], 1),
+        ("learn", [0, 1], 0),  # rehearsed, from nothing
+        ("learn", [2, 3], 2),
+        ("learn", [0, 1], 0),
+        ("learn", [2, 3], 2),
+        ("predict", [4, 5], 4),  # from where the first step left it
+    ]
+    assert [(name, carried) for name, _, carried in program.followed[7:]] == [
+        ("learn", 0),
+        ("learn", 7),
+    ] * 2
+    assert [windows for _, windows, _ in program.followed[8::2]] == [[4, 5]] * 2
+    assert program.carried == 9
+
+
+def test_late_answers_start_from_nothing_and_leave_no_trace_in_what_is_carried():
+    device, program = follower_of(
+        [0, 1, 2, 0], delay_rounds=1, questions_per_round=2, memory=100, whole_questions=True
+    )
+    device.work(1, learns=True)
+    device.work(2, learns=True)
+    assert program.followed == [
+        ("predict", [0, 1], 0),
+        ("predict", [2, 3], 1),
+        ("learn", [0, 1], 0),
+        ("learn", [2, 3], 0),
+        ("learn", [0, 1], 0),
+        ("learn", [2, 3], 0),
+        ("predict", [4, 5], 2),
+        ("predict", [6, 7], 7),
+    ]
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_without_a_memory_too_each_step_starts_where_the_prediction_did(whole):
+    device, program = follower_of([4, 4], steps=3, questions_per_round=2, whole_questions=whole)
+    device.work(1, learns=True)
+    assert program.followed == [
+        ("predict", [0, 1], 0),
+        *[("learn", [0, 1], 1)] * 3,
+        ("predict", [2, 3], 2),
+        *[("learn", [2, 3], 5)] * 3,
+    ]
+    assert program.carried == 6
+
+
+def test_mixed_windows_are_learnt_from_where_the_prediction_started_too():
+    device, program = follower_of([0, 1, 2], memory=100)
+    device.work(1, learns=True)
+    assert [(name, windows[:2], carried) for name, windows, carried in program.followed] == [
+        ("predict", [0, 1], 0),
+        ("predict", [2, 3], 1),
+        *[("learn", [2, 3], 2)] * 2,
+        ("predict", [4, 5], 3),
+        *[("learn", [4, 5], 5)] * 2,
+    ]
+    assert all(len(windows) == 4 for name, windows, _ in program.followed if name == "learn")
+
+
+@pytest.mark.parametrize(
+    ("labels", "answer_rate", "learns"),
+    [([0, 1, 2], 0.0, True), ([0, 1, 2], 1.0, False), ([4, 4, 4], 1.0, True)],
+    ids=["no answer", "not chosen", "nothing to rehearse"],
+)
+def test_a_question_that_leads_to_no_step_is_gone_on_from(labels, answer_rate, learns):
+    habits = {"memory": 100, "whole_questions": True, "answer_rate": answer_rate}
+    device, program = follower_of(labels, **habits)
+    device.work(1, learns=learns)
+    assert program.followed == [("predict", [2 * q, 2 * q + 1], q) for q in range(3)]
+    assert program.carried == 3
+
+
+def test_scoring_aside_leaves_no_trace_in_what_is_carried():
+    habits = {"memory": 100, "whole_questions": True, "held": [5, 5, 5]}
+    device, program = device_of([0, 1, 2], program=Follower(), **habits)
+    plain, expected = follower_of([0, 1, 2], **habits)
+    plain.work(1, learns=True)
+    device.score_holdout(method_of("local"), None)
+    device.work(1, learns=True)
+    device.score_holdout(method_of("local"), None)
+    assert sum(call[0] == "aside" for call in program.calls) == 3 + 2 * 2
+    assert (program.followed, program.carried) == (expected.followed, expected.carried)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("steps", [[0, 0, 0], [0, 1, 1], [1, 0, 1]])
+def test_the_first_step_that_is_taken_is_gone_on_from_unless_it_came_late(whole, late, steps):
+    lesson = Lesson(
+        windows=np.array([[6, 7]], np.int32),
+        answer=np.array([2], np.int32),
+        rehearsed=np.array([[[0, 1], [2, 3], [4, -1]]], np.int32),
+        taught=np.array([[[1, 1], [3, 3], [1, -1]]], np.int32),
+        steps=np.array([steps], np.bool_),
+    )
+    program, begin = Follower(), 0 if late else 40
+    program.carried = 40
+    losses = take_steps(
+        program,
+        lesson,
+        lambda windows: np.tile(windows[:, None, None], (1, LENGTH, 1)).astype(np.float32),
+        replace(HABITS, whole_questions=whole),
+        late=late,
+    )
+    pasts = [[0, 1], [2, 3], [4]]
+    taken = [past for past, step in zip(pasts, steps, strict=True) if step]
+    if whole:
+        expected = [call for past in taken for call in ((past, 0), ([6, 7], begin))]
+    else:
+        expected = [([6, 7, *past], begin) for past in taken]
+    assert program.followed == [("learn", *call) for call in expected]
+    assert losses == [1.0 + i for i in range(len(expected))]
+    after_first = 2 if whole else 1
+    assert program.carried == (40 if late or not taken else after_first)
+
+
+@pytest.mark.parametrize("habits", [{"whole_questions": True}, {"series": True}])
+@pytest.mark.parametrize(
+    ("least", "questions"), [(1, [[2, 3], [4], [5, 6], [7]]), (2, [[2, 3], [5, 6]])]
+)
+def test_holdout_is_scored_by_questions_of_one_activity_that_are_long_enough(
+    habits, least, questions
+):
+    device, program = device_of([0], held=[3, 3, 3, 0, 0, 0], least=least, **habits)
+    confusion = device.score_holdout(method_of("local"), None)
+    assert program.calls == [("aside", windows) for windows in questions]
+    assert (confusion[3, 0], confusion[0, 0]) == ((3, 3) if least == 1 else (2, 2))
+    assert confusion.sum() == sum(map(len, questions))
+
+
+def test_holdout_without_a_question_that_is_long_enough_counts_nothing():
+    device, program = device_of([0], held=[3, 1, 3], least=2, whole_questions=True)
+    confusion = device.score_holdout(method_of("local"), None)
+    assert (confusion.shape, confusion.sum(), program.calls) == ((CLASSES, CLASSES), 0, [])
+
+
+def test_questions_are_scored_each_by_itself_and_empty_ones_not_at_all():
+    program = Notebook()
+    numbers = [np.array([4.0, 5.0]), np.zeros(0), np.array([9.0])]
+    x = (np.tile(own[:, None, None], (1, LENGTH, 1)).astype(np.float32) for own in numbers)
+    labels = [np.array([1, 0], np.int32), np.zeros(0, np.int32), np.array([1], np.int32)]
+    confusion = score_questions(program, x, labels, 2)
+    assert program.calls == [("aside", [4, 5]), ("aside", [9])]
+    assert (confusion.dtype, confusion.tolist()) == (np.int64, [[1, 0], [2, 0]])

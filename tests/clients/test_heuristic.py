@@ -116,7 +116,52 @@ def test_thresholds_have_no_variables_and_refuse_some():
     heuristic = taught()
     assert heuristic.read_parameters() == {}
     assert heuristic.read_state() == {}
+    assert heuristic.read_context() == {}
     heuristic.assign_state({})
-    for assign in (heuristic.assign_state, heuristic.assign_parameters):
+    heuristic.assign_context({})
+    for assign in (heuristic.assign_state, heuristic.assign_parameters, heuristic.assign_context):
         with pytest.raises(RunFailed, match="classes/bias"):
             assign({"classes/bias": np.zeros(3)})
+
+
+def mixed():
+    """Give windows of the two activities by turns, and which they are."""
+    still, moving = windows(9, hz=1.0, size=0.0, seed=5), windows(9, hz=2.0, size=4.0, seed=6)
+    return np.stack([still, moving], axis=1).reshape(18, SAMPLES, 3), [0, 2] * 9
+
+
+def test_single_samples_are_looked_at_together_as_one_window():
+    heuristic, (x, expected) = taught(), mixed()
+    said = heuristic.predict_questions(x[:, :, None])
+    assert (said.shape, said.dtype) == ((18, SAMPLES), np.int32)
+    assert said.tolist() == [[label] * SAMPLES for label in expected]
+    assert said[:, 0].tolist() == heuristic.predict(x).classes.tolist()
+    for series, label in zip(x[:4], expected, strict=False):
+        for question in (series, series[:20]):  # a bout may end within a question
+            one = heuristic.predict(question[:, None])
+            assert (one.classes.dtype, one.logits) == (np.int32, None)
+            assert one.classes.tolist() == [label] * len(question)
+
+
+def test_a_question_of_one_sample_is_a_still_one():
+    assert taught().predict(np.array([[[0.0, 0.0, 9.8]]], np.float32)).classes.tolist() == [0]
+
+
+def test_windows_are_looked_at_one_by_one_whichever_question_they_are_of():
+    heuristic, (x, expected) = taught(), mixed()
+    for batch in (1, 3, 18):
+        said = heuristic.predict_questions(x.reshape(-1, batch, SAMPLES, 3))
+        assert said.tolist() == np.reshape(expected, (-1, batch)).tolist()
+        assert said.dtype == np.int32
+
+
+def test_rows_of_features_are_looked_at_one_by_one_though_they_are_one_sample_long():
+    generator = np.random.default_rng(1)
+    x = generator.normal(1.0, 0.1, (40, 1, 43)).astype(np.float32)
+    x[1::2, 0, 30:33] += 8.0
+    labels = np.array([0, 1] * 20, np.int32)
+    heuristic = Heuristic(x, labels, classes=2, rate_hz=0.1)
+    said = heuristic.predict_questions(x.reshape(8, 5, 1, 43))
+    assert said.tolist() == labels.reshape(8, 5).tolist()
+    assert heuristic.predict(x[:5]).classes.tolist() == labels[:5].tolist()
+    assert heuristic.predict_aside(x[:5]).classes.tolist() == labels[:5].tolist()

@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from clients import chance
+from clients.errors import BadInput
 from clients.lessons import Lesson, Lessons
 from clients.memory import Memory
 from clients.user import NO_ANSWER, answer_questions, choose_questions
 from clients.wear import Habits
+from tests.clients.test_memory import PlainMemory
 
 CLASSES, BATCH, QUESTIONS, ROUNDS = 3, 2, 3, 4
 HABITS = Habits(
@@ -36,6 +39,11 @@ EVERY_HABIT = st.builds(
     ask=st.sampled_from(["all", "random", "uncertain"]),
     steps=st.integers(1, 3),
     memory=st.sampled_from([0, 1, 4, 100]),
+    whole_questions=st.booleans(),
+).filter(lambda habits: not (habits.whole_questions and 0 < habits.memory < BATCH))
+MIXING, WHOLE = (
+    EVERY_HABIT.filter(lambda habits, whole=whole: habits.whole_questions == whole)
+    for whole in (False, True)
 )
 
 
@@ -150,6 +158,11 @@ class Diary:
             for place, (windows, answer) in enumerate(due)
         ]
 
+    @property
+    def remembered(self):
+        """Give the windows that the memory holds."""
+        return self.memory.windows[0, : self.memory.size[0]].tolist()
+
     def steps(self, round_, place, windows, answer):
         habits, own = self.habits, windows[windows >= 0]
         draws = self.draw("rehearse", round_, habits.steps, BATCH, 2, place=place)
@@ -165,6 +178,33 @@ class Diary:
         return steps
 
 
+class WholeDiary(Diary):
+    """The same where each step rehearses one stored question of another activity."""
+
+    def __init__(self, device, habits):
+        super().__init__(device, habits)
+        self.memory = PlainMemory(habits.memory // BATCH, CLASSES, none=[])
+
+    @property
+    def remembered(self):
+        return [window for question, _ in self.memory.kept for window in question]
+
+    def steps(self, round_, place, windows, answer):
+        habits, own = self.habits, windows[windows >= 0].tolist()
+        draws = self.draw("rehearse", round_, habits.steps, 2, place=place)
+        drawn = self.memory.draw(draws, other_than=answer)
+        self.memory.add(own, answer, *self.draw("keep", round_, 2, place=place))
+        return [
+            (question, [label] * len(question))
+            for question, label in drawn
+            if question or not habits.memory
+        ]
+
+
+def diary_of(device, habits):
+    return (WholeDiary if habits.whole_questions else Diary)(device, habits)
+
+
 def by_diary(lesson):
     """Say what a lesson of one device holds as a diary does."""
     windows, steps = lesson.windows[0], []
@@ -177,13 +217,14 @@ def by_diary(lesson):
 
 @given(seed=st.integers(0, 999), device=st.integers(0, 2**20), habits=EVERY_HABIT)
 def test_lessons_are_drawn_answer_by_answer_the_late_ones_first(seed, device, habits):
-    lessons, diary = Lessons(np.array([device]), habits), Diary(device, habits)
+    lessons, diary = Lessons(np.array([device]), habits), diary_of(device, habits)
     for round_, one in enumerate(rounds_of(seed, 1), start=1):
         _, answers, given_ = teach(lessons, round_, one)
         expected = diary.round(round_, one)
         answered = [lesson for lesson in given_ if lesson.answer[0] != NO_ANSWER]
         assert (answers[0].tolist(), [by_diary(lesson) for lesson in answered]) == expected
-        assert lessons.memory_windows.tolist() == diary.memory.size.tolist()
+        assert lessons.memory_windows.tolist() == [len(diary.remembered)]
+        assert lessons.remembered.tolist() == sorted(diary.remembered)
 
 
 @given(
@@ -228,7 +269,7 @@ def test_shapes_types_and_fillers_are_as_promised(seed, habits):
                 assert lesson.answer[row] != NO_ANSWER or nothing(lesson, row)
 
 
-@given(seed=st.integers(0, 999), habits=EVERY_HABIT)
+@given(seed=st.integers(0, 999), habits=MIXING)
 def test_what_is_rehearsed_was_answered_before_and_is_taught_as_answered(seed, habits):
     lessons, answered = Lessons(np.array([4]), habits), {}
     for round_, one in enumerate(rounds_of(seed, 1), start=1):
@@ -239,6 +280,39 @@ def test_what_is_rehearsed_was_answered_before_and_is_taught_as_answered(seed, h
                 assert len(rehearsed) == (len(windows) if habits.memory else 0)
             if answer != NO_ANSWER:
                 answered |= dict.fromkeys(windows, answer)
+
+
+@given(seed=st.integers(0, 999), habits=WHOLE)
+def test_each_step_rehearses_one_whole_question_of_another_activity(seed, habits):
+    lessons, answered = Lessons(np.array([4]), habits), []
+    for round_, one in enumerate(rounds_of(seed, 1), start=1):
+        for lesson in teach(lessons, round_, one)[2]:
+            windows, answer, steps = by_diary(lesson)
+            if answer == NO_ANSWER:
+                continue
+            for rehearsed, taught in steps if habits.memory else ():
+                assert (rehearsed, set(taught)) in answered
+                assert set(taught) != {answer}
+            others = habits.memory > 4 and any(label != {answer} for _, label in answered)
+            if others or not habits.memory:  # nothing is lost of what was answered
+                assert len(steps) == habits.steps
+            assert len(steps) in (0, habits.steps)
+            answered.append((windows, {answer}))
+        assert lessons.memory_windows[0] <= habits.memory
+
+
+@given(seed=st.integers(0, 999), habits=EVERY_HABIT)
+def test_a_round_that_is_taken_up_again_draws_what_it_would_have_drawn(seed, habits):
+    habits = replace(habits, delay_rounds=0)
+    straight, lessons = Lessons(np.array([5]), habits), Lessons(np.array([5]), habits)
+    for round_, one in enumerate(rounds_of(seed, 1), start=1):
+        _, answers, expected = teach(straight, round_, one)
+        for question, lesson in enumerate(expected):
+            snapshot, lessons = lessons.snapshot(), Lessons(np.array([5]), habits)
+            lessons.restore(snapshot)
+            lessons.begin(int((answers[0, :question] != NO_ANSWER).sum()))
+            found = lessons.teach(round_, one.windows[:, question], answers[:, question])
+            assert told(found) == told(lesson)
 
 
 @given(seed=st.integers(0, 999), habits=EVERY_HABIT)
@@ -273,8 +347,9 @@ def test_a_snapshot_stays_as_it_was_while_lessons_go_on():
     assert before["late/3/answers"].tolist() == [[2, 0]]
 
 
-def test_every_step_is_taken_without_a_memory():
-    given_, held = lessons_of(plain_rounds([0, 0, 0]), memory=0, steps=3)
+@pytest.mark.parametrize("whole", [False, True])
+def test_every_step_is_taken_without_a_memory(whole):
+    given_, held = lessons_of(plain_rounds([0, 0, 0]), memory=0, steps=3, whole_questions=whole)
     assert [told(lesson) for lesson in given_[0]] == [
         {
             "windows": [first, first + 1],
@@ -294,6 +369,58 @@ def test_a_step_of_one_activity_alone_is_skipped_with_a_memory():
     assert [lesson.steps[0].tolist() for lesson in given_[0]] == [[False] * 2] * 2 + [[True] * 2]
     assert (given_[0][2].taught == 1).all()
     assert held == [[6]]
+
+
+def test_a_whole_question_of_another_activity_is_rehearsed_or_the_step_is_skipped():
+    given_, held = lessons_of(plain_rounds([1, 1, 2, 1]), memory=100, whole_questions=True)
+    first, second, third, fourth = (told(lesson) for lesson in given_[0])
+    for skipped in (first, second):
+        assert skipped["steps"] == [False] * 2
+        assert skipped["rehearsed"] == skipped["taught"] == [[-1] * BATCH] * 2
+    assert third["steps"] == fourth["steps"] == [True] * 2
+    assert {tuple(question) for question in third["rehearsed"]} <= {(0, 1), (2, 3)}
+    assert third["taught"] == [[1, 1]] * 2
+    assert (fourth["rehearsed"], fourth["taught"]) == ([[4, 5]] * 2, [[2, 2]] * 2)
+    assert held == [[8]]
+
+
+@pytest.mark.parametrize(("memory", "most"), [(2, 2), (5, 4), (7, 6)])
+def test_a_memory_has_room_for_as_many_questions_as_fit_whole(memory, most):
+    rounds = plain_rounds([0, 1, 2], [1, 0, 2], [2, 2, 0])
+    given_, held = lessons_of(rounds, memory=memory, whole_questions=True)
+    assert held == [[min(most, 6)], [most], [most]]
+    assert sum(int(lesson.steps.sum()) for lessons in given_ for lesson in lessons) > 0
+
+
+def test_a_memory_without_room_for_a_question_is_refused():
+    habits = replace(HABITS, memory=1, whole_questions=True)
+    with pytest.raises(BadInput, match=f"memory = 1: .* one has {BATCH} windows"):
+        Lessons(np.array([0]), habits)
+
+
+def test_a_short_question_takes_a_place_and_is_rehearsed_as_it_is():
+    short, full = plain_rounds([0], [1])
+    short.windows[0, 0, 1] = -1
+    given_, held = lessons_of([short, full], memory=4, whole_questions=True)
+    assert held == [[1], [3]]
+    assert given_[1][0].rehearsed.tolist() == [[[0, -1]] * 2]
+    assert given_[1][0].taught.tolist() == [[[0, -1]] * 2]
+
+
+def test_every_other_activity_is_rehearsed_as_often_however_many_questions_it_has():
+    devices = np.arange(3000)
+    lessons = Lessons(devices, replace(HABITS, memory=100, steps=1, whole_questions=True))
+    (one,) = plain_rounds([0, 0, 2, 0, 1, 2, 2])
+    windows, labels, certainty = (
+        np.repeat(part, devices.size, axis=0) for part in (one.windows, one.labels, one.certainty)
+    )
+    last = teach(lessons, 1, Round(windows, labels, certainty))[2][-1]
+    assert last.steps.all()
+    counts = np.bincount(last.taught[:, 0, 0], minlength=CLASSES)
+    assert counts[2] == 0
+    assert stats.binomtest(int(counts[0]), devices.size, 0.5).pvalue > 1e-4
+    first = last.rehearsed[last.taught[:, 0, 0] == 0, 0, 0]
+    assert stats.chisquare(np.bincount(first, minlength=7)[[0, 2, 6]]).pvalue > 1e-4
 
 
 def test_late_answers_are_taught_when_they_arrive_before_those_of_the_round():
@@ -316,10 +443,15 @@ def test_nothing_is_taught_and_nothing_kept_where_nothing_is_answered():
     assert held == [[0], [0]]
 
 
-def test_taking_fewer_steps_draws_the_same_for_those_that_are_taken():
+@pytest.mark.parametrize("whole", [False, True])
+def test_taking_fewer_steps_draws_the_same_for_those_that_are_taken(whole):
     rounds = plain_rounds([0, 1, 2], [1, 0, 2], [0, 0, 2])
     few, many = (
-        [lesson for lessons in lessons_of(rounds, steps=steps)[0] for lesson in lessons]
+        [
+            lesson
+            for lessons in lessons_of(rounds, steps=steps, whole_questions=whole)[0]
+            for lesson in lessons
+        ]
         for steps in (1, 4)
     )
     for less, more in zip(few, many, strict=True):

@@ -10,10 +10,10 @@ from clients.memory import Memory
 
 
 class PlainMemory:
-    """The same reservoir for one device, one window at a time, as the paper has it."""
+    """The same reservoir for one device, one window or question at a time, as the paper has it."""
 
-    def __init__(self, capacity, classes):
-        self.capacity = capacity
+    def __init__(self, capacity, classes, none=-1):
+        self.capacity, self.none = capacity, none
         self.kept = []  # (window, label) by place
         self.seen = [0] * classes
         self.full = [False] * classes
@@ -36,10 +36,10 @@ class PlainMemory:
             return
         self.kept[places[int(which * len(places))]] = (window, label)
 
-    def draw(self, draws):
-        if not self.kept:
-            return [(-1, -1)] * len(draws)
-        classes = sorted({label for _, label in self.kept})
+    def draw(self, draws, other_than=None):
+        classes = sorted({label for _, label in self.kept} - {other_than})
+        if not classes:
+            return [(self.none, -1)] * len(draws)
         drawn = []
         for which_class, which_place in draws:
             label = classes[int(which_class * len(classes))]
@@ -49,7 +49,7 @@ class PlainMemory:
 
 
 def held(memory, device=0):
-    """Return (window, label) of the places of a device that are in use."""
+    """Return (window or question, label) of the places of a device that are in use."""
     size = memory.size[device]
     assert (memory.windows[device, size:] == -1).all()
     assert (memory.labels[device, size:] == -1).all()
@@ -66,6 +66,14 @@ def offer(memory, window, label, draws):
         np.full(devices, label),
         np.broadcast_to(np.asarray(draws, np.float64), (devices, 2))[:, None],
     )
+
+
+def pairs_of(drawn, labels):
+    """Pair what was drawn for each device with its labels."""
+    return [
+        list(zip(own.tolist(), classes.tolist(), strict=True))
+        for own, classes in zip(drawn, labels, strict=True)
+    ]
 
 
 def filled(capacity, classes, labels, random, devices=1):
@@ -171,7 +179,7 @@ def test_devices_together_keep_and_draw_what_each_would_alone(capacity, classes,
     draws = random.random((3, 7, 2))
     drawn, taught = memory.draw(draws)
     expected = [one.draw(pairs) for one, pairs in zip(alone, draws, strict=True)]
-    assert np.dstack([drawn, taught]).tolist() == [[list(pair) for pair in e] for e in expected]
+    assert pairs_of(drawn, taught) == expected
     some, taught_some = memory.draw(draws[[2, 0]], np.array([2, 0]))
     assert (some == drawn[[2, 0]]).all()
     assert (taught_some == taught[[2, 0]]).all()
@@ -280,3 +288,134 @@ def test_a_restored_memory_goes_on_as_the_one_that_was_saved():
     pairs = random.random((3, 9, 2))
     assert (memory.draw(pairs)[0] == again.draw(pairs)[0]).all()
     assert not np.array_equal(saved["windows"], memory.windows)
+
+
+def question_of(number, count):
+    """Number the windows of a question of up to three."""
+    return [4 * number + i if i < count else -1 for i in range(3)]
+
+
+@given(
+    capacity=st.integers(0, 6),
+    classes=st.integers(1, 5),
+    questions=st.lists(
+        st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3)), min_size=3, max_size=3),
+        max_size=25,
+    ),
+    seed=st.integers(0, 2**32),
+)
+def test_questions_are_kept_and_drawn_whole_as_windows_are_singly(
+    capacity, classes, questions, seed
+):
+    random = np.random.default_rng(seed)
+    memory = Memory(3, capacity, classes, 3)
+    alone = [PlainMemory(capacity, classes, [-1] * 3) for _ in range(3)]
+    for number, question in enumerate(questions):
+        # For each device: the class as answered, and how many windows its question has.
+        labels = np.array([label % classes for label, _ in question])
+        windows = np.array([question_of(number, count) for _, count in question], np.int32)
+        draws = random.random((3, 1, 2))
+        rows = random.permutation(3)[: random.integers(1, 4)]
+        memory.add(rows, windows[rows][:, None], labels[rows], draws[rows])
+        for row in rows:
+            if windows[row, 0] >= 0:
+                alone[row].add(windows[row].tolist(), int(labels[row]), *draws[row, 0])
+        assert [held(memory, device) for device in range(3)] == [one.kept for one in alone]
+    assert memory.seen.tolist() == [one.seen for one in alone]
+    draws, others = random.random((3, 7, 2)), random.integers(0, classes, 3)
+    for than in (None, others):
+        drawn, taught = memory.draw(draws, other_than=than)
+        assert (drawn.dtype, drawn.shape, taught.dtype) == (np.int32, (3, 7, 3), np.int32)
+        assert pairs_of(drawn, taught) == [
+            one.draw(draws[i], None if than is None else others[i]) for i, one in enumerate(alone)
+        ]
+        rows = np.array([2, 0])
+        some, taught_some = memory.draw(draws[rows], rows, None if than is None else others[rows])
+        assert some.tolist() == drawn[rows].tolist()
+        assert taught_some.tolist() == taught[rows].tolist()
+
+
+def test_several_questions_are_offered_in_order():
+    memory = Memory(2, 2, 3, 2)
+    windows = np.array([[[0, 1], [4, -1], [-1, -1]], [[6, 7], [8, 9], [2, 3]]], np.int32)
+    memory.add(np.array([1, 0]), windows, np.array([0, 2]), np.zeros((2, 3, 2)))
+    # A draw of nothing wins, and takes the first place.
+    assert held(memory, 1) == [([0, 1], 0), ([4, -1], 0)]
+    assert held(memory, 0) == [([2, 3], 2), ([8, 9], 2)]
+    assert memory.seen.tolist() == [[0, 0, 3], [2, 0, 0]]
+
+
+def test_a_shorter_question_leaves_nothing_of_the_one_whose_place_it_takes():
+    memory = Memory(1, 1, 2, 3)
+    for windows, label in [([5, 6, 7], 0), ([8, -1, -1], 1)]:
+        memory.add(np.array([0]), np.array([[windows]]), np.array([label]), np.zeros((1, 1, 2)))
+    assert held(memory) == [([8, -1, -1], 1)]
+
+
+def test_memories_without_a_place_for_a_question_give_none():
+    memory = Memory(2, 0, 3, 4)
+    memory.add(np.arange(2), np.zeros((2, 1, 4), np.int32), np.array([1, 2]), np.zeros((2, 1, 2)))
+    assert memory.seen.tolist() == [[0, 1, 0], [0, 0, 1]]
+    for other_than in (None, np.array([0, 0])):
+        windows, labels = memory.draw(np.zeros((2, 5, 2)), other_than=other_than)
+        assert (windows.tolist(), labels.tolist()) == ([[[-1] * 4] * 5] * 2, [[-1] * 5] * 2)
+        assert windows.dtype == labels.dtype == np.int32
+
+
+def test_one_class_is_left_out_of_what_is_drawn():
+    memory = Memory(1, 8, 4)
+    for window, label in enumerate([3, 1, 3, 0, 1]):
+        offer(memory, window, label, [0.0, 0.0])
+    # Classes 0 (place 3), 1 (1, 4) and 3 (0, 2), of which two are left each time.
+    draws = np.array([[[0.49, 0.0], [0.49, 0.99], [0.5, 0.0], [0.99, 0.99]]])
+    for other, windows, labels in [
+        (0, [1, 4, 0, 2], [1, 1, 3, 3]),
+        (1, [3, 3, 0, 2], [0, 0, 3, 3]),
+        (3, [3, 3, 1, 4], [0, 0, 1, 1]),
+    ]:
+        drawn, taught = memory.draw(draws, other_than=np.array([other]))
+        assert (drawn.tolist(), taught.tolist()) == ([windows], [labels])
+    # Class 2 was never offered, so that leaving it out changes nothing.
+    without, every = memory.draw(draws, other_than=np.array([2])), memory.draw(draws)
+    assert [part.tolist() for part in without] == [part.tolist() for part in every]
+
+
+def test_nothing_is_drawn_where_all_that_is_kept_is_of_the_class_left_out():
+    memory = Memory(3, 4, 2)
+    rows, windows = np.array([0, 1]), np.array([[7, 8], [9, -1]], np.int32)
+    memory.add(rows, windows, np.array([1, 0]), np.zeros((2, 2, 2)))
+    below_one = np.full((3, 2, 2), np.nextafter(1.0, 0.0))
+    drawn, taught = memory.draw(below_one, other_than=np.array([1, 1, 1]))
+    assert drawn.tolist() == [[-1, -1], [9, 9], [-1, -1]]
+    assert taught.tolist() == [[-1, -1], [0, 0], [-1, -1]]
+    # Drawing changes nothing, so that all of it is still there.
+    assert memory.draw(below_one)[0].tolist() == [[8, 8], [9, 9], [-1, -1]]
+    assert memory.held.tolist() == [[0, 2], [1, 0], [0, 0]]
+
+
+@pytest.mark.parametrize("other", range(4))
+def test_rehearsal_is_balanced_over_the_other_classes(other):
+    random = np.random.default_rng(7)
+    memory = filled(32, 5, [0] * 16 + [1] * 3 + [2] + [3] * 5, random)
+    (windows,), (labels,) = memory.draw(random.random((1, 6000, 2)), other_than=np.array([other]))
+    counts = np.bincount(labels, minlength=5)
+    assert counts[[other, 4]].tolist() == [0, 0]
+    # A third each: 2000, standard deviation 37.
+    assert np.abs(counts[[k for k in range(4) if k != other]] - 2000).max() < 4 * 37
+    if other:
+        assert stats.chisquare(np.bincount(windows, minlength=16)[:16]).pvalue > 1e-4
+
+
+def test_a_restored_memory_of_questions_goes_on_as_the_one_that_was_saved():
+    random = np.random.default_rng(6)
+    memory, again = Memory(2, 3, 3, 3), Memory(2, 3, 3, 3)
+    for number in range(20):
+        windows = np.array([[question_of(number, count)] for count in (3, 1)], np.int32)
+        offered = np.arange(2), windows, random.integers(0, 3, 2), random.random((2, 1, 2))
+        memory.add(*offered)
+        if number > 9:
+            again.add(*offered)
+        elif number == 9:
+            again.restore(memory.snapshot())
+    for name in ("windows", "labels", "seen", "full", "held", "size"):
+        assert getattr(memory, name).tolist() == getattr(again, name).tolist()

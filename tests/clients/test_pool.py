@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clients.pool import build_pool, spans
-from clients.windows import split_at
+from clients.windows import cut_windows, split_at
 from tests.clients.made_people import ACTIVITIES, PEOPLE, people_of
 
 every_cut = given(
@@ -83,6 +83,40 @@ def test_windows_lie_in_their_users_own_recordings(people, length, hop, holdout)
         assert (np.diff(read[..., 2], axis=1) == 1.0).all()
         starts = np.cumsum([0, *(len(r.samples) for own in people.values() for r in own)])
         assert (read[:, 0, 2] == cut.start - starts[cut.recording]).all()
+
+
+@given(
+    people=PEOPLE,
+    length=st.integers(1, 6),
+    batch=st.integers(1, 6),
+    least=st.integers(1, 6),
+)
+def test_questions_of_a_span_are_those_of_the_users_own_windows(people, length, batch, least):
+    pool = pool_of(people, length=length, hop=length, holdout=0.4)
+    for bounds, part in ((pool.streamed, "stream"), (pool.holdout, "holdout")):
+        for (first, stop), own in zip(bounds.tolist(), people.values(), strict=True):
+            cut = {"length": length, "hop": length, "holdout": 0.4, "part": part}
+            windows = cut_windows(own, ACTIVITIES, **cut)
+            expected = windows.questions(batch, least)
+            questions = pool.questions_between(first, stop, batch, least)
+            assert [q.tolist() for q in questions] == [(first + q).tolist() for q in expected]
+            assert {q.dtype for q in questions} <= {np.dtype(np.int32)}
+            for question in questions:
+                assert least <= len(question) <= batch
+                # Samples hold (user, class, place in the recording), and follow one another.
+                rows = pool.read(question).reshape(-1, 3)
+                assert (rows[:, :2] == rows[0, :2]).all()
+                assert (np.diff(rows[:, 2]) == 1.0).all()
+
+
+def test_questions_begin_anew_at_gaps_recordings_and_users():
+    pool = pool_of(people_of([[3, 2], [4]], [[5]]), length=1, hop=1)
+    both = [pool.questions_between(*pool.streamed[user].tolist(), 2) for user in (0, 1)]
+    one, two = ([q.tolist() for q in questions] for questions in both)
+    assert one == [[0, 1], [2], [3, 4], [5, 6], [7, 8]]
+    assert two == [[9, 10], [11, 12], [13]]
+    assert [q.tolist() for q in pool.questions_between(1, 7, 4, 2)] == [[1, 2], [3, 4], [5, 6]]
+    assert pool.questions_between(4, 4, 2) == []
 
 
 @every_cut

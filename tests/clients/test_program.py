@@ -357,7 +357,9 @@ def test_variables_read_without_loading_are_those_of_the_program(name, build, lo
 def test_inspecting_tells_windows_activities_and_number_of_parameters(name, build):
     rows = dict(inspect_program(build(name).path))
     count = sum(value.size for value in build(name).params.values())
-    assert rows["window"] == f"{length_of(name)} samples x 3 channels"
+    samples = "single samples" if length_of(name) == 1 else "40 samples"
+    assert rows["window"] == f"{samples} x 3 channels"
+    assert rows["learns"] == ("one activity at a time" if name in RECURRENT else "mixed batches")
     assert rows["activities"] == ", ".join(ACTIVITIES)
     assert rows["parameters"] == f"{count:,} in {len(build(name).params)} arrays"
     assert rows["  classes/bias"] == "(5,)"

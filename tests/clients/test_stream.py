@@ -51,10 +51,10 @@ def pool_of(*users):
     return Pool(names, nothing, windows, np.array(streamed), np.array(holdout))
 
 
-def table_of(pool, order, *, bout_windows=4, batch=2, hop=HOP):
+def table_of(pool, order, *, bout_windows=4, batch=2, hop=HOP, **more):
     windows = replace(pool.windows, hop=hop, rate_hz=float(hop))
     pool = replace(pool, windows=windows)
-    return cut_questions(pool, order=order, bout_windows=bout_windows, batch=batch)
+    return cut_questions(pool, order=order, bout_windows=bout_windows, batch=batch, **more)
 
 
 def stream_of(spans, order, *, seed=0, device=0, **cut):
@@ -268,3 +268,57 @@ def test_a_bout_ends_at_a_time_gap_even_where_samples_lie_side_by_side(order):
     assert sorted(asked(streams)) == [[0, 1], [2, 3], [4, 5]]
     if order == "recorded":
         assert asked(streams) == [[0, 1], [4, 5], [2, 3]]
+
+
+def test_questions_that_are_too_short_are_left_out_and_counted():
+    streams = stream_of(MORNING, "recorded", least=2)
+    assert asked(streams) == [[0, 1], [2, 3], [8, 9], [10, 11], [5, 6]]
+    assert streams.table.left_out.tolist() == [2]
+    assert streams.table.label[streams.questions[0]].tolist() == [0, 0, 1, 1, 0]
+    assert stream_of(MORNING, "recorded").table.left_out.tolist() == [0]
+
+
+def test_bouts_without_a_question_that_is_long_enough_are_none():
+    # Bouts of eight, eight and four windows: questions of 5+3, 5+3, 4.
+    streams = stream_of([(0, 0, 0, 20, 0.0)], "bouts", bout_windows=8, batch=5, least=4)
+    assert sorted(asked(streams)) == [[0, 1, 2, 3, 4], [8, 9, 10, 11, 12], [16, 17, 18, 19]]
+    fixed = stream_of([(0, 0, 0, 20, 0.0)], "bouts", bout_windows=8, batch=5, least=5)
+    assert sorted(asked(fixed)) == [[0, 1, 2, 3, 4], [8, 9, 10, 11, 12]]
+    assert (len(fixed.table.bouts), fixed.table.left_out.tolist()) == (2, [3])
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_users_without_a_question_that_is_long_enough_have_none_beside_others_who_have(order):
+    pool = pool_of([(0, 0, 0, 2, 0.0)], [(0, 1, 0, 5, 0.0)], [])
+    table = table_of(pool, order, batch=4, least=3)
+    # Single windows in random order are always too few.
+    counts = [0, 0, 0] if order == "shuffled" else [0, 1, 0]
+    assert table.of_user().tolist() == counts
+    assert table.left_out.tolist() == ([2, 5, 0] if order == "shuffled" else [1, 1, 0])
+    streams = deal_streams(table, 7, np.arange(3), np.arange(3))
+    assert streams.lengths().tolist() == counts
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@given(users=USERS, bout=st.integers(1, 9), batch=st.integers(1, 9), least=st.integers(1, 9))
+def test_leaving_out_short_questions_leaves_all_others_as_they_are(
+    order, users, bout, batch, least
+):
+    pool, cut = pool_of(*users), {"bout_windows": bout, "batch": batch}
+    every, table = table_of(pool, order, **cut), table_of(pool, order, least=least, **cut)
+    long = every.count >= least
+    for column in ("first", "count", "label"):
+        assert getattr(table, column).tolist() == getattr(every, column)[long].tolist()
+    assert (table.of_user() + table.left_out).tolist() == every.of_user().tolist()
+    assert table.left_out.sum() == (~long).sum()
+    # A bout is what is left of one; those of which nothing is left are gone.
+    bouts = [np.flatnonzero(long[first : first + count]) for first, count in every.bouts.tolist()]
+    assert table.bouts[:, 1].tolist() == [left.size for left in bouts if left.size]
+    assert table.bouts[:, 0].tolist() == (np.cumsum(table.bouts[:, 1]) - table.bouts[:, 1]).tolist()
+    devices = np.arange(len(users))
+    streams, whole = (deal_streams(one, 7, devices, devices) for one in (table, every))
+    for user in devices:
+        kept = [question for question in asked(whole, user) if len(question) >= least]
+        if order == "recorded":
+            assert asked(streams, user) == kept
+        assert sorted(asked(streams, user)) == sorted(kept)

@@ -1,6 +1,9 @@
 """Split first, then windows."""
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -107,7 +110,7 @@ def test_taken_windows_keep_all_that_is_known_of_them():
     taken = windows.take([4, 0])
     assert (taken.start.tolist(), taken.time_s.tolist()) == ([12, 0], [100.6, 0.0])
     assert (taken.low.tolist(), taken.high.tolist()) == ([6, 0], [16, 6])
-    assert (len(taken), taken.length) == (2, 3)
+    assert (len(taken), taken.length, taken.hop, taken.rate_hz) == (2, 3, 3, 10.0)
 
 
 def test_recordings_shorter_than_a_window_give_none():
@@ -170,3 +173,88 @@ def test_every_window_that_fits_is_cut(sizes, length, hop):
         fitting += [begin + k * hop for k in range(size) if k * hop + length <= size]
         begin += size
     assert windows.start.tolist() == fitting
+
+
+def lists(arrays):
+    return [array.tolist() for array in arrays]
+
+
+def test_windows_of_one_segment_of_one_recording_follow_one_another():
+    recordings = [record([7, 9]), record([5], "sitting")]
+    windows = cut_windows(recordings, ACTIVITIES, length=3, hop=2)
+    assert windows.start.tolist() == [0, 2, 4, 7, 9, 11, 13, 0, 2]
+    assert lists(windows.runs()) == [[0, 1, 2], [3, 4, 5, 6], [7, 8]]
+
+
+def test_recordings_whose_windows_seem_to_go_on_are_runs_of_their_own():
+    # The second begins where the first would have gone on, in samples and in time.
+    windows = cut_windows([record([8])], ACTIVITIES, length=4, hop=4)
+    two = replace(windows, recording=np.array([0, 1], np.int32))
+    assert (lists(windows.runs()), lists(two.runs())) == ([[0, 1]], [[0], [1]])
+
+
+def test_segments_whose_windows_seem_to_go_on_in_time_are_runs_of_their_own():
+    # Three samples of the first fill no window, and the second begins as they do.
+    windows = cut_windows([record([7, 4], times_s=[0.0, 0.4])], ACTIVITIES, length=4, hop=4)
+    assert (windows.start.tolist(), windows.time_s.tolist()) == ([0, 7], [0.0, 0.4])
+    assert lists(windows.runs()) == [[0], [1]]
+
+
+def test_windows_that_are_left_out_end_a_run():
+    windows = cut_windows([record([8])], ACTIVITIES, length=1, hop=1)
+    assert lists(windows.take([0, 1, 3, 4, 7]).runs()) == [[0, 1], [2, 3], [4]]
+    assert lists(windows.take([2, 1, 0]).runs()) == [[0], [1], [2]]
+
+
+@pytest.mark.parametrize(("length", "size"), [(1, 3), (4, 12)])
+def test_a_gap_of_a_window_ends_a_run_though_samples_lie_side_by_side(length, size):
+    # At 10 Hz: the second segment begins a window later than it would without a gap.
+    times_s = [0.0, (size + length) / 10.0]
+    windows = cut_windows(
+        [record([size] * 2, times_s=times_s)], ACTIVITIES, length=length, hop=length
+    )
+    assert (np.diff(windows.start) == length).all()
+    assert lists(windows.runs()) == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_samples_follow_one_another_at_any_time_of_the_epoch():
+    recording = record([500, 500], rate_hz=200.0, times_s=[1.7e9, 1.7e9 + 60.0])
+    windows = cut_windows([recording], ACTIVITIES, length=1, hop=1)
+    assert [run.size for run in windows.runs()] == [500, 500]
+
+
+def test_runs_are_cut_into_questions_each_anew():
+    windows = cut_windows([record([7, 2]), record([4], "sitting")], ACTIVITIES, length=1, hop=1)
+    every = [[0, 1, 2], [3, 4, 5], [6], [7, 8], [9, 10, 11], [12]]
+    assert lists(windows.questions(3)) == every
+    for least in (1, 2, 3):
+        long = [question for question in every if len(question) >= least]
+        assert lists(windows.questions(3, least)) == long
+    assert lists(windows.questions(100, 5)) == [list(range(7))]
+    assert windows.questions(100, 8) == []
+
+
+def test_no_windows_are_no_runs_and_no_questions():
+    windows = cut_windows([record([3])], ACTIVITIES, length=4, hop=1)
+    assert (windows.runs(), windows.questions(2)) == ([], [])
+
+
+@given(
+    people=st.lists(SIZES, min_size=1, max_size=3),
+    length=st.integers(1, 6),
+    hop=st.integers(1, 6),
+    batch=st.integers(1, 6),
+    least=st.integers(1, 6),
+)
+def test_runs_and_questions_are_those_of_each_segment(people, length, hop, batch, least):
+    recordings = [record(sizes, ACTIVITIES[i % 2]) for i, sizes in enumerate(people)]
+    windows = cut_windows(
+        recordings, ACTIVITIES, length=length, hop=hop, holdout=0.4, part="stream"
+    )
+    runs = {}  # the bounds of a segment are those of all of its windows, and of no others
+    for number in range(len(windows)):
+        where = windows.recording[number], windows.low[number], windows.high[number]
+        runs.setdefault(tuple(int(part) for part in where), []).append(number)
+    assert lists(windows.runs()) == list(runs.values())
+    cut = [run[i : i + batch] for run in runs.values() for i in range(0, len(run), batch)]
+    assert lists(windows.questions(batch, least)) == [q for q in cut if len(q) >= least]

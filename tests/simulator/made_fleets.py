@@ -114,6 +114,10 @@ class Fleets:
             tables: of the scenario; those that are left out are small.
         """
         fleet = {"devices": sum(sizes), **tables.pop("fleet", {})}
+        if self._program in SINGLE_SAMPLES and "memory" in tables.get("learning", {}):
+            learning = dict(tables["learning"])  # as much for questions of many samples
+            learning["memory"] *= int(self._stream["batch"])
+            tables["learning"] = learning
         scenario = Scenario.model_validate(
             {
                 "name": "trial",

@@ -60,7 +60,8 @@ def test_questions_that_do_not_fill_a_fixed_batch_are_counted_and_not_asked(run)
     plan = build_plan(load_scenario(run("dense_of_32").path / "scenario.toml"))
     short = plan.questions.left_out.sum()
     assert short > 0
-    (note,) = plan.notes
+    note, of_holdout = plan.notes
+    assert of_holdout.endswith("windows of the holdout fill no batch of 32; they are not scored")
     assert note.startswith(f"{short} of {short + plan.questions.count.size} questions have fewer")
     assert build_plan(load_scenario(run("dense_any").path / "scenario.toml")).notes == ()
 

@@ -10,6 +10,7 @@ from simulator.plan import build_plan
 from simulator.population import donated_windows, gather_people
 from simulator.prepared import Prepared
 from simulator.scenario import Scenario
+from tests.clients.keras_programs import dense_any, dense_of_32
 
 
 def scenario(**tables):
@@ -181,10 +182,10 @@ def test_rounds_beyond_the_median_stream_are_an_error():
     assert 'give at most 3, or "all"' in str(error.value)
 
 
-def write_user(folder, user, seconds):
-    """Write a WISDM 2019 file: walking (A) at 20 Hz, then sitting (D) for 20 s."""
+def write_user(folder, user, seconds, sitting=20):
+    """Write a WISDM 2019 file: walking (A) at 20 Hz, then sitting (D)."""
     lines = []
-    for start_s, code, length_s in ((1000, "A", seconds), (2000, "D", 20)):
+    for start_s, code, length_s in ((1000, "A", seconds), (2000, "D", sitting)):
         for i in range(length_s * 20):
             ns = 10**9 * start_s + 50_000_000 * i
             lines.append(f"{user},{code},{ns},{i % 7}.0,9.8,{i % 3}.5;\n")
@@ -294,3 +295,90 @@ def test_tile_is_the_power_of_two_of_devices_that_a_cache_holds(parameters, tile
 )
 def test_tile_is_a_number_near_to_it_with_which_few_places_are_empty(devices, tile):
     assert prepared_with(8_549).tile("auto", devices) == tile
+
+
+@pytest.fixture(scope="module")
+def foreign(tmp_path_factory):
+    """Give the tables of scenarios whose program takes 32 single samples, or as many as come."""
+    folder = tmp_path_factory.mktemp("foreign")
+    paths = {32: dense_of_32(folder / "fixed"), 1: dense_any(folder / "any")}
+
+    def of(least, **stream):
+        model = {"program": str(paths[least]), "base": "random"}
+        return {"model": model, "stream": {"batch": 32, "bout_windows": 80, **stream}}
+
+    return of
+
+
+def sizes(plan):
+    """Count the questions of each size."""
+    return dict(
+        zip(
+            *(part.tolist() for part in np.unique(plan.questions.count, return_counts=True)),
+            strict=True,
+        )
+    )
+
+
+def test_questions_that_are_too_short_for_the_program_are_left_out_and_noted(foreign):
+    # 420 samples of each recording are streamed: five bouts of 80, and one of 20.
+    every, fixed = (build_plan(scenario(**foreign(least))) for least in (1, 32))
+    assert (every.population.length, every.population.hop) == (1, 1)
+    assert sizes(every) == {32: 80, 20: 8, 16: 40}
+    assert every.notes == ()
+    assert sizes(fixed) == {32: 80}
+    assert fixed.questions.left_out.tolist() == [12] * 4
+    assert fixed.notes == (
+        "48 of 128 questions have fewer windows than the 32 that the program takes; they are not "
+        "asked",
+        # 180 samples of each of eight recordings are held out: five batches, and 20 more.
+        "160 of 1440 windows of the holdout fill no batch of 32; they are not scored",
+    )
+    # Ten questions a recording, two a round.
+    assert (lengths(fixed), fixed.rounds) == ([20] * 4, 10)
+    assert lengths(every) == [32] * 4
+
+
+def test_as_many_questions_are_left_out_however_many_devices_there_are(foreign):
+    plan = build_plan(scenario(fleet={"devices": 9}, **foreign(32)))
+    assert lengths(plan) == [20] * 9
+    assert plan.notes[0].startswith("48 of 128 questions have fewer")
+
+
+def test_the_batch_may_divide_all_bouts_but_the_last_of_a_recording(foreign):
+    # 420 samples are six bouts of 64 and one of 36.
+    plan = build_plan(scenario(**foreign(32, bout_windows=64)))
+    assert sizes(plan) == {32: 104}
+    assert plan.questions.left_out.tolist() == [2] * 4
+
+
+def test_notes_on_questions_stand_behind_those_on_arms(foreign):
+    arms = [{"name": "late", "method": "finetune", "switch_round": 500}]
+    first, second, _ = build_plan(scenario(arms=arms, **foreign(32))).notes
+    assert first.startswith('arm "late" never fine-tunes')
+    assert second.startswith("48 of 128 questions")
+
+
+def test_bouts_without_a_question_that_the_program_takes_are_refused(foreign):
+    tables = foreign(32, bout_windows=31)
+    with pytest.raises(BadScenario) as refused:
+        build_plan(scenario(**tables))
+    said = str(refused.value)
+    assert f"no bout has 32 windows, which {tables['model']['program']} takes and no fewer" in said
+    assert said.startswith("user p001: ")
+    assert "stream.bout_windows" in said
+    assert sizes(build_plan(scenario(**foreign(1, bout_windows=31)))) == {31: 104, 17: 8}
+
+
+def test_a_user_without_a_question_that_the_program_takes_is_named(foreign, tmp_path):
+    # Of 2 s, 28 samples are streamed.
+    for user, seconds in ((1600, 20), (1601, 20), (1602, 2), (1603, 20)):
+        write_user(tmp_path, user, seconds, sitting=seconds)
+    data = {"source": "wisdm-2019", "path": str(tmp_path), "users": "all"}
+    with pytest.raises(BadScenario, match=r"^user 1602: no bout has 32 windows.*data\.users"):
+        build_plan(scenario(data=data, **foreign(32)))
+    rest = {**data, "users": ["1600", "1601", "1603"]}
+    one_fold = {"folds": 1, "donors": 0}
+    assert len(build_plan(scenario(data=rest, split=one_fold, **foreign(32))).notes) == 2
+    # 280 samples of each other recording: three bouts of 80 and one of 40, 3 * 3 + 2 questions.
+    assert lengths(build_plan(scenario(data=data, **foreign(1)))) == [22, 22, 2, 22]

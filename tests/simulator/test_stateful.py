@@ -11,7 +11,7 @@ from simulator.arms import habits_of
 DEVICE, ROUNDS, OTHERS = 7, 8, 64
 LOCAL = METHODS["local"](MethodOptions(1))
 STREAM = {"batch": 32, "bout_windows": 72, "questions_per_round": 6, "rounds": ROUNDS}
-LEARNING = {"memory": 320, "steps": 2}
+LEARNING = {"memory": 16, "steps": 2}
 
 
 @pytest.fixture(scope="module", params=["float64", "float32"])
