@@ -6,7 +6,7 @@ import base64
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from clients.errors import BadInput
 from clients.user import NO_ANSWER
 
-__all__ = ["Asked", "Journal"]
+__all__ = ["Asked", "Journal", "Score", "sync"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,23 +46,74 @@ class Asked:
         return json.dumps(fields) + "\n"
 
     @classmethod
-    def parse(cls, line: str) -> Asked:
+    def parse(cls, line: str, form: tuple[int, int, int], classes: int) -> Asked:
         """Read what `line` wrote.
 
+        Args:
+            line: one line.
+            form: most windows of a question, samples of a window, values of a sample.
+            classes: number of activities.
+
         Raises:
-            ValueError: it did not write this.
+            ValueError: this is no question of a device of that form.
         """
         try:
             fields = json.loads(line)
             samples = base64.b64decode(fields["samples"], validate=True)
             x = np.frombuffer(samples, "<f4").reshape(fields["shape"]).astype(np.float32)
             answer = NO_ANSWER if fields["answer"] is None else int(fields["answer"])
-            predicted = np.array(fields["predicted"], np.int32)
-            if x.ndim != 3 or predicted.shape != x.shape[:1]:
-                raise ValueError(f"samples {x.shape} with predictions {predicted.shape}")
-            return cls(x, predicted, int(fields["voted"]), answer)
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"a field is missing or of the wrong type ({error})") from None
+            asked = cls(x, np.array(fields["predicted"], np.int32), int(fields["voted"]), answer)
+        except (KeyError, TypeError, OverflowError) as error:
+            raise ValueError(f"a field is missing or of the wrong type: {error}") from None
+        if x.shape[1:] != form[1:] or not 1 <= len(x) <= form[0]:
+            raise ValueError(f"its windows are {x.shape}, where {form} is the most")
+        if asked.predicted.shape != x.shape[:1]:
+            raise ValueError(f"{asked.predicted.size} predictions of {len(x)} windows")
+        told = [asked.voted, *asked.predicted.tolist(), *([] if answer == NO_ANSWER else [answer])]
+        if not all(0 <= each < classes for each in told):
+            raise ValueError(f"classes {sorted(set(told))}, where 0 to {classes - 1} are known")
+        return asked
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How well a device did so far, scored before it learnt (prequential), by the answers.
+
+    Attributes:
+        questions: that were asked.
+        answered: of them.
+        windows: of the answered questions.
+        right: of these windows.
+        votes: answered questions whose majority was right.
+    """
+
+    questions: int = 0
+    answered: int = 0
+    windows: int = 0
+    right: int = 0
+    votes: int = 0
+
+    def after(self, asked: Asked) -> Score:
+        """Count one more question."""
+        if asked.answer == NO_ANSWER:
+            return replace(self, questions=self.questions + 1)
+        return Score(
+            self.questions + 1,
+            self.answered + 1,
+            self.windows + len(asked.x),
+            self.right + int((asked.predicted == asked.answer).sum()),
+            self.votes + (asked.voted == asked.answer),
+        )
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the windows that were predicted rightly, NaN before the first answer."""
+        return self.right / self.windows if self.windows else float("nan")
+
+    @property
+    def vote_accuracy(self) -> float:
+        """Share of the questions whose majority was right, NaN before the first answer."""
+        return self.votes / self.answered if self.answered else float("nan")
 
 
 class Journal:
@@ -71,33 +122,43 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def read(self) -> list[Asked]:
-        """Read all questions; a last line that an interrupt left unfinished is cut off.
+    def read(self, form: tuple[int, int, int], classes: int) -> list[Asked]:
+        """Read all questions; a last line that was left unfinished is cut off.
+
+        Args:
+            form: most windows of a question, samples of a window, values of a sample.
+            classes: number of activities.
 
         Raises:
             BadInput: another line cannot be read.
         """
-        lines = self._lines()
         asked = []
-        for number, line in enumerate(lines, 1):
+        for number, line in enumerate(self._lines(), 1):
             try:
-                asked.append(Asked.parse(line.decode()))
+                asked.append(Asked.parse(line.decode(), form, classes))
             except ValueError as error:
                 raise BadInput(
-                    f"{self._path}: line {number} is no question of a device ({error}); take back "
-                    "an older copy of the file, or cut it off before this line"
+                    f"{self._path}: line {number} is no question of this device ({error}); put "
+                    "back an older copy of the file, or remove this line and all after it"
                 ) from None
         return asked
 
+    def count(self) -> int:
+        """Count the questions without reading them."""
+        return len(self._lines())
+
     def add(self, asked: Asked) -> None:
         """Write a question; when this returns, it is on the disk."""
+        new = not self._path.exists()
         with self._path.open("ab") as file:
             file.write(asked.line().encode())
             file.flush()
             os.fsync(file.fileno())
+        if new:
+            sync(self._path.parent)
 
     def cut(self, count: int, removed: Path) -> None:
-        """Keep the first `count` questions, and move the others to the end of another file."""
+        """Keep the first `count` questions, and add the others to another file."""
         lines = self._lines()
         with removed.open("ab") as file:
             file.writelines(lines[count:])
@@ -106,11 +167,11 @@ class Journal:
         self._write(lines[:count])
 
     def _lines(self) -> Sequence[bytes]:
-        """Return the whole lines, and cut off what comes after the last of them."""
+        """Return the lines; one that was left unfinished is cut off, if more than its end lacks."""
         content = self._path.read_bytes() if self._path.exists() else b""
-        whole = content[: content.rfind(b"\n") + 1]
-        lines = whole.splitlines(keepends=True)
-        if len(whole) < len(content):
+        ended = content + b"\n" if content.endswith(b"}") else content
+        lines = ended[: ended.rfind(b"\n") + 1].splitlines(keepends=True)
+        if content and not content.endswith(b"\n"):
             self._write(lines)
         return lines
 
@@ -121,3 +182,13 @@ class Journal:
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(self._path)
+        sync(self._path.parent)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)

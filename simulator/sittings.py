@@ -1,50 +1,31 @@
-"""What reaches a device in hand: a simulated device's stream, a recording, or samples on a pipe."""
+"""What a device in hand begins with, and what reaches it: a stream, a recording, or a pipe."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clients.errors import BadInput
+from clients.device_folder import Newcomer, Settings
+from clients.errors import BadInput, BadProgram
 from clients.pool import build_pool
-from clients.program import Program, read_checkpoint
+from clients.program import Program
 from clients.recordings import read_recordings
 from clients.stream import cut_questions, deal_streams
 from clients.wear import Habits, Wear
 from simulator.arms import habits_of
 from simulator.base import base_path
-from simulator.plan import build_plan
+from simulator.plan import Plan, build_plan
 from simulator.scenario_file import load_scenario
 
-__all__ = ["Newcomer", "questions_from", "wear_device_of_run", "wear_program"]
+__all__ = ["Question", "questions_from", "wear_device_of_run", "wear_program"]
 
 Question = tuple[NDArray[np.float32], float]
-"""Windows, float32 [B, T, C], and the seconds that they took."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Newcomer:
-    """A device in hand that is about to begin.
-
-    Attributes:
-        program: its SavedModel.
-        state: every variable of it, by name in the checkpoint.
-        habits: how its wearer answers and how it learns.
-        device: its number, on which its draws of chance depend.
-        settings: what `questions_from` needs, for JSON: activities, rate_hz, length, source.
-    """
-
-    program: Path
-    state: Mapping[str, NDArray[Any]]
-    habits: Habits
-    device: int
-    settings: Mapping[str, Any]
+"""Windows, float32 [B, T, C], and the seconds that they take to come."""
 
 
 def wear_device_of_run(run: Path, device: str | None, arm_name: str | None) -> Newcomer:
@@ -53,21 +34,24 @@ def wear_device_of_run(run: Path, device: str | None, arm_name: str | None) -> N
     Args:
         run: a run folder.
         device: its id; None for the first.
-        arm_name: as it learns in this arm; None for the first that learns.
+        arm_name: with the base model and the ways of this arm, but without a server; None for the
+            first arm that is local, or else learns.
 
     Raises:
-        BadInput: there is no such device or arm.
+        BadInput: there is no such device or arm, or the run has no base model yet.
     """
-    plan = build_plan(load_scenario(run / "scenario.toml"))
+    plan = _plan(run)
     scenario, names = plan.scenario, [plan.name_of(i) for i in range(plan.devices)]
     arms = {arm.name: arm for arm in scenario.arms if arm.method not in ("heuristic", "frozen")}
+    usual = sorted(arms, key=lambda name: arms[name].method != "local")
     device = names[0] if device is None else device
-    arm_name = next(iter(arms), "") if arm_name is None else arm_name
+    arm_name = next(iter(usual), "") if arm_name is None else arm_name
     if device not in names:
         some = ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
         raise BadInput(f"--device {device}: {run} has the devices {some}")
     if arm_name not in arms:
-        raise BadInput(f"--arm {arm_name}: {run} has the arms {', '.join(arms)} that learn")
+        known = ", ".join(arms) or "none"
+        raise BadInput(f"--arm {arm_name}: arms of {run} that learn: {known}")
     arm, number = arms[arm_name], names.index(device)
     fold = next(fold.index for fold in plan.folds if number in fold.devices)
     path = base_path(run / "base", fold, scenario, arm.optimizer)
@@ -75,12 +59,6 @@ def wear_device_of_run(run: Path, device: str | None, arm_name: str | None) -> N
     if arm.learning_rate is not None:
         program.set_learning_rate(arm.learning_rate)
     population = plan.population
-    settings = {
-        "activities": list(scenario.data.activities),
-        "rate_hz": scenario.data.rate_hz,
-        "length": population.length,
-        "source": {"run": str(run.resolve()), "device": device},
-    }
     habits = habits_of(
         scenario,
         arm,
@@ -88,13 +66,23 @@ def wear_device_of_run(run: Path, device: str | None, arm_name: str | None) -> N
         least=population.form.least,
         whole_questions=program.whole_questions,
     )
-    return Newcomer(path, program.read_state(), habits, number, settings)
+    settings = Settings(
+        device=number,
+        habits=habits,
+        activities=tuple(scenario.data.activities),
+        rate_hz=scenario.data.rate_hz,
+        length=population.length,
+        channels=population.channels,
+        source={"run": str(run.resolve()), "device": device},
+    )
+    return Newcomer(path, program.read_state(), settings)
 
 
 def wear_program(
     path: Path,
     activities: Sequence[str] | None,
-    source: Mapping[str, Any],
+    data: Path | None,
+    user: str | None,
     *,
     rate_hz: float,
     batch: int | None,
@@ -107,7 +95,8 @@ def wear_program(
     Args:
         path: a SavedModel.
         activities: class index -> name, where the program has no table of them.
-        source: {"data": path, "user": id}, or {"stdin": True}.
+        data: recordings to play; None where samples come by a pipe.
+        user: whose; None for the first one's.
         rate_hz: samples per second.
         batch: windows of a question; 32 single samples or 8 windows by default.
         steps: gradient steps for an answer.
@@ -115,17 +104,26 @@ def wear_program(
         seed: of what is rehearsed.
 
     Raises:
-        BadProgram: no SavedModel, or one that breaks the contract.
-        BadInput: activities are missing.
+        BadProgram: the SavedModel breaks the contract.
+        BadInput: there is no SavedModel, or activities, the memory or the recordings do not fit it.
     """
-    program = Program(path)
-    names = list(activities or program.activities or ())
-    if len(names) < 2:
+    if not (path / "saved_model.pb").is_file():
         raise BadInput(
-            f"{path}: has no table of activities; give them by --activities, in order of class, "
-            "such as walking,jogging,sitting"
+            f"--model {path}: no SavedModel there (no file saved_model.pb); `wearfleet model "
+            "train` writes one, and so does `wearfleet run`, in RUN/devices"
         )
+    program = Program(path)
     size = batch or (32 if program.length == 1 else 8)
+    try:
+        least = program.least_batch(size)
+    except BadProgram as error:
+        raise BadProgram(f"{error}; --batch gives it") from error
+    names = _activities(program, activities)
+    if program.whole_questions and memory is not None and 0 < memory < size:
+        raise BadInput(
+            f"--memory {memory}: {path} rehearses whole questions, and one has {size} windows; "
+            f"give room for some of each activity, such as {16 * size}, or 0 to rehearse nothing"
+        )
     habits = Habits(
         seed=seed,
         classes=len(names),
@@ -140,38 +138,101 @@ def wear_program(
         memory=16 * size if memory is None else memory,
         whole_questions=program.whole_questions,
         series=program.length == 1,
-        least=program.least_batch(size),
+        least=least,
     )
-    settings = {
-        "activities": names,
-        "rate_hz": rate_hz,
-        "length": program.length,
-        "source": dict(source),
-    }
-    return Newcomer(path, read_checkpoint(path), habits, 0, settings)
+    settings = Settings(
+        device=0,
+        habits=habits,
+        activities=names,
+        rate_hz=rate_hz,
+        length=program.length,
+        channels=program.channels,
+        source={} if data is None else {"data": str(data.resolve()), "user": user},
+    )
+    x = np.zeros((least, program.length, program.channels), np.float32)
+    if data is not None:
+        x, _ = next(_played(_wear(settings), 0))
+    _check_classes(program, x, names)
+    return Newcomer(path, program.read_state(), settings)
 
 
 def questions_from(
-    settings: Mapping[str, Any], habits: Habits, done: int, samples: Iterable[Sequence[float]]
+    settings: Settings, done: int, samples: Iterable[Sequence[float]]
 ) -> Iterator[Question]:
     """Give the questions that a device has not been asked yet.
 
     Args:
-        settings: of a `Newcomer`.
-        habits: likewise.
+        settings: the device's.
         done: questions that it was asked before; a pipe begins anew.
         samples: what comes by the pipe, [C] each, where that is the source.
+
+    Raises:
+        BadInput: what it began with is no longer there.
     """
-    source = settings["source"]
-    if source.get("stdin"):
-        yield from _piped(samples, settings, habits)
-        return
-    if "run" in source:
-        plan = build_plan(load_scenario(Path(source["run"]) / "scenario.toml"))
+    if not settings.source:
+        return _piped(samples, settings)
+    return _played(_wear(settings), done)
+
+
+def _wear(settings: Settings) -> Wear:
+    """Return the wearer of a device, with the stream of what is played."""
+    source = settings.source
+    if source.get("run"):
+        plan = _plan(Path(str(source["run"])))
         names = [plan.name_of(i) for i in range(plan.devices)]
-        wear = plan.wear(np.array([names.index(source["device"])]))
-    else:
-        wear = _recorded(settings, habits)
+        return plan.wear(np.array([names.index(str(source["device"]))]))
+    habits = settings.habits
+    return _recorded(
+        str(source["data"]),
+        source["user"],
+        settings.activities,
+        settings.rate_hz,
+        (settings.length, settings.channels),
+        habits.batch,
+        habits.least,
+    )
+
+
+@lru_cache(1)
+def _plan(run: Path) -> Plan:
+    return build_plan(load_scenario(run / "scenario.toml"))
+
+
+@lru_cache(1)
+def _recorded(
+    data: str,
+    user: str | None,
+    activities: tuple[str, ...],
+    rate_hz: float,
+    form: tuple[int, int],
+    batch: int,
+    least: int,
+) -> Wear:
+    """Return a wearer whose recordings are played as they were recorded."""
+    length, channels = form
+    found, _ = read_recordings(data, source="auto", rate_hz=rate_hz, users=[user] if user else 1)
+    user, recordings = found[0].user, [each for each in found if each.activity in activities]
+    if not recordings:
+        raise BadInput(
+            f"{data}: user {user} did {', '.join(each.activity for each in found)}; the program "
+            f"knows {', '.join(activities)}: give another user by --user"
+        )
+    pool = build_pool({user: recordings}, activities, length=length, hop=length, holdout=0.0)
+    if pool.channels != channels:
+        raise BadInput(
+            f"{data}: has {pool.channels} values in a sample; the program takes {channels}"
+        )
+    table = cut_questions(pool, order="recorded", bout_windows=1, batch=batch, least=least)
+    if not table.first.size:
+        raise BadInput(
+            f"{data}: no {length * least} samples of user {user} follow one another, as a question "
+            "needs; give another user by --user"
+        )
+    one = np.zeros(1, np.int64)
+    return Wear(one, [user], [user], pool, deal_streams(table, 0, one, one), pool.holdout)
+
+
+def _played(wear: Wear, done: int) -> Iterator[Question]:
     windows, _ = wear.streams.in_round(1, int(wear.streams.lengths()[0]))
     hop_s = wear.pool.windows.hop / wear.pool.windows.rate_hz
     for question in islice(windows[0], done, None):
@@ -179,38 +240,39 @@ def questions_from(
         yield wear.read(own[None])[0], own.size * hop_s
 
 
-def _recorded(settings: Mapping[str, Any], habits: Habits) -> Wear:
-    """Return a wearer whose recordings are played as they were recorded."""
-    source, length = settings["source"], settings["length"]
-    recordings, _ = read_recordings(
-        source["data"],
-        source="auto",
-        rate_hz=settings["rate_hz"],
-        activities=settings["activities"],
-        users=[source["user"]] if source["user"] else 1,
-    )
-    user = recordings[0].user
-    pool = build_pool(
-        {user: recordings}, settings["activities"], length=length, hop=length, holdout=0.0
-    )
-    table = cut_questions(
-        pool, order="recorded", bout_windows=1, batch=habits.batch, least=habits.least
-    )
-    if not table.first.size:
-        raise BadInput(
-            f"user {user}: no {length * habits.least} samples follow one another, as a question "
-            "needs; give another user by --user"
-        )
-    one = np.zeros(1, np.int64)
-    return Wear(one, [user], [user], pool, deal_streams(table, 0, one, one), pool.holdout)
-
-
-def _piped(
-    samples: Iterable[Sequence[float]], settings: Mapping[str, Any], habits: Habits
-) -> Iterator[Question]:
+def _piped(samples: Iterable[Sequence[float]], settings: Settings) -> Iterator[Question]:
     """Cut samples as they come into questions; what does not fill one at the end is not asked."""
-    size = habits.batch * settings["length"]
+    batch, length = settings.habits.batch, settings.length
     rows = iter(samples)
-    while len(some := list(islice(rows, size))) == size:
-        x = np.array(some, np.float32).reshape(habits.batch, settings["length"], -1)
-        yield x, size / settings["rate_hz"]
+    while len(some := list(islice(rows, batch * length))) == batch * length:
+        yield np.array(some, np.float32).reshape(batch, length, -1), 0.0
+
+
+def _activities(program: Program, given: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the names of a program's classes, which are given where it has no table of them."""
+    names = tuple(given or program.activities or ())
+    if program.activities and names != program.activities:
+        raise BadInput(
+            f"--activities {','.join(names)}: {program.path} has a table of its own: "
+            f"{','.join(program.activities)}; leave the option out"
+        )
+    if len(names) < 2 or not all(names) or len(set(names)) < len(names):
+        raise BadInput(
+            f"{program.path}: has no table of activities; give each a name by --activities, in "
+            f"order of class, such as walking,jogging,sitting (seen: {','.join(names) or 'none'})"
+        )
+    return names
+
+
+def _check_classes(program: Program, x: NDArray[np.float32], names: Sequence[str]) -> None:
+    """Refuse names that are too few or too many, as far as one question tells."""
+    said, known = program.predict_aside(x), len(names)
+    if said.logits is not None:
+        known = said.logits.shape[1]
+    elif said.classes.max() >= known:
+        known = int(said.classes.max()) + 1
+    if known != len(names):
+        raise BadInput(
+            f"--activities {','.join(names)}: {program.path} tells {known} classes apart; give "
+            "each of them a name"
+        )
