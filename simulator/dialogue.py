@@ -224,7 +224,7 @@ class Dialogue:
             for number, (x, seconds) in enumerate(questions):
                 pause_s = seconds / self._speed if self._speed else 0.0
                 if pause_s and not number:
-                    self._tell(f"a question takes {pause_s:.3g} s to come; --speed makes it faster")
+                    self._tell(f"first question in {pause_s:.3g} s; --speed makes it faster")
                 due = max(due, time.monotonic()) + pause_s
                 time.sleep(max(0.0, due - time.monotonic()))
                 self._played.put(x)

@@ -57,7 +57,7 @@ def go_back(folder: Path, tell: Tell, *, as_json: bool) -> None:
         forgotten = device.undo()
     with closing(Wearable(folder)) as wearable:
         score = wearable.score
-    tell(f"forgot {forgotten} questions, kept in {folder / 'undone'}; {_words(score)}")
+    tell(f"forgot {_questions(forgotten)}, kept in {folder / 'undone'}; {_words(score)}")
     _show(score, as_json=as_json)
 
 
@@ -65,7 +65,7 @@ def _greet(wearable: Wearable, tell: Tell) -> None:
     """Say what a person should know before the first question."""
     if wearable.differing:
         tell(
-            f"{wearable.differing} questions of the journal are predicted otherwise now than then: "
+            f"{_questions(wearable.differing)} of the journal predicted otherwise now than then: "
             "TensorFlow or the machine has changed"
         )
     if wearable.score.questions:
@@ -77,12 +77,16 @@ def _greet(wearable: Wearable, tell: Tell) -> None:
 def _words(score: Score) -> str:
     """Say how well a device did."""
     if not score.answered:
-        return f"{score.questions} questions, none answered yet"
+        return f"{_questions(score.questions)}, none answered yet"
     windows, votes = 100.0 * score.accuracy, 100.0 * score.vote_accuracy
     return (
-        f"{score.questions} questions, {score.answered} answered; prequential, by the answers: "
+        f"{_questions(score.questions)}, {score.answered} answered; prequential, by the answers: "
         f"{windows:.1f}% of windows and {votes:.1f}% of votes right"
     )
+
+
+def _questions(count: int) -> str:
+    return f"{count} question{'' if count == 1 else 's'}"
 
 
 def _show(score: Score, *, as_json: bool) -> None:

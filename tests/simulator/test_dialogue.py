@@ -21,6 +21,20 @@ SITTING = 2
 STOPPED, ENDED = False, True
 
 
+@pytest.fixture(autouse=True)
+def in_time():
+    """Fail where everybody waits for somebody else."""
+
+    def late(*_):
+        raise TimeoutError("nothing goes on")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(20)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
 @dataclass
 class Fake:
     """A device that always says sitting, and notes what is done with it."""
@@ -205,7 +219,7 @@ def test_questions_come_at_the_pace_of_the_recording_times_the_speed():
     pipe = Pipe("\n" * 5)
     run(pipe, numbered(5, seconds=2.0), speed=40.0)
     assert 0.25 <= time.monotonic() - start < 2.0
-    assert pipe.told == ["a question takes 0.05 s to come; --speed makes it faster"]
+    assert pipe.told == ["first question in 0.05 s; --speed makes it faster"]
 
 
 def test_what_is_typed_before_a_question_is_no_answer_to_it():

@@ -72,7 +72,7 @@ OFTEN = (
     "tiles of two",
     "sgd",
 )
-RECURRENT = ("one step", "uncertain ones asked, late answers", "tiles of two")
+RECURRENT = ("uncertain ones asked, late answers", "tiles of two")
 ALIKE = ("downloaded model not scored", "tiles of one", "tiles of two")  # learn the same
 EVERYDAY = [
     *itertools.product(PROGRAMS, ("local", "fedavg"), ("nothing special",)),
@@ -201,7 +201,13 @@ def norm(arrays, others):
     return float(np.sqrt(sum(squares)))
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize(
+    "program",
+    [
+        pytest.param(p, marks=pytest.mark.exhaustive) if p in ("bilstm", "gru") else p
+        for p in PROGRAMS
+    ],
+)
 @pytest.mark.parametrize("optimizer", ["adam", pytest.param("sgd", marks=pytest.mark.exhaustive)])
 def test_one_round_of_float32_from_one_state_is_within_rounding(fleets, program, optimizer):
     arm = {"method": "local", "optimizer": optimizer, "learning_rate": 0.001}
