@@ -167,35 +167,33 @@ def killed(folder, device, kills, until, seed):
     """Wear a device for some questions, and kill it again and again, soon after an answer."""
     chance = random.Random(seed)
     arguments = ["--run", device.run, "--device", device.device]
-    for number in range(kills + 1):
+    for _ in range(kills):
         done = lines_in(folder)
         script = Script(folder, *arguments, "--speed", 0, "--every", 2)
         arguments = ["--resume"]
-        last = number == kills
-        stop = until if last else min(done + chance.randint(8, 25), until - 1)
+        stop = done + chance.randint(8, 25)
         assert script.answer(device.answers, done, stop)
-        if last:
-            assert script.asked()
-            script.say("q")
-            code, told = script.end()
-            assert code == 0, told
-            assert "predicted otherwise" not in told
-        else:
-            time.sleep(chance.choice([0.0, chance.uniform(0.0, 0.05)]))
-            script.kill()
-            assert lines_in(folder) in (stop - 1, stop)  # the last answer is there, or was never
-    return folder
+        time.sleep(chance.choice([0.0, chance.uniform(0.0, 0.05)]))
+        script.kill()
+        assert lines_in(folder) in (stop - 1, stop)  # the last answer is there, or was never
+    script = Script(folder, "--resume", "--speed", 0, "--every", 2)
+    assert script.answer(device.answers, lines_in(folder), until)
+    assert script.asked()
+    return script
 
 
 def interrupted(folder, device):
-    """Wear a device, look whether another process can, interrupt it, and wear it on."""
-    script = Script(folder, "--run", device.run, "--device", device.device, "--speed", 0)
-    script.answer(device.answers, 0, 7)
-    script.asked()
+    """Wear a device that is killed twice, look whether others can wear it, and interrupt it."""
+    script = killed(folder, device, 2, 61, seed=1)
     other = Script(folder, "--resume").end()
-    ended = script.kill(signal.SIGINT)
-    names = sorted(path.name for path in (folder / "versions").iterdir())
-    return other, ended, names
+    return other, script.kill(signal.SIGINT)
+
+
+def stopped(folder, device):
+    """Wear a device that is killed twice, and stop."""
+    script = killed(folder, device, 2, 61, seed=2)
+    script.say("q")
+    return script.end()
 
 
 def piped(folder, program):
@@ -220,9 +218,8 @@ def worn(simulated, tmp_path_factory):
         jobs = {
             "tracker_lstm": pool.submit(undisturbed, home / "tracker_lstm", tracker, 60),
             "dense": pool.submit(undisturbed, home / "dense", dense, 60),
-            "killed dense": pool.submit(killed, home / "kd", dense, 2, 60, seed=1),
-            "killed tracker_lstm": pool.submit(killed, home / "kt", tracker, 2, 60, seed=2),
-            "interrupted": pool.submit(interrupted, home / "interrupted", dense),
+            "interrupted": pool.submit(interrupted, home / "killed dense", dense),
+            "stopped": pool.submit(stopped, home / "killed tracker_lstm", tracker),
             "piped": pool.submit(piped, home / "piped", base),
         }
         return home, {name: job.result() for name, job in jobs.items()}
@@ -246,23 +243,33 @@ def test_a_device_in_hand_ends_with_the_accuracy_and_variables_of_the_simulated_
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_device_that_is_killed_and_resumed_is_what_it_would_have_been(worn, name):
-    home, results = worn
-    folder = results[f"killed {name}"]
+    home, _ = worn
+    folder = home / f"killed {name}"
     version = "versions/00000060"
     assert contents(folder / version) == contents(home / name / version)
-    lines = (home / name / "journal.jsonl").read_bytes().splitlines()[:60]
+    lines = (home / name / "journal.jsonl").read_bytes().splitlines()[:61]
     assert (folder / "journal.jsonl").read_bytes().splitlines() == lines
     assert not list((folder / "versions").glob(".*"))
 
 
-def test_an_interrupt_saves_and_ends_with_130(worn):
-    (other_code, other_told), (code, told), names = worn[1]["interrupted"]
-    assert (code, other_code) == (130, 2)
-    assert "interrupted, go on by --resume" in told
-    assert "7 questions, 7 answered" in told
-    assert names == ["00000000", "00000007"]
-    assert "in use by another process" in other_told
-    assert "Traceback" not in told + other_told
+def test_who_stops_or_interrupts_is_told_how_to_go_on_and_finds_all_saved(worn):
+    home, results = worn
+    ends = {"dense": results["interrupted"][1], "tracker_lstm": results["stopped"]}
+    assert [code for code, _ in ends.values()] == [130, 0]
+    for (name, (_, told)), end in zip(ends.items(), ("interrupted", "stopped"), strict=True):
+        assert f"{end}, go on by --resume\n61 questions, 61 answered" in told
+        assert "predicted otherwise" not in told
+        assert "Traceback" not in told
+        versions = home / f"killed {name}" / "versions"
+        assert max(path.name for path in versions.iterdir()) == "00000061"
+
+
+def test_a_device_is_worn_by_one_process_at_a_time(worn):
+    code, told = worn[1]["interrupted"][0]
+    assert code == 2
+    assert told.startswith("wearfleet: ")
+    assert "in use by another process" in told
+    assert told.count("\n") == 1
 
 
 def test_samples_and_answers_come_over_one_pipe(worn):
@@ -276,8 +283,8 @@ def test_samples_and_answers_come_over_one_pipe(worn):
 
 @pytest.fixture
 def taken(worn, tmp_path):
-    """Give a copy of the dense device that was asked 60 questions, with versions after each 2."""
-    return shutil.copytree(worn[1]["killed dense"], tmp_path / "device")
+    """Give a copy of the dense device that was asked 61 questions, with versions after each 2."""
+    return shutil.copytree(worn[0] / "killed dense", tmp_path / "device")
 
 
 def device(*arguments):
@@ -289,10 +296,10 @@ def test_going_back_by_the_command_says_what_was_forgotten(taken, capfd):
     before = contents(taken)
     device(taken, "--undo", "--json")
     told = capfd.readouterr()
-    assert f"forgot 2 questions, kept in {taken / 'undone'}; 58 questions" in told.err
-    assert json.loads(told.out)["questions"] == 58
+    assert f"forgot 1 question, kept in {taken / 'undone'}; 60 questions" in told.err
+    assert json.loads(told.out)["questions"] == 60
     after = contents(taken)
-    kept = "versions/00000060/"
+    kept = "versions/00000061/"
     moved = {path: after[f"undone/{path.removeprefix('versions/')}"] for path in before
              if path.startswith(kept)}  # fmt: skip
     assert moved == {path: before[path] for path in moved} != {}
@@ -307,8 +314,8 @@ def test_a_script_that_goes_away_loses_nothing(taken):
     code = script.process.wait(timeout=60)
     assert code == 1
     assert "Traceback" not in script.process.stderr.read()
-    assert lines_in(taken) == 61
-    assert (taken / "versions" / "00000061").is_dir()
+    assert lines_in(taken) == 62
+    assert (taken / "versions" / "00000062").is_dir()
 
 
 REFUSED = {
