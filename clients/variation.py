@@ -88,7 +88,11 @@ class Variations:
         """Read windows [D, N] of so few devices that all stays in the processor's cache."""
         base, paced = self._paced(pool, windows)
         joined = (len(windows), -1, pool.channels)
-        np.matmul(paced.reshape(joined), self.turn, out=values.reshape(joined))
+        rows = paced.reshape(joined)
+        if rows.shape[1] == 1:  # a product of a single row is rounded in another way
+            values[...] = np.matmul(rows.repeat(2, axis=1), self.turn)[:, :1].reshape(values.shape)
+        else:
+            np.matmul(rows, self.turn, out=values.reshape(joined))
         if self.noise.any():
             first = (base + self.offset[:, None]) % _NOISE_ROWS
             noise = spans(self.table, pool.length)[first]

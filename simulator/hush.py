@@ -27,7 +27,11 @@ def hushed() -> Iterator[None]:
 
     Its first lines come before it reads any setting of its own.
     """
-    kept = os.dup(2)
+    try:
+        kept = os.dup(2)
+    except OSError:  # it is closed, so that nothing can be said anyway
+        yield
+        return
     with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), 2)
         try:

@@ -312,8 +312,10 @@ def test_many_devices_read_what_each_of_them_reads_alone(count):
         assert alone[0].tobytes() == read[device].tobytes()
 
 
-def test_a_window_is_read_alike_alone_and_among_others():
-    pool, variations = pool_of([4000]), drawn([2, 0, 5])
+@pytest.mark.parametrize("length", [40, 1])
+def test_a_window_is_read_alike_alone_and_among_others(length):
+    pool = pool_of([100 * length], length=length, hop=length)
+    variations = drawn([2, 0, 5], length=length)
     read = variations.read(pool, all_of(pool, 3))
     for window in (0, 17, 99):
         alone = variations.read(pool, np.full((3, 1), window, np.int32))
