@@ -19,9 +19,9 @@ from typing import Any
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
+from clients.checkpoints import write_copy
 from clients.errors import BadInput
 from clients.journal import Journal, sync
-from clients.program import write_copy
 from clients.wear import Habits
 
 __all__ = ["MEMORY", "DeviceFolder", "Newcomer", "Settings", "create", "need_new"]

@@ -10,10 +10,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from clients.checkpoints import read_checkpoint
 from clients.lent import Lender, Lent
 from clients.methods import Arrays, Method
 from clients.outcome import Outcome
-from clients.program import Program, read_checkpoint
+from clients.program import Program
 from clients.wear import Wear
 from simulator.arms import habits_of
 from simulator.compiled import Compiled

@@ -6,8 +6,9 @@ import shutil
 import tomllib
 from pathlib import Path
 
+from clients.checkpoints import read_checkpoint, write_copy
 from clients.errors import BadInput
-from clients.program import Program, read_checkpoint, write_copy
+from clients.program import Program
 from simulator.arms import method_in_round
 from simulator.base import base_path
 from simulator.checkpoint import find_device, read_shared

@@ -18,9 +18,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from clients import chance
+from clients.checkpoints import write_copy
 from clients.methods import Arrays, Method
 from clients.methods.method import Who
-from clients.program import write_copy
 from simulator.arms import method_in_round
 from simulator.base import prepare
 from simulator.checkpoint import write_state

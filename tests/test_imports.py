@@ -18,6 +18,7 @@ ALLOWED = {
     "tensorflow": [
         "clients/contract.py",
         "clients/program.py",
+        "clients/checkpoints.py",
         "clients/export.py",
         "clients/optimizers.py",
         "clients/losses.py",

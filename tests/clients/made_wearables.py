@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from clients.checkpoints import read_checkpoint
 from clients.device_folder import Newcomer, Settings, create
-from clients.program import Program, read_checkpoint
+from clients.program import Program
 from clients.user import NO_ANSWER
 from clients.wear import Habits
 from clients.wearable import Wearable

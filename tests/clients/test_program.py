@@ -5,8 +5,9 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
+from clients.checkpoints import read_checkpoint
 from clients.models import MODELS, answer
-from clients.program import Program, inspect_program, read_checkpoint
+from clients.program import Program, inspect_program
 
 every_program = pytest.mark.parametrize("name", sorted(MODELS))
 RECURRENT = ("tracker_lstm",)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from clients.checkpoints import _share, read_checkpoint, write_copy
 from clients.models import MODELS
-from clients.program import Program, _share, read_checkpoint, write_copy
+from clients.program import Program
 
 every_program = pytest.mark.parametrize("name", sorted(MODELS))
 

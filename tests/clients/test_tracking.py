@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clients.checkpoints import write_copy
 from clients.errors import BadProgram
 from clients.export import Blueprint, export_program
-from clients.program import Program, write_copy
+from clients.program import Program
 from tests.clients.test_cells import gru, lstm
 
 MEAN, SCALE = np.array([0.5, -1.0, 9.0]), np.array([2.0, 3.0, 4.0])

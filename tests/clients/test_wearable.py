@@ -7,10 +7,11 @@ import pytest
 import tensorflow as tf
 from safetensors.numpy import load_file
 
+from clients.checkpoints import read_checkpoint
 from clients.device_folder import MEMORY, DeviceFolder, create
 from clients.errors import BadInput, BadProgram
 from clients.journal import Asked
-from clients.program import Program, read_checkpoint
+from clients.program import Program
 from clients.user import NO_ANSWER
 from clients.wearable import Wearable
 from tests.clients.made_programs import Linear, Restless, X, Y, saved

@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import load_file
 
+from clients.checkpoints import read_checkpoint
 from clients.export import Blueprint, export_program
-from clients.program import Program, read_checkpoint
+from clients.program import Program
 from clients.synthetic import synthesize
 from simulator.federation import Server, Session
 from simulator.fleet import Fleet, InProcess

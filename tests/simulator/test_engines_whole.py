@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
+from clients.checkpoints import read_checkpoint
 from clients.models import MODELS
-from clients.program import Program, read_checkpoint
+from clients.program import Program
 from simulator.plan import build_plan
 from simulator.scenario_file import load_scenario
 from tests.simulator.conftest import contents, read_all

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from clients.checkpoints import read_checkpoint
 from clients.errors import BadProgram
-from clients.program import read_checkpoint
 from simulator.form import form_of
 from simulator.plan import build_plan
 from simulator.scenario_file import load_scenario

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from clients.checkpoints import read_checkpoint
 from clients.errors import BadInput
-from clients.program import Program, read_checkpoint
+from clients.program import Program
 from simulator.checkpoint import find_device, read_shared
 from simulator.materialize import materialize
 

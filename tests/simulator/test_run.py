@@ -10,9 +10,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from clients.checkpoints import read_checkpoint
 from clients.device import score_questions
 from clients.errors import BadInput, BadRecordings
-from clients.program import Program, read_checkpoint
+from clients.program import Program
 from simulator.fleet import Fleet, InProcess
 from simulator.plan import build_plan
 from simulator.records import ROUNDS, WINDOWS

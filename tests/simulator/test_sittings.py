@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from clients.checkpoints import read_checkpoint
 from clients.errors import BadInput
-from clients.program import Program, read_checkpoint
+from clients.program import Program
 from clients.recordings import read_recordings
 from simulator.arms import habits_of
 from simulator.plan import build_plan

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from clients.checkpoints import write_copy
 from clients.device import Device
 from clients.methods import METHODS, MethodOptions
-from clients.program import Program, write_copy
+from clients.program import Program
 from simulator.arms import habits_of
 
 DEVICE, ROUNDS, OTHERS = 7, 8, 64

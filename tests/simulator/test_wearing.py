@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from clients.checkpoints import read_checkpoint
 from clients.errors import BadInput
-from clients.program import read_checkpoint
 from simulator.cli import app
 from simulator.run import run_scenario
 from simulator.scenario_file import load_scenario
