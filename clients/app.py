@@ -21,6 +21,7 @@ from clients.device import Device
 from clients.errors import BadInput
 from clients.messages import ARRAYS, CONFIG, METRICS, pack, reply_to, unpack
 from clients.methods import METHODS, Method, MethodOptions
+from clients.methods.groups import nested
 from clients.outcome import Update
 from clients.pool import build_pool
 from clients.program import Program
@@ -43,20 +44,27 @@ def train(message: Message, context: Context) -> Message:
     """Begin from the server's arrays, work through one round, send what was learnt."""
     device, round_ = _device(context), _round(message)
     method = _method(context.run_config, round_)
-    device.begin(method, unpack(message.content[ARRAYS]))
-    outcome = device.work(round_, learns=True)
+    received = nested(unpack(message.content[ARRAYS]), method.offer({}))
+    device.begin(method, received, round_)
+    outcome = device.work(round_, learns=True, method=method, shared=received)
+    sent = device.update(method, received)
     context.state[_STATE] = pack(device.snapshot())
-    update = Update(
-        device.update(method), int(outcome.examples[0]), float(outcome.learning_loss[0])
+    arrays, told = (
+        {name: value[0] for name, value in some.items()} for some in (sent.arrays, sent.told)
     )
-    return reply_to(message, update)
+    loss = float(told.pop("loss", np.nan))
+    loss = loss if np.isfinite(loss) else float(outcome.learning_loss[0])
+    numbers = {name: float(value) for name, value in told.items()}
+    return reply_to(message, Update(arrays, int(outcome.examples[0]), loss, numbers))
 
 
 @app.evaluate()
 def evaluate(message: Message, context: Context) -> Message:
     """Score the holdout with the server's arrays; nothing is learnt from it."""
-    method = _method(context.run_config, _round(message))
-    confusion = _device(context).score_holdout(method, unpack(message.content[ARRAYS]))
+    round_ = _round(message)
+    method = _method(context.run_config, round_)
+    received = nested(unpack(message.content[ARRAYS]), method.offer({}))
+    confusion = _device(context).score_holdout(method, received, round_)
     windows = int(confusion.sum())
     metrics = MetricRecord(
         {"num-examples": windows, "holdout-accuracy": float(confusion.trace() / max(windows, 1))}
@@ -76,7 +84,8 @@ def _method(config: Config, round_: int) -> Method:
     if name not in METHODS:
         raise BadInput(f"method = {name!r}: expected one of {', '.join(sorted(METHODS))}")
     private = tuple(str(config["private"]).split())
-    return METHODS[name](MethodOptions(round_, int(config["rounds"]), private))
+    keys = {key.removeprefix("method-"): v for key, v in config.items() if key[:7] == "method-"}
+    return METHODS[name](MethodOptions(round_, int(config["rounds"]), private, keys))
 
 
 def _device(context: Context) -> Device:
@@ -133,7 +142,7 @@ def _new_device(
         series=program.length == 1,
     )
     wear = Wear(devices, [user], [user], pool, streams, pool.holdout)
-    device = Device(wear, habits, program)
+    device = Device(wear, habits, program, _method(config, 1))
     return device, device.snapshot()
 
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from clients import chance
 from clients.learner import Learner, nothing
 from clients.lessons import Lesson, Lessons
 from clients.methods import Arrays, Method
-from clients.outcome import Outcome
+from clients.methods.groups import PARAMETERS, Groups, flat, prefix_of
+from clients.methods.take import Take
+from clients.outcome import Outcome, Sent
 from clients.prediction import Prediction
+from clients.steps import Apart, Learn, learn_plainly, take_of, take_steps
 from clients.user import NO_ANSWER
 from clients.wear import Habits, Wear
 
-__all__ = ["Device", "score_questions", "take_steps"]
+__all__ = ["Device", "score_questions"]
 
 _SCORE_BATCH = 256
 
@@ -28,34 +32,55 @@ class Device:
     it has been predicted and scored.
     """
 
-    def __init__(self, wear: Wear, habits: Habits, program: Learner) -> None:
+    def __init__(self, wear: Wear, habits: Habits, program: Learner, method: Method) -> None:
         """Put on a device.
 
         Args:
             wear: who wears it; the `Wear` of one device.
             habits: how its wearer answers and how it learns.
             program: its own copy of a program.
+            method: of the first round.
         """
         self.wear = wear
         self._habits = habits
         self._program = program
         self._lessons = Lessons(wear.devices, habits)
+        draw = chance.uniforms(habits.seed, "start", 0, wear.devices, 1)[0, 0]
+        self._apart = Apart(program, method, draw)
 
-    def begin(self, method: Method, shared: Arrays) -> None:
-        """Take in what the server sent; the optimizer starts afresh for it."""
-        program = self._program
-        program.assign_parameters(
-            _taken(method.begin, shared, program.read_parameters()), fresh_slots=True
-        )
+    def begin(self, method: Method, shared: Groups, round_: int) -> None:
+        """Take in what the server sent; the optimizer starts afresh for it.
 
-    def work(self, round_: int, *, learns: bool) -> Outcome:
+        Args:
+            method: mixes it with what the device has.
+            shared: groups of arrays.
+            round_: which begins, from 1.
+        """
+        self._apart.become(self._begun(method, shared, round_))
+
+    def _begun(self, method: Method, shared: Groups, round_: int) -> Groups:
+        """Return what the device is with what the server sent: groups of arrays [1, ...]."""
+        return self._apart.begin(method, shared, self._look(round_) if method.looks else None)
+
+    def _look(self, round_: int) -> Take:
+        """Lay out what the device sees of its memory as a round begins."""
+        windows, labels = self._lessons.look(round_)
+        carried = nothing(self._program.read_pure().carried)
+        return take_of(self._program, carried, self._read_all, windows[0], labels[0])
+
+    def work(self, round_: int, *, learns: bool, method: Method, shared: Groups) -> Outcome:
         """Work through the questions of one round.
 
         Args:
             round_: the round, from 1.
             learns: whether answers lead to steps; if not, they only fill the memory.
+            method: says what a step is.
+            shared: what the server sent, if it did: groups of arrays.
         """
         habits, lessons = self._habits, self._lessons
+        learn = learn_plainly(self._program, self._read)
+        if not method.plain:
+            learn = self._apart.learn(method, shared, self._read_all)
         outcome = Outcome.empty(1, habits.questions_per_round, habits.batch)
         windows, labels = self.wear.streams.in_round(round_, habits.questions_per_round)
         outcome.windows[:], outcome.label[:] = windows, labels
@@ -68,7 +93,7 @@ class Device:
         outcome.asked[:], outcome.answer[:] = lessons.ask(round_, labels, certainty)
         losses: list[float] = []
         for lesson in lessons.due(round_):
-            losses += self._learn(lesson, outcome, learns=learns, late=True)
+            losses += self._learn(lesson, outcome, learn, learns=learns, late=True)
         taught = lessons.now(round_, windows, outcome.answer)
         for q in questions:
             said = self._predict(windows[0, q])
@@ -76,52 +101,71 @@ class Device:
             if habits.scores_opened:
                 right = opened[q].classes == outcome.label[0, q]
                 outcome.opened_correct[0, q, : right.size] = right
-            losses += self._learn(next(taught), outcome, learns=learns)
+            losses += self._learn(next(taught), outcome, learn, learns=learns)
         if losses:
             outcome.learning_loss[0] = np.mean(losses)
+        outcome.gradients[0] = len(losses) * method.gradients
         outcome.memory_windows[:] = lessons.memory_windows
         return outcome
 
-    def update(self, method: Method) -> Arrays:
-        """Return what the device sends to the server after a round."""
-        return method.end(self._program.read_parameters())[0]
+    def update(self, method: Method, shared: Groups) -> Sent:
+        """Return what the device sends to the server after a round.
 
-    def score_holdout(self, method: Method, shared: Arrays | None) -> NDArray[np.int64]:
+        Args:
+            method: says what is shared.
+            shared: what the device received: groups of arrays.
+        """
+        sent, told = self._apart.end(method, shared)
+        arrays, numbers = (
+            {name: np.asarray(value) for name, value in some.items()} for some in (flat(sent), told)
+        )
+        return Sent(np.zeros(1, np.int64), arrays, numbers)
+
+    def score_holdout(
+        self, method: Method, shared: Groups | None, round_: int
+    ) -> NDArray[np.int64]:
         """Score the windows that are never learnt: int64 [K, K], rows are true classes.
 
         Args:
-            method: gives the model that answers the user from the shared and the private arrays.
-            shared: the server's arrays; None scores the device's own model.
+            method: takes in what the server sent.
+            shared: what it would send now, groups of arrays; None scores the device as it is.
+            round_: after which, from 0.
         """
-        if shared is None:
-            return self._score_holdout()
-        program = self._program
-        own = program.read_parameters()
-        served = _taken(method.serve, shared, own)
-        program.assign_parameters(served)
+        own, served = self._served(method, shared, round_)
+        self._program.assign_parameters(served)
         scored = self._score_holdout()
-        program.assign_parameters({name: own[name] for name in served})
+        self._program.assign_parameters(own)
         return scored
 
-    def state(self, method: Method, shared: Arrays | None) -> dict[str, NDArray[Any]]:
+    def state(self, method: Method, shared: Groups | None, round_: int) -> dict[str, NDArray[Any]]:
         """Return all variables of the device's SavedModel, by their names in the checkpoint.
 
         Args:
-            method: gives the model that answers the user from the shared and the private arrays.
-            shared: the server's arrays; None takes the device's own model.
+            method: takes in what the server sent.
+            shared: what it would send now, groups of arrays; None takes the device as it is.
+            round_: after which.
         """
-        if shared is None:
-            return self._program.read_state()
-        own = self._program.read_parameters()
-        served = _taken(method.serve, shared, own)
+        own, served = self._served(method, shared, round_)
         self._program.assign_parameters(served)
         state = self._program.read_state()
-        self._program.assign_parameters({name: own[name] for name in served})
+        self._program.assign_parameters(own)
         return state
+
+    def _served(
+        self, method: Method, shared: Groups | None, round_: int
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the parameters that would change with what the server sends: as is, and then."""
+        if shared is None:
+            return {}, {}
+        own = self._program.read_parameters()
+        served = self._begun(method, shared, round_ + 1)[PARAMETERS]
+        return own, {name: np.asarray(value)[0] for name, value in served.items()}
 
     def snapshot(self) -> dict[str, NDArray[Any]]:
         """Return all that the device is, as named arrays [1, ...]."""
         state = {f"program/{key}": v[None] for key, v in self._program.read_state().items()}
+        for group, arrays in self._apart.groups.items():
+            state |= {prefix_of(group) + name: np.asarray(v) for name, v in arrays.items()}
         return state | self._lessons.snapshot()
 
     def restore(self, snapshot: Arrays) -> None:
@@ -132,6 +176,10 @@ class Device:
             if key.startswith("program/")
         }
         self._program.assign_state(program)
+        self._apart.groups = {
+            group: {name: snapshot[prefix_of(group) + name] for name in arrays}
+            for group, arrays in self._apart.groups.items()
+        }
         self._lessons.restore(snapshot)
 
     def _predict(self, windows: NDArray[np.int32], *, aside: bool = False) -> Prediction:
@@ -143,16 +191,18 @@ class Device:
     def _read(self, windows: NDArray[np.int32]) -> NDArray[np.float32]:
         return np.asarray(self.wear.read(windows[windows >= 0][None])[0])
 
+    def _read_all(self, windows: NDArray[np.int32]) -> NDArray[np.float32]:
+        return np.asarray(self.wear.read(windows[None])[0])
+
     def _learn(
-        self, lesson: Lesson, outcome: Outcome, *, learns: bool, late: bool = False
+        self, lesson: Lesson, outcome: Outcome, learn: Learn, *, learns: bool, late: bool = False
     ) -> list[float]:
-        """Take a lesson's steps; returns the loss of each gradient."""
+        """Take a lesson's steps; returns the loss of each."""
         if int(lesson.answer[0]) == NO_ANSWER or not learns:
             return []
-        losses = take_steps(self._program, lesson, self._read, self._habits, late=late)
+        losses = take_steps(self._program, lesson, learn, self._habits, late=late)
         outcome.examples[:] += lesson.examples()
         outcome.steps[0] += int(lesson.steps[0].sum())
-        outcome.gradients[0] += len(losses)
         return losses
 
     def _score(self, question: int, said: Prediction, outcome: Outcome) -> None:
@@ -179,50 +229,6 @@ class Device:
         )
 
 
-def take_steps(
-    program: Learner,
-    lesson: Lesson,
-    read: Callable[[NDArray[np.int32]], NDArray[np.float32]],
-    habits: Habits,
-    *,
-    late: bool = False,
-) -> list[float]:
-    """Take the steps of one device's lesson; the program goes on from where the first left it.
-
-    All steps start from where the question's prediction did, but for those of a late answer,
-    which start from nothing and leave no trace in what the program carries.
-
-    Args:
-        program: what learns.
-        lesson: of one device, with an answer.
-        read: gives windows [N] as the device measures them, float32 [N, T, C].
-        habits: whether whole questions are rehearsed.
-        late: whether the question was predicted long before.
-
-    Returns:
-        the loss of each gradient.
-    """
-    carried = program.read_context()
-    begin, end = (nothing(carried), carried) if late else (carried, None)
-    windows = lesson.windows[0][lesson.windows[0] >= 0]
-    losses = []
-    for step in np.flatnonzero(lesson.steps[0]):
-        rehearsed, taught = lesson.rehearsed[0, step], lesson.taught[0, step]
-        there = rehearsed >= 0
-        mixed, labels = windows, np.full(windows.size, lesson.answer[0], np.int32)
-        if not habits.whole_questions:
-            mixed = np.concatenate([windows, rehearsed[there]])
-            labels = np.concatenate([labels, taught[there]])
-        elif there.any():
-            program.assign_context(nothing(carried))
-            losses.append(program.learn(read(rehearsed[there]), taught[there]))
-        program.assign_context(begin)
-        losses.append(program.learn(read(mixed), labels))
-        end = program.read_context() if end is None else end
-    program.assign_context(end or {})
-    return losses
-
-
 def score_questions(
     program: Learner,
     x: Iterable[NDArray[np.float32]],
@@ -240,11 +246,3 @@ def score_questions(
             said = program.predict_aside(question).check(classes, "holdout")
             np.add.at(confusion, (true, said.classes), 1)
     return confusion
-
-
-def _taken(
-    function: Callable[[Arrays, Arrays], Arrays], shared: Arrays, own: Mapping[str, Any]
-) -> Arrays:
-    """Return those of a method's parameters that come from the server."""
-    mixed = function(shared, own)
-    return {name: value for name, value in mixed.items() if value is not own[name]}

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clients.errors import RunFailed
+from clients.learner import Pure
 from clients.methods import Arrays
 from clients.prediction import Prediction
 
@@ -108,13 +109,26 @@ class Heuristic:
         """Accept nothing, as `read_context` gives nothing."""
         self.assign_state(values)
 
+    @property
+    def functions(self) -> None:
+        """Nothing: there are no pure functions."""
+
+    def read_pure(self) -> Pure:
+        """Return nothing: nothing ever changes."""
+        return Pure({}, {}, {})
+
+    def assign_pure(self, values: Pure, steps: int = 0) -> None:
+        """Refuse: there is nothing to set."""
+        raise RunFailed(f"a heuristic was sent what another has learnt: {values=}, {steps=}")
+
     def read_parameters(self) -> dict[str, NDArray[Any]]:
         """Return no parameters: there are none to learn."""
         return {}
 
     def assign_parameters(self, values: Arrays, *, fresh_slots: bool = False) -> None:
         """Refuse parameters: there are none to set."""
-        raise RunFailed(f"a heuristic was sent parameters: {sorted(values)}, {fresh_slots=}")
+        if values:
+            raise RunFailed(f"a heuristic was sent parameters: {sorted(values)}, {fresh_slots=}")
 
     def read_state(self) -> dict[str, NDArray[Any]]:
         """Return no variables: there is no SavedModel."""

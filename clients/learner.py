@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,21 @@ from numpy.typing import NDArray
 from clients.methods import Arrays
 from clients.prediction import Prediction
 
-__all__ = ["Learner", "nothing"]
+__all__ = ["Learner", "Pure", "nothing"]
+
+
+class Pure(NamedTuple):
+    """What the pure functions of a program change, by their names there.
+
+    Attributes:
+        params: what is learnt.
+        slots: what the optimizer keeps.
+        carried: what a recurrent program remembers from question to question.
+    """
+
+    params: dict[str, NDArray[Any]]
+    slots: dict[str, NDArray[Any]]
+    carried: dict[str, NDArray[Any]]
 
 
 class Learner(Protocol):
@@ -34,6 +48,19 @@ class Learner(Protocol):
 
     def assign_context(self, values: Arrays) -> None:
         """Let it go on from what `read_context` returned, or from nothing."""
+        ...
+
+    @property
+    def functions(self) -> Any | None:
+        """The object with its pure functions `fleet_*`, None where it has none."""
+        ...
+
+    def read_pure(self) -> Pure:
+        """Return what its pure functions change; of a foreign program the parameters alone."""
+        ...
+
+    def assign_pure(self, values: Pure, steps: int = 0) -> None:
+        """Set what its pure functions changed, and count the steps that they took."""
         ...
 
     def read_parameters(self) -> dict[str, NDArray[Any]]:

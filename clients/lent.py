@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from clients.learner import Pure
 from clients.methods import Arrays
 from clients.prediction import Prediction
 from clients.program import Program
@@ -64,6 +65,19 @@ class Lent:
     def assign_context(self, values: Arrays) -> None:
         """Let it go on from what `read_context` returned, or from nothing."""
         self._lender.lend(self).assign_context(values)
+
+    @property
+    def functions(self) -> Any | None:
+        """The object with its pure functions `fleet_*`, None where it has none."""
+        return self._lender.lend(self).functions
+
+    def read_pure(self) -> Pure:
+        """Return what its pure functions change; of a foreign program the parameters alone."""
+        return self._lender.lend(self).read_pure()
+
+    def assign_pure(self, values: Pure, steps: int = 0) -> None:
+        """Set what its pure functions changed, and count the steps that they took."""
+        self._lender.lend(self).assign_pure(values, steps)
 
     def read_parameters(self) -> dict[str, NDArray[Any]]:
         """Return the parameters by name."""

@@ -21,6 +21,8 @@ from clients.wear import Habits
 
 __all__ = ["Lesson", "Lessons"]
 
+_LOOK_QUESTIONS = 4  # whose worth of windows a device sees of its memory
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lesson:
@@ -194,6 +196,25 @@ class Lessons:
             self._memory.add(rows, windows[rows], answer[rows], keep)
         self._given[rows] += 1
         return Lesson(windows, answer, rehearsed, taught, steps)
+
+    def look(self, round_: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Draw what devices see of their memories as a round begins; each class is as likely.
+
+        Args:
+            round_: the round, from 1.
+
+        Returns:
+            windows of the pool, int32 [D, R], and their classes as answered, -1 where there is
+            none; of programs that learn whole questions, those of one question.
+        """
+        whole = self._habits.whole_questions
+        count = 1 if whole else _LOOK_QUESTIONS * self._habits.batch
+        draws = chance.uniforms(self._habits.seed, "look", round_, self._devices, count * 2)
+        windows, labels = self._memory.draw(draws.reshape(self._devices.size, count, 2))
+        if whole:
+            windows = windows[:, 0]
+            labels = np.where(windows >= 0, labels, -1)
+        return windows, np.asarray(labels, np.int32)
 
     def _draw(
         self, purpose: str, round_: int, count: int, rows: NDArray[np.int64] | None = None

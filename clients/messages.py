@@ -40,6 +40,6 @@ def reply_to(message: Message, update: Update) -> Message:
     """Answer a train message with a device's update."""
     # A mean over no steps is NaN, and would make the mean over devices NaN, weighted by 0 or not.
     loss = update.loss if update.examples else 0.0
-    metrics = MetricRecord({"num-examples": update.examples, "loss": loss})
+    metrics = MetricRecord({"num-examples": update.examples, "loss": loss, **update.told})
     content = RecordDict({ARRAYS: pack(update.arrays), METRICS: metrics})
     return Message(content=content, reply_to=message)

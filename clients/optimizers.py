@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-__all__ = ["OPTIMIZERS", "Optimizer", "slot_of"]
+__all__ = ["OPTIMIZERS", "Optimizer"]
 
 Tensors = dict[str, tf.Tensor]
 Apply = Callable[[Tensors, Tensors, Tensors], tuple[Tensors, Tensors]]
@@ -42,11 +42,6 @@ class Optimizer:
             for name, shape in shapes.items()
         }
         return {"learning_rate": np.asarray(learning_rate, dtype), **kept}
-
-
-def slot_of(slot: str) -> str | None:
-    """Return the parameter of which a slot keeps something, None for the learning rate."""
-    return slot.partition("/")[2] or None
 
 
 def _per_device(value: tf.Tensor, like: tf.Tensor) -> tf.Tensor:

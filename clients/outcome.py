@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clients.methods import Arrays
 
-__all__ = ["Outcome", "Update"]
+__all__ = ["Outcome", "Sent", "Update"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,16 +83,43 @@ class Outcome:
         )
 
 
+class Sent(NamedTuple):
+    """What some devices send to the server after a round.
+
+    Attributes:
+        rows: int64 [n], which of a cohort's devices.
+        arrays: with the network's names, [n, ...].
+        told: numbers beside them by name, [n]: "loss" in place of the mean loss of the steps, where
+            it is no NaN, and "cluster", which of the server's models they belong to.
+    """
+
+    rows: NDArray[np.int64]
+    arrays: Arrays
+    told: Arrays
+
+    def take(self, part: NDArray[np.int64]) -> Sent:
+        """Return what some of the devices sent."""
+        if part.size == self.rows.size:
+            return self
+        arrays, told = (
+            {name: value[part] for name, value in some.items()} for some in (self.arrays, self.told)
+        )
+        return Sent(self.rows[part], arrays, told)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Update:
     """What reaches the server after a round, from one device or folded from several.
 
     Attributes:
         arrays: what is shared; the mean weighted by examples where it stands for several devices.
-        examples: answered windows that were learnt from, over all of them.
+        examples: answered windows that were learnt from, over all of them; how many devices
+            there are, where each weighs the same.
         loss: mean loss of the steps, weighted likewise.
+        told: other numbers that the server's strategy needs, by name.
     """
 
     arrays: Arrays
     examples: int
     loss: float
+    told: Mapping[str, float] = field(default_factory=dict)

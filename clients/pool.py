@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from clients.errors import BadInput
 from clients.recordings import Recording
-from clients.windows import Windows, cut_windows
+from clients.windows import HoldoutBy, Windows, cut_windows, draw_holdout
 
 __all__ = ["Pool", "build_pool"]
 
@@ -73,6 +75,8 @@ def build_pool(
     length: int,
     hop: int,
     holdout: float,
+    holdout_by: HoldoutBy = "time",
+    seed: int = 0,
 ) -> Pool:
     """Split every user's recordings, cut them into windows, and lay them end to end.
 
@@ -81,17 +85,33 @@ def build_pool(
         activities: class names; a window's label is its activity's index here.
         length: samples per window.
         hop: samples between the starts of consecutive windows.
-        holdout: share of each recording, at its end, that is never streamed.
+        holdout: share that is never streamed.
+        holdout_by: whether that is the end of each recording, or windows drawn at random from all
+            of an activity.
+        seed: decides what is drawn.
+
+    Raises:
+        BadInput: windows that overlap, of which some would be drawn at random: what is streamed
+            would be scored.
     """
-    cut = {"length": length, "hop": hop, "holdout": holdout}
+    if holdout_by == "chance" and hop < length:
+        raise BadInput(
+            f"holdout_by: got 'chance' with windows of {length} samples every {hop}; windows that "
+            f"overlap share samples, so that a holdout drawn from them leaks: give hop = {length} "
+            "at least, or holdout_by = 'time'"
+        )
     parts: list[Windows] = []
     samples: list[NDArray[np.float32]] = []
     ends = [0]
     recordings = rows = 0
-    for own in people.values():
+    for user, own in people.items():
         offsets = rows + np.cumsum([0, *(len(recording.samples) for recording in own)])
-        for part in ("stream", "holdout"):
-            windows = cut_windows(own, activities, part=part, **cut)  # type: ignore[arg-type]
+        cut = partial(cut_windows, own, activities, length=length, hop=hop)
+        if holdout_by == "chance":
+            both = draw_holdout(cut(), holdout, seed, user)
+        else:
+            both = cut(holdout=holdout, part="stream"), cut(holdout=holdout, part="holdout")
+        for windows in both:
             parts.append(_moved(windows, offsets[windows.recording], recordings))
             ends.append(ends[-1] + len(windows))
         samples += [recording.samples for recording in own]

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from clients.checkpoints import variables_by_key
 from clients.contract import find_signatures, load_saved_model
 from clients.errors import BadProgram
-from clients.learner import nothing
-from clients.optimizers import slot_of
+from clients.learner import Pure, nothing
 from clients.prediction import Prediction
+from clients.slots import slot_of
 
 __all__ = [
     "Program",
@@ -209,13 +209,25 @@ class Program:
         """The object with its pure functions `fleet_*`, None where it was exported by others."""
         return self._loaded if self._pure else None
 
-    def read_pure(self) -> tuple[dict[str, NDArray[Any]], ...]:
-        """Return what its pure functions change, by their names there: parameters, slots, state."""
+    def read_pure(self) -> Pure:
+        """Return what its pure functions change; of a foreign program the parameters alone."""
+        if not self._pure:
+            return Pure(self.read_parameters(), {}, {})
         variables = self.read_state()
-        return tuple(
-            {k.removeprefix(start): v for k, v in variables.items() if k.startswith(start)}
-            for start in (_PARAMS, _SLOTS, _STATE)
+        return Pure(
+            *(
+                {k.removeprefix(start): v for k, v in variables.items() if k.startswith(start)}
+                for start in (_PARAMS, _SLOTS, _STATE)
+            )
         )
+
+    def assign_pure(self, values: Pure, steps: int = 0) -> None:
+        """Set what its pure functions changed, and count the steps that they took."""
+        for start, arrays in zip((_PARAMS, _SLOTS, _STATE), values, strict=True):
+            for name, value in arrays.items():
+                self._variables[f"{start}{name}"].assign(value)
+        if steps:
+            self._variables["step"].assign_add(steps)
 
     @property
     def whole_questions(self) -> bool:

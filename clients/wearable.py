@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from clients.device import take_steps
 from clients.device_folder import MEMORY, DeviceFolder
 from clients.errors import BadInput
 from clients.journal import Asked, Score
 from clients.lessons import Lessons
 from clients.prediction import Prediction
 from clients.program import Program
+from clients.steps import learn_plainly, take_steps
 from clients.user import NO_ANSWER
 
 __all__ = ["Wearable"]
@@ -153,7 +153,7 @@ class Wearable:
             windows[0, : len(asked.x)] = question * habits.batch + np.arange(len(asked.x))
             self._x[question] = asked.x
             lesson = self._lessons.teach(round_ + 1, windows, np.array([asked.answer], np.int32))
-            take_steps(self._program, lesson, self._read, habits)
+            take_steps(self._program, lesson, learn_plainly(self._program, self._read), habits)
             held = set((self._lessons.remembered // habits.batch).tolist())
             self._x = {number: x for number, x in self._x.items() if number in held}
         self._now = self._moment(self.score.after(asked))

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from clients import chance
 from clients.recordings import Recording
 
-__all__ = ["Part", "Windows", "cut_windows", "read_windows", "split_at"]
+__all__ = [
+    "HoldoutBy",
+    "Part",
+    "Windows",
+    "cut_windows",
+    "draw_holdout",
+    "read_windows",
+    "split_at",
+]
 
 Part = Literal["stream", "holdout", "all"]
+
+HoldoutBy = Literal["time", "chance"]
+"""How a holdout is chosen: the last part of each recording, or windows drawn at random."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,6 +92,39 @@ class Windows:
             for question in np.split(run, np.arange(batch, run.size, batch))
             if question.size >= least
         ]
+
+
+def draw_holdout(windows: Windows, holdout: float, seed: int, user: str) -> tuple[Windows, Windows]:
+    """Draw one user's holdout at random, the same share of the windows of each activity.
+
+    Windows of both parts stay in their order, and bounds are narrowed to windows of the same part
+    that follow one another, so that the parts share no sample.
+
+    Args:
+        windows: all of the user's, none of which overlaps another.
+        holdout: share of the windows of each activity, rounded to whole windows.
+        seed: the scenario's.
+        user: the user's id; draws depend on nobody else.
+
+    Returns:
+        the windows that are streamed, and the holdout.
+    """
+    held = np.zeros(len(windows), np.bool_)
+    for label in np.unique(windows.label):
+        own = np.flatnonzero(windows.label == label)
+        draw = chance.generator(seed, f"holdout/{user}", int(label))
+        held[draw.permutation(own)[: round(own.size * holdout)]] = True
+    streamed, kept = (windows.take(np.flatnonzero(part)) for part in (~held, held))
+    return _narrowed(streamed), _narrowed(kept)
+
+
+def _narrowed(windows: Windows) -> Windows:
+    """Narrow each window's bounds to the windows that it follows, and that follow it."""
+    low, high = windows.low.copy(), windows.high.copy()
+    for run in windows.runs():
+        first, last = windows.start[run[0]], windows.start[run[-1]] + windows.length
+        low[run], high[run] = np.maximum(low[run], first), np.minimum(high[run], last)
+    return replace(windows, low=low, high=high)
 
 
 def split_at(recording: Recording, holdout: float) -> int:

@@ -2,17 +2,49 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from clients.methods import METHODS, Method, MethodOptions
 from clients.wear import Habits
+from simulator.options import OWN_KEYS
+from simulator.plan import Plan
+from simulator.prepared import Parts, Prepared
 from simulator.scenario import Arm, Scenario
 
-__all__ = ["habits_of", "method_in_round"]
+__all__ = ["habits_of", "habits_of_arm", "keys_of", "method_in_round"]
 
 
-def method_in_round(arm: Arm, round_: int, head: tuple[str, ...]) -> Method:
-    """Return an arm's way of learning in one round."""
-    private = tuple(arm.private) if arm.private is not None else head
-    return METHODS[arm.method](MethodOptions(round_, arm.switch_round or 0, private))
+def method_in_round(arm: Arm, round_: int, parts: Parts | None = None) -> Method:
+    """Return an arm's way of learning in one round.
+
+    Args:
+        arm: in one fold.
+        round_: from 1.
+        parts: of the program, for an arm that does not say what is private.
+    """
+    private = tuple(arm.private or (parts or Parts()).of(arm.method))
+    keys = {key: arm.option(key) for key in OWN_KEYS.get(arm.method, {})}
+    return METHODS[arm.method](MethodOptions(round_, arm.switch_round or 0, private, keys))
+
+
+def keys_of(scenario: Scenario, arm: Arm) -> dict[str, Any]:
+    """Return what an arm's server is told: the method's own keys, and some of the devices'."""
+    return {
+        "learning_rate": arm.learning_rate or scenario.model.learning_rate,
+        "participation": 1.0 if arm.participation is None else arm.participation,
+        **{key: arm.option(key) for key in OWN_KEYS.get(arm.method, {})},
+    }
+
+
+def habits_of_arm(plan: Plan, prepared: Prepared, arm: Arm) -> Habits:
+    """Return how users answer and devices learn in one arm of a run."""
+    return habits_of(
+        plan.scenario,
+        arm,
+        series=plan.population.series,
+        least=plan.population.form.least,
+        whole_questions=prepared.whole_questions,
+    )
 
 
 def habits_of(

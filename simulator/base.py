@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Set
 from dataclasses import replace
+from fnmatch import fnmatchcase as fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +16,22 @@ from clients.errors import BadScenario
 from clients.export import Blueprint, export_program
 from clients.heuristic import Heuristic
 from clients.methods import Arrays
+from clients.methods.groups import flat
 from clients.models import MODELS
 from clients.program import Program
 from clients.windows import cut_windows, read_windows
 from simulator.arms import method_in_round
+from simulator.options import PRIVATE_PARTS
 from simulator.origin import Origin, blueprint_of, origin_of
 from simulator.plan import Fold, Plan
 from simulator.population import donated_windows
-from simulator.prepared import Prepared
+from simulator.prepared import Parts, Prepared
 from simulator.scenario import Scenario
 
 __all__ = ["base_path", "prepare"]
 
 _SCORE_BATCH = 256
+_NORMS = ("norm*/*",)  # what built-in programs call the parameters that normalise features
 
 
 def prepare(plan: Plan, fold: Fold, folder: Path) -> Prepared:
@@ -44,18 +48,20 @@ def prepare(plan: Plan, fold: Fold, folder: Path) -> Prepared:
     """
     scenario = plan.scenario
     folder.mkdir(parents=True, exist_ok=True)
-    head: tuple[str, ...] = ()
+    parts = Parts()
     if scenario.model.program in MODELS:
         blueprint = blueprint_of(scenario, plan.population.length, plan.population.channels)
-        head = blueprint.model().head
-        _check_shared(scenario, blueprint.model().init(np.random.default_rng(0)), head)
+        model = blueprint.model()
+        params = model.init(np.random.default_rng(0))
+        parts = Parts(model.head, _NORMS if any(fnmatch(name, *_NORMS) for name in params) else ())
+        _check_shared(scenario, params, parts)
         origin = origin_of(plan, fold, blueprint)
         paths = _export(scenario, blueprint, origin, folder, fold.index)
     else:
         origin = Origin(None, None, None, None)
         usual = scenario.model.optimizer
         paths = {usual: base_path(folder, fold.index, scenario, usual)}
-        _check_shared(scenario, Program(Path(scenario.model.program)).read_parameters(), head)
+        _check_shared(scenario, Program(Path(scenario.model.program)).read_parameters(), parts)
         _copy_given(scenario, paths[scenario.model.optimizer])
     program = Program(paths[scenario.model.optimizer])
     _check_fit(plan, program)
@@ -68,7 +74,7 @@ def prepare(plan: Plan, fold: Fold, folder: Path) -> Prepared:
         fold.index,
         paths,
         program.read_parameters(),
-        head,
+        parts,
         program.whole_questions,
         _heuristic(plan, fold),
         _unseen(plan, fold, program, origin.seen),
@@ -127,7 +133,7 @@ def _check_fit(plan: Plan, program: Program) -> None:
     batch, memory = plan.scenario.stream.batch, plan.scenario.learning.memory
     for arm in plan.scenario.arms:
         own = memory if arm.memory is None else arm.memory
-        learns = method_in_round(arm, 1, ()).learns != "nobody"
+        learns = method_in_round(arm, 1).learns != "nobody"
         if learns and program.whole_questions and 0 < own < batch:
             key = "learning.memory" if arm.memory is None else f"arms.{arm.name}.memory"
             raise BadScenario(
@@ -150,15 +156,23 @@ def _check_fit(plan: Plan, program: Program) -> None:
         )
 
 
-def _check_shared(scenario: Scenario, params: Arrays, head: tuple[str, ...]) -> None:
+def _check_shared(scenario: Scenario, params: Arrays, parts: Parts) -> None:
     """Refuse private parameters that leave nothing to share, or that are none."""
     for arm in scenario.arms:
-        method = method_in_round(arm, 1, head)
-        update, kept = method.end(params)
-        if method.uploads and (not update or (arm.method == "fedper" and not kept)):
-            patterns = list(arm.private or head)
+        if arm.method not in PRIVATE_PARTS:
+            continue
+        patterns = list(arm.private or parts.of(arm.method))
+        if not patterns:
             raise BadScenario(
-                f"arms.{arm.name}.private = {patterns}: {'all' if kept else 'none'} of the "
+                f"arms.{arm.name}.private: missing; the program {scenario.model.program!r} does "
+                f'not say which of its parameters ({", ".join(params)}) method "{arm.method}" '
+                "keeps on the device: give patterns, such as private = "
+                f'["{next(iter(params), "head/*")}"]'
+            )
+        shared = flat(method_in_round(arm, 1, parts).offer(params))
+        if not shared or len(shared) == len(params):
+            raise BadScenario(
+                f"arms.{arm.name}.private = {patterns}: {'none' if shared else 'all'} of the "
                 f"program's parameters would stay on the device ({', '.join(params)}); give "
                 "patterns that match some of them"
             )

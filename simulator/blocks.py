@@ -6,11 +6,11 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from clients.methods import Arrays, Method
-from clients.optimizers import slot_of
-from simulator.compiled import BlockState, Tensors
+from clients.methods import Arrays
+from clients.methods.groups import Groups
+from simulator.compiled import Tensors
 
-__all__ = ["begun", "block_size", "stacked"]
+__all__ = ["block_size", "chosen", "stacked"]
 
 _BLOCK_BYTES = 16 * 2**20  # of the windows of a block in a round, and of its state
 
@@ -40,24 +40,20 @@ def stacked(arrays: Arrays, devices: int) -> Tensors:
     }
 
 
-def begun(
-    state: BlockState, method: Method, sent: Tensors, downloads: NDArray[np.bool_]
-) -> BlockState:
-    """Take in what the server sent to some devices of a block, with fresh slots for it."""
-    mixed = method.begin(sent, state.params)
-    params, slots = dict(state.params), dict(state.slots)
-    for name, value in mixed.items():
-        if value is not params[name]:
-            params[name] = _where(downloads, value, params[name])
-    for slot, value in slots.items():
-        of = slot_of(slot)
-        if of is not None and params[of] is not state.params[of]:
-            slots[slot] = _where(downloads, tf.zeros_like(value), value)
-    return BlockState(params, slots, state.carried)
+def chosen(which: NDArray[np.bool_], new: Groups, old: Groups) -> Groups:
+    """Take new groups of tensors [D, ...] for some devices of a block, bool [D]."""
+    return {group: _chosen(which, new[group], arrays) for group, arrays in old.items()}
 
 
-def _where(chosen: NDArray[np.bool_], new: tf.Tensor, old: tf.Tensor) -> tf.Tensor:
+def _chosen(which: NDArray[np.bool_], new: Tensors, old: Tensors) -> Tensors:
+    return {
+        name: value if new[name] is value else _where(which, new[name], value)
+        for name, value in old.items()
+    }
+
+
+def _where(which: NDArray[np.bool_], new: tf.Tensor, old: tf.Tensor) -> tf.Tensor:
     """Take new values for chosen devices; where all are, without a copy."""
-    if chosen.all():
+    if which.all() and new.shape == old.shape:
         return new
-    return tf.where(chosen.reshape(-1, *[1] * (new.shape.rank - 1)), new, old)
+    return tf.where(which.reshape(-1, *[1] * (old.shape.rank - 1)), new, old)

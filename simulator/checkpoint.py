@@ -1,4 +1,4 @@
-"""The state of an arm on disk: one file for each cohort, one for what its fold shares."""
+"""The state of an arm on disk: one file for each cohort, one for its fold's server."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save_file
@@ -16,9 +17,20 @@ from safetensors.numpy import save_file
 from clients.errors import BadInput
 from simulator.plan import Cohort
 
-__all__ = ["Found", "find_device", "read_shared", "write_shared", "write_state"]
+__all__ = [
+    "Found",
+    "find_device",
+    "read_pooled",
+    "read_server",
+    "read_state",
+    "write_pooled",
+    "write_server",
+    "write_state",
+]
 
 Arrays = Mapping[str, NDArray[Any]]
+
+_PROGRAM, _METHOD = "program/", "method/"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,12 +42,14 @@ class Found:
         round_: after which it was written.
         shares: whether what it answered with then came from the server in part.
         variables: those of its program that are its own, by their names in the SavedModel.
+        apart: what its way of learning keeps beside them, groups of arrays.
     """
 
     fold: int
     round_: int
     shares: bool
     variables: dict[str, NDArray[Any]]
+    apart: dict[str, dict[str, NDArray[Any]]]
 
 
 def write_state(
@@ -61,18 +75,44 @@ def write_state(
     _write(folder / f"cohort-{cohort.index:05d}.safetensors", state, facts)
 
 
-def write_shared(folder: Path, fold: int, round_: int, shared: Arrays) -> None:
-    """Write what the devices of a fold share after a round."""
-    _write(folder / f"shared-{fold}.safetensors", shared, {"fold": fold, "round": round_})
-
-
-def read_shared(folder: Path, fold: int, round_: int) -> dict[str, NDArray[Any]]:
-    """Read what the devices of a fold shared after a round.
+def read_state(folder: Path, cohort: Cohort, round_: int) -> dict[str, NDArray[Any]]:
+    """Read a cohort's state after a round.
 
     Raises:
         BadInput: the checkpoint was interrupted, and has another round's or none.
     """
-    path = folder / f"shared-{fold}.safetensors"
+    return _read(folder / f"cohort-{cohort.index:05d}.safetensors", round_)
+
+
+def write_server(folder: Path, fold: int, round_: int, state: Arrays) -> None:
+    """Write what the server of a fold is after a round."""
+    _write(folder / f"server-{fold}.safetensors", state, {"fold": fold, "round": round_})
+
+
+def read_server(folder: Path, fold: int, round_: int) -> dict[str, NDArray[Any]]:
+    """Read what the server of a fold was after a round.
+
+    Raises:
+        BadInput: the checkpoint was interrupted, and has another round's or none.
+    """
+    return _read(folder / f"server-{fold}.safetensors", round_)
+
+
+def write_pooled(folder: Path, fold: int, round_: int, state: Arrays) -> None:
+    """Write what the model is, after a round, that learns everybody's answers."""
+    _write(folder / f"pooled-{fold}.safetensors", state, {"fold": fold, "round": round_})
+
+
+def read_pooled(folder: Path, fold: int, round_: int) -> dict[str, NDArray[Any]]:
+    """Read what the model was, after a round, that learns everybody's answers.
+
+    Raises:
+        BadInput: the checkpoint was interrupted, and has another round's or none.
+    """
+    return _read(folder / f"pooled-{fold}.safetensors", round_)
+
+
+def _read(path: Path, round_: int) -> dict[str, NDArray[Any]]:
     if not path.is_file():
         raise BadInput(f"{path}: missing; the checkpoint of round {round_} is not whole")
     with safe_open(path, "numpy") as file:
@@ -96,12 +136,18 @@ def find_device(folder: Path, device: str) -> Found:
             facts = json.loads(file.metadata()["facts"])
             if device in facts["devices"]:
                 row = facts["devices"].index(device)
+                rows = {name: file.get_slice(name)[row] for name in file.keys()}  # noqa: SIM118
                 variables = {
-                    name.removeprefix("program/"): file.get_slice(name)[row]
-                    for name in file.keys()  # noqa: SIM118
-                    if name.startswith("program/")
+                    name.removeprefix(_PROGRAM): value
+                    for name, value in rows.items()
+                    if name.startswith(_PROGRAM)
                 }
-                return Found(facts["fold"], facts["round"], facts["shares"], variables)
+                apart: dict[str, dict[str, NDArray[Any]]] = {}
+                for name, value in rows.items():
+                    if name.startswith(_METHOD):
+                        group, _, array = name.removeprefix(_METHOD).partition("/")
+                        apart.setdefault(group, {})[array] = value
+                return Found(facts["fold"], facts["round"], facts["shares"], variables, apart)
     if not files:
         raise BadInput(f"{folder}: no state of devices there; give an arm of the run that learns")
     raise BadInput(f"device {device!r}: not in {folder}; devices are called as in rounds/")
@@ -112,7 +158,8 @@ def _write(path: Path, arrays: Arrays, facts: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.unfinished")
     try:
-        save_file(dict(arrays), unfinished, metadata={"facts": json.dumps(facts)})
+        whole = {name: np.asarray(value, order="C") for name, value in arrays.items()}
+        save_file(whole, unfinished, metadata={"facts": json.dumps(facts)})
         with unfinished.open("rb") as file:
             os.fsync(file.fileno())
         unfinished.replace(path)

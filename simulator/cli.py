@@ -370,7 +370,9 @@ def _show(summary: pd.DataFrame, question: str, folder: Path, *, as_json: bool) 
         rows: list[dict[str, Any]] = json.loads(summary.round(6).to_json(orient="records"))
         typer.echo(json.dumps(rows, indent=1))
     else:
-        print_summary(summary, question)
+        from simulator.report import answer_of
+
+        print_summary(summary, question, answer_of(folder))
     typer.echo(f"report: {folder / 'report.html'}", err=as_json)
 
 

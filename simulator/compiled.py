@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from clients.methods import Arrays
+from clients.methods import Arrays, Method
+from clients.methods.groups import PARAMETERS, SLOTS, Groups
 from clients.program import Program
 from simulator.composed import Composed
 
@@ -25,14 +27,18 @@ class BlockState:
     """What changes in the devices of a block as they learn: stacked tensors [D, ...] by name.
 
     Attributes:
-        params: what is learnt.
-        slots: what the optimizer keeps.
+        own: groups of tensors: "parameters", which answer the user, "slots", what the optimizer
+            keeps of them, and those that the way of learning adds.
         carried: what a recurrent program remembers from question to question.
     """
 
-    params: Tensors
-    slots: Tensors
+    own: Groups
     carried: Tensors
+
+    @property
+    def params(self) -> Tensors:
+        """What answers the user."""
+        return self.own[PARAMETERS]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,6 +129,24 @@ class Compiled:
         """Return the parameters, the slots and what is carried, of a device that is new."""
         return self.program.read_pure()
 
+    def begin(
+        self, method: Method, shared: Groups, state: BlockState, look: Sequence[NDArray[Any]]
+    ) -> Groups:
+        """Let devices take in what the server sent, by what they see in their memories.
+
+        Args:
+            method: one that looks.
+            shared: groups of tensors [1, ...].
+            state: of the block.
+            look: windows, float32 [D, R, T, C], their classes, int32 [D, R], and which there are.
+
+        Returns:
+            what the devices then are.
+        """
+        key = ("begin", *method.key)
+        begin = partial(self._graphs.begin, method)
+        return cast(Groups, self._call(key, begin, shared, state.own, state.carried, *look))
+
     def variables(self, state: BlockState, place: int, steps: int) -> dict[str, NDArray[Any]]:
         """Return the variables of one device's SavedModel by their names in the checkpoint.
 
@@ -134,7 +158,7 @@ class Compiled:
         own = self.program.read_state()
         own["step"] = np.asarray(self.first_step + steps, own["step"].dtype)
         for start, tensors in (
-            ("params", state.params), ("slots", state.slots), ("state", state.carried)
+            ("params", state.params), ("slots", state.own[SLOTS]), ("state", state.carried)
         ):  # fmt: skip
             own |= {f"{start}/{name}": tensor[place].numpy() for name, tensor in tensors.items()}
         return own
@@ -154,14 +178,22 @@ class Compiled:
             label: int32 [D, S, B], what is true of each; any class where that does not matter.
             mask: bool [D, S, B], which windows there are.
         """
-        return Said(*self._call(self._graphs.say, params, x, label, mask))
+        return Said(*self._call(("say",), self._graphs.say, params, x, label, mask))
 
     def work(
-        self, state: BlockState, work: Work, opened: Tensors | None, late: NDArray[np.bool_]
+        self,
+        method: Method,
+        shared: Groups,
+        state: BlockState,
+        work: Work,
+        opened: Tensors | None,
+        late: NDArray[np.bool_],
     ) -> Worked:
         """Work through questions: predict, then learn from the answer, one after the other.
 
         Args:
+            method: says what a step is.
+            shared: what the server sent, groups of tensors [1, ...].
             state: of the block.
             work: what its devices are to work through; tiles without any window at the end of the
                 block are not computed.
@@ -171,34 +203,47 @@ class Compiled:
         busy = np.flatnonzero(work.mask.any(axis=(1, 2)))
         tiles = np.int32(busy[-1] // self.tile + 1 if busy.size else 0)
         fields = (getattr(work, name) for name in Work.__slots__)
-        before = (state.params, state.slots, state.carried, opened or {})
-        done = self._call(self._graphs.work, tiles, late, *before, *fields)
-        return Worked(BlockState(*done[:3]), *done[3:])
+        before = (shared, state.own, state.carried, opened or {})
+        key, step = ("work", *method.key), partial(self._graphs.work, method)
+        done = self._call(key, step, tiles, late, *before, *fields)
+        return Worked(BlockState(*done[:2]), *done[2:])
 
-    def _call(self, function: Any, *arguments: Any) -> list[Any]:
+    def _call(self, key: tuple[Any, ...], function: Any, *arguments: Any) -> Any:
         """Call a function, compiled for the shapes of its arguments, and wait for what it returns.
 
         Args:
-            function: of tensors, and of dictionaries of tensors.
+            key: which function it is.
+            function: of tensors, and of nested dictionaries of tensors.
             arguments: arrays in place of single tensors.
 
         Returns:
-            arrays in place of single tensors.
+            what it returns, arrays in place of single tensors.
         """
         begun = time.perf_counter()
-        given = [dict(a) if isinstance(a, Mapping) else tf.constant(a) for a in arguments]
-        shapes = (function.__name__, *(_shape(g) for g in given))
+        given = [a if isinstance(a, dict) else tf.constant(a) for a in map(_plain, arguments)]
+        shapes = (key, *(_shape(g) for g in given))
         fresh = shapes not in self._calls
         if fresh:
             compiled = tf.function(function, jit_compile=True, autograph=False)
             self._calls[shapes] = compiled.get_concrete_function(*given)
         done = self._calls[shapes](*given)
-        results = [r if isinstance(r, dict) else r.numpy() for r in done]
+        if not isinstance(done, dict):
+            done = [r if isinstance(r, dict) else r.numpy() for r in done]
         if not fresh:
             self.seconds += time.perf_counter() - begun
-        return results
+        return done
+
+
+def _plain(given: Any) -> Any:
+    """Turn mappings, nested or not, into dictionaries, as TensorFlow takes them."""
+    if isinstance(given, Mapping):
+        return {key: _plain(value) for key, value in given.items()}
+    return given
 
 
 def _shape(given: Any) -> Any:
     """Return what a compiled call depends on: a shape, or how many tensors there are."""
-    return len(given) if isinstance(given, dict) else tuple(given.shape)
+    if isinstance(given, dict):
+        groups = ((key, len(value)) for key, value in given.items() if isinstance(value, dict))
+        return len(given), *groups
+    return tuple(given.shape)

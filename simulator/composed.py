@@ -14,6 +14,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from clients.methods.groups import PARAMETERS
+from clients.methods.method import Method
+from clients.methods.take import Take
 from clients.program import Program
 
 __all__ = ["Composed"]
@@ -32,8 +35,8 @@ class Composed:
             tile: devices that are computed at once; a block holds a whole number of tiles.
         """
         functions: Any = program.functions
+        self._functions = functions
         self._predict, self._score = functions.fleet_predict, functions.fleet_score
-        self._gradients, self._apply = functions.fleet_gradients, functions.fleet_apply
         self._whole, self._tile = program.whole_questions, tile
 
     def say(self, params: Any, x: Any, label: Any, mask: Any) -> Any:
@@ -49,29 +52,62 @@ class Composed:
         results = [(kind, count) for kind in (tf.int32, tf.float32, tf.float32)]
         return _by_tile(tile, self._tile, every, (), (params, x, label, mask), results)[1]
 
+    def begin(self, method: Method, shared: Any, own: Any, carried: Any, *look: Any) -> Any:
+        """Let devices take in what the server sent, by what they see in their memories.
+
+        Args:
+            method: one that looks.
+            shared: groups of arrays [1, ...].
+            own: groups of arrays [D, ...].
+            carried: stacked, [D, ...], what recurrent programs remember.
+            look: windows [D, R, T, C], their classes [D, R] and which there are, bool [D, R].
+
+        Returns:
+            own.
+        """
+        nest, tile = tf.nest, self._tile
+        sent = nest.map_structure(lambda v: tf.repeat(v, tile, axis=0), shared)
+
+        def one(state: Any, given: Any) -> Any:
+            carried, *look = given
+            nothing = {name: tf.zeros_like(value) for name, value in carried.items()}
+            return method.begin(sent, state, Take(self._functions, nothing, *look)), ()
+
+        every = tf.constant(look[0].shape[0] // tile)
+        return _by_tile(one, tile, every, own, (carried, *look), ())[0]
+
     def work(
-        self, tiles: Any, late: Any, params: Any, slots: Any, carried: Any, opened: Any, *work: Any
+        self,
+        method: Method,
+        tiles: Any,
+        late: Any,
+        shared: Any,
+        own: Any,
+        carried: Any,
+        opened: Any,
+        *work: Any,
     ) -> Any:
         """Work through the questions of the first tiles; the other tiles stay as they are.
 
         Args:
+            method: says what a step is.
             tiles: int32 [], how many.
             late: bool [E], the questions that were predicted before, and only now are answered.
-            params: stacked, [D, ...].
-            slots: likewise.
-            carried: likewise, what recurrent programs remember from question to question.
+            shared: what the server sent, groups of arrays [1, ...].
+            own: what the devices are, groups of arrays [D, ...].
+            carried: stacked, [D, ...], what recurrent programs remember from question to question.
             opened: likewise, the parameters with which the round began; {} if those are not scored.
             work: the fields of `Work`, in their order.
 
         Returns:
-            params, slots and what is carried, then what was predicted and its loss, [D, E, B], the
-            sums of the losses of each step, [D, E, S], and what the opened parameters predict,
-            [D, E, B], if they are scored.
+            own and what is carried, then what was predicted and its loss, [D, E, B], the losses of
+            each step, summed over its questions, [D, E, S], and what the opened parameters
+            predict, [D, E, B], if they are scored.
         """
 
         def tile(state: Any, given: Any) -> Any:
             opened, x, mask = given[0], given[1], given[3]
-            *state, predicted, loss, by_step = self._learn(late, *state, *given[1:])
+            *state, predicted, loss, by_step = self._learn(method, late, shared, *state, *given[1:])
             said = [predicted, loss, by_step]
             if opened:
                 logits = self._score(opened, x, mask)
@@ -81,16 +117,15 @@ class Composed:
         windows, steps = work[0].shape[1:3], work[-1].shape[1:3]
         results = [(tf.int32, windows), (tf.float32, windows), (tf.float32, steps)]
         results += [(tf.int32, windows)] if opened else []
-        state, said = _by_tile(
-            tile, self._tile, tiles, (params, slots, carried), (opened, *work), results
-        )
+        state, said = _by_tile(tile, self._tile, tiles, (own, carried), (opened, *work), results)
         return *state, *said
 
     def _learn(
         self,
+        method: Method,
         late: Any,
-        params: Any,
-        slots: Any,
+        shared: Any,
+        own: Any,
         carried: Any,
         x: Any,
         label: Any,
@@ -110,51 +145,50 @@ class Composed:
         losses = tf.TensorArray(tf.float32, questions * count, element_shape=[devices])
         nothing = {name: tf.zeros_like(value) for name, value in carried.items()}
 
-        def step(on: Any, params: Any, slots: Any, begin: Any, *batch: Any) -> Any:
+        def step(on: Any, own: Any, begin: Any, j: Any, *batch: Any) -> Any:
             """Take a step where `on`; also return what is carried in its end, and its loss."""
-            gradients, end, loss = self._gradients(params, begin, *batch)
-            stepped = self._apply(params, slots, gradients)
-            params, slots = (
-                _where(on, *pair) for pair in zip(stepped, (params, slots), strict=True)
-            )
-            return params, slots, end, tf.where(on, tf.cast(loss, tf.float32), 0.0)
+            x, y, mask = batch
+            take = Take(self._functions, begin, x, y, mask, j)
+            stepped, loss = method.step(take, own, shared)
+            loss = tf.where(on, tf.cast(loss, tf.float32), 0.0)
+            return _each_where(on, stepped, own), take.end, loss
 
-        def ask(i: Any, params: Any, slots: Any, carried: Any, said: Any, losses: Any) -> Any:
-            logits, ahead = self._predict(params, carried, x[:, i], mask[:, i])
+        def ask(i: Any, own: Any, carried: Any, said: Any, losses: Any) -> Any:
+            logits, ahead = self._predict(own[PARAMETERS], carried, x[:, i], mask[:, i])
             each = _said(logits, tf.repeat(label[:, i, None], batch, axis=1))
             said = [array.write(i, value) for array, value in zip(said, each, strict=True)]
-            own = tf.repeat(answer[:, i, None], batch, axis=1)
+            answered = tf.repeat(answer[:, i, None], batch, axis=1)
             is_late = tf.repeat(late[i], devices)
             begin = _where(is_late, nothing, _shaped(ahead, carried))
 
-            def learn(j: Any, params: Any, slots: Any, end: Any, first: Any, losses: Any) -> Any:
+            def learn(j: Any, own: Any, end: Any, first: Any, losses: Any) -> Any:
                 on, among = steps[:, i, j], (rehearsed[:, i, j], taught[:, i, j], kept[:, i, j])
-                given, loss = (x[:, i], own, mask[:, i]), tf.zeros([devices])
+                given, loss = (x[:, i], answered, mask[:, i]), tf.zeros([devices])
                 if not self._whole:
                     given = tuple(tf.concat(pair, 1) for pair in zip(given, among, strict=True))
                 elif rehearsed.shape[3]:
                     there = on & tf.reduce_any(among[2], axis=1)
-                    params, slots, _, loss = step(there, params, slots, nothing, *among)
-                params, slots, new, more = step(on, params, slots, begin, *given)
+                    own, _, loss = step(there, own, nothing, j, *among)
+                own, new, more = step(on, own, begin, j, *given)
                 end = _where(on & first, new, end)
                 losses = losses.write(i * count + j, loss + more)
-                return j + 1, params, slots, end, first & ~on, losses
+                return j + 1, own, end, first & ~on, losses
 
             first = tf.ones([devices], tf.bool)
-            loop = (tf.constant(0), params, slots, begin, first, losses)
+            loop = (tf.constant(0), own, begin, first, losses)
             if count == 1:  # spares a loop, so that prediction and gradient share a forward pass
                 loop = learn(*loop)
             else:
                 loop = tf.while_loop(lambda j, *_: j < count, learn, loop)
-            _, params, slots, end, _, losses = loop
-            return i + 1, params, slots, _where(is_late, carried, end), said, losses
+            _, own, end, _, losses = loop
+            return i + 1, own, _where(is_late, carried, end), said, losses
 
-        loop = (tf.constant(0), params, slots, carried, said, losses)
+        loop = (tf.constant(0), own, carried, said, losses)
         loop = tf.while_loop(lambda i, *_: i < questions, ask, loop)
-        _, params, slots, carried, said, losses = loop
+        _, own, carried, said, losses = loop
         apart = [tf.transpose(array.stack(), [1, 0, 2]) for array in said]
         by_step = tf.reshape(losses.stack(), [questions, count, devices])
-        return params, slots, carried, *apart, tf.transpose(by_step, [2, 0, 1])
+        return own, carried, *apart, tf.transpose(by_step, [2, 0, 1])
 
 
 def _by_tile(
@@ -222,6 +256,14 @@ def _margin(logits: Any, predicted: Any) -> Any:
     logits = tf.cast(logits, tf.float32)
     others = tf.one_hot(predicted, logits.shape[-1], on_value=-np.inf, off_value=0.0) + logits
     return tf.reduce_max(logits, axis=-1) - tf.reduce_max(others, axis=-1)
+
+
+def _each_where(on: Any, new: Any, old: Any) -> Any:
+    """Take new values of the groups that changed, for some devices, bool [D]."""
+    return {
+        group: arrays if new[group] is arrays else _where(on, new[group], arrays)
+        for group, arrays in old.items()
+    }
 
 
 def _where(on: Any, new: Any, old: Any) -> Any:

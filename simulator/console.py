@@ -85,14 +85,16 @@ class Display:
             self._progress.stop_task(self._task)
 
 
-def print_summary(summary: pd.DataFrame, question: str) -> None:
-    """Print the arms of a run, a row each."""
+def print_summary(summary: pd.DataFrame, question: str, answer: str = "") -> None:
+    """Print the arms of a run, a row each, and below them the answer in a sentence."""
     seeds = f"{_RANGED}_min" in summary
     columns = [c for c in _SHOWN if c in summary and not (seeds and c == "holdout_macro_f1")]
     rows = [
         [_cell(column, row[column], row) for column in columns] for _, row in summary.iterrows()
     ]
     print_rows([_SHOWN[column] for column in columns], rows, title=question)
+    if answer:
+        Console().print(escape(answer), highlight=False)
     if "base_accuracy" in summary and summary["base_accuracy"].notna().any():
         base = 100.0 * float(summary["base_accuracy"].iloc[0])
         print(f"unseen-users: the untouched base model is right on {base:.1f}% of the windows of")

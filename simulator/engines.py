@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from clients.checkpoints import read_checkpoint
 from clients.lent import Lender, Lent
 from clients.methods import Arrays, Method
-from clients.outcome import Outcome
+from clients.methods.groups import Groups
+from clients.outcome import Outcome, Sent
 from clients.program import Program
 from clients.wear import Wear
-from simulator.arms import habits_of
+from simulator.arms import habits_of_arm, method_in_round
 from simulator.compiled import Compiled
 from simulator.onebyone import OneByOne
 from simulator.plan import Plan
@@ -31,30 +32,40 @@ __all__ = ["Devices", "Engines"]
 class Devices(Protocol):
     """The devices of one cohort, however they are computed."""
 
-    def begin(self, method: Method, shared: Arrays, downloads: NDArray[np.bool_]) -> None:
+    def begin(
+        self, method: Method, shared: Groups, downloads: NDArray[np.bool_], round_: int
+    ) -> None:
         """Take in what the server sent to those who download it, bool [D]."""
         ...
 
-    def work(self, round_: int, learns: NDArray[np.bool_]) -> Outcome:
+    def work(
+        self, round_: int, learns: NDArray[np.bool_], method: Method, shared: Groups
+    ) -> Outcome:
         """Work through the questions of one round; answers lead to steps where `learns` [D]."""
         ...
 
-    def updates(
-        self, method: Method, uploads: NDArray[np.bool_]
-    ) -> Iterator[tuple[NDArray[np.int64], Arrays]]:
-        """Give what devices send to the server: rows [n] and stacked arrays [n, ...]."""
+    def updates(self, method: Method, shared: Groups, uploads: NDArray[np.bool_]) -> Iterator[Sent]:
+        """Give what devices send to the server, some at a time."""
         ...
 
-    def score_holdout(self, method: Method, shared: Arrays | None) -> NDArray[np.int64]:
+    def score_holdout(
+        self, method: Method, shared: Groups | None, round_: int
+    ) -> NDArray[np.int64]:
         """Score the windows that are never learnt: int64 [D, K, K]."""
         ...
 
-    def state(self, method: Method, shared: Arrays | None, row: int) -> dict[str, NDArray[Any]]:
+    def state(
+        self, method: Method, shared: Groups | None, row: int, round_: int
+    ) -> dict[str, NDArray[Any]]:
         """Return the variables of one device's SavedModel by their names in the checkpoint."""
         ...
 
     def snapshot(self) -> dict[str, NDArray[Any]]:
         """Return all that the devices are, as named arrays [D, ...]."""
+        ...
+
+    def restore(self, snapshot: Arrays) -> None:
+        """Become what a snapshot of the same devices holds."""
         ...
 
 
@@ -65,6 +76,7 @@ class Engines:
         self._compiled: dict[tuple[str, int], Compiled] = {}
         self._pools: dict[str, list[Program]] = {}
         self._graph: tuple[Any, ...] = ()
+        self._usual = ""
 
     @property
     def compiled_s(self) -> float:
@@ -83,39 +95,41 @@ class Engines:
         """
         self._renew(plan)
         scenario = plan.scenario
-        habits = habits_of(
-            scenario,
-            arm,
-            series=plan.population.series,
-            least=plan.population.form.least,
-            whole_questions=prepared.whole_questions,
-        )
+        habits = habits_of_arm(plan, prepared, arm)
         largest = plan.largest_cohort
         tile = min(prepared.tile(scenario.fleet.tile, largest), largest)
         stacks = scenario.fleet.engine == "fleet"
-        heuristic = prepared.heuristic
+        heuristic, method = prepared.heuristic, method_in_round(arm, 1, prepared.parts)
         if arm.method == "heuristic" and heuristic is not None:
             if stacks:
-                return lambda wear: Stacked(wear, habits, Rules(heuristic), largest)
-            return lambda wear: OneByOne(wear, habits, [heuristic] * len(wear))
+                return lambda wear: Stacked(wear, habits, Rules(heuristic), method, largest)
+            return lambda wear: OneByOne(wear, habits, [heuristic] * len(wear), method)
         optimizer = arm.optimizer or scenario.model.optimizer
         path = prepared.paths[optimizer]
         pool = self._pools.setdefault(optimizer, [])
         state = read_checkpoint(path)
         programs = _programs(pool, path, state, arm.learning_rate)
         if not stacks:
-            return lambda wear: OneByOne(wear, habits, list(islice(programs, len(wear))))
+            return lambda wear: OneByOne(wear, habits, list(islice(programs, len(wear))), method)
         program = next(programs)
         if program.functions is None:
             lender, fresh = Lender(program), program.read_state()
-            return lambda wear: OneByOne(wear, habits, [Lent(lender, fresh) for _ in wear.names])
+            return lambda wear: OneByOne(
+                wear, habits, [Lent(lender, fresh) for _ in wear.names], method
+            )
         compiled = self._compiled.setdefault((optimizer, tile), Compiled(program, tile))
-        return lambda wear: Stacked(wear, habits, compiled, largest)
+        return lambda wear: Stacked(wear, habits, compiled, method, largest)
+
+    def program(self, prepared: Prepared, arm: Arm) -> Program:
+        """Load a program for one learner that is no device."""
+        path = prepared.paths[arm.optimizer or self._usual]
+        return next(_programs([], path, read_checkpoint(path), arm.learning_rate))
 
     def _renew(self, plan: Plan) -> None:
         """Forget loaded programs whose graph is not that of a plan's programs."""
         pool, scenario = plan.pool, plan.scenario
         graph = (scenario.model, pool.length, pool.channels, tuple(scenario.data.activities))
+        self._usual = scenario.model.optimizer
         if graph != self._graph:
             self._compiled, self._pools, self._graph = {}, {}, graph
 

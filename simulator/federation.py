@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,16 +12,22 @@ from numpy.typing import NDArray
 
 from clients import chance
 from clients.messages import pack, unpack
-from clients.methods import Arrays
+from clients.methods import Arrays, Method
+from clients.methods.groups import flat
 from clients.outcome import Update
 from server.guard import Guard
 from server.strategies import STRATEGIES
-from simulator.arms import method_in_round
+from server.strategies.buffered import BufferedFedAvg
+from server.strategies.kept import restore, state
+from server.strategies.private import PrivateFedAvg
+from simulator.arms import keys_of, method_in_round
 from simulator.fleet import Fleet
-from simulator.grid import EVERYBODY, FleetGrid
+from simulator.flight import Flights
+from simulator.grid import FleetGrid
+from simulator.participants import choose, duration_rounds
 from simulator.plan import Plan
 from simulator.prepared import Prepared
-from simulator.reply import joined
+from simulator.reply import Reply, Terms, joined
 from simulator.scenario import Arm
 
 __all__ = ["Server", "Session"]
@@ -46,70 +52,133 @@ class Server:
     def __init__(self, plan: Plan, session: Session, prepared: Prepared, fleet: Fleet) -> None:
         self._plan, self._session, self._prepared, self._fleet = plan, session, prepared, fleet
         self._round, self._participants = 0, _NOBODY
-        half = STRATEGIES.get(session.arm.method)
-        self._strategy = half.strategy() if half else None
-        self._folds = half is not None and half.folds
+        arm, fold = session.arm, plan.folds[session.fold]
+        self._half = STRATEGIES.get(arm.method)
+        self._strategy = None
+        if self._half is not None:
+            options = {
+                **keys_of(plan.scenario, arm),
+                "devices": fold.devices.size,
+                "seed": chance.key(plan.scenario.seed, f"noise-{fold.index}"),
+            }
+            self._strategy = self._half.strategy(options)
+        if self._half is not None or arm.method == "pooled":
+            session.shared = flat(self._method(1).offer(prepared.params))
         bound = plan.scenario.guard.max_norm
-        self._guard = Guard(None if bound == "off" else float(bound))
+        private = isinstance(self._strategy, PrivateFedAvg)  # a bound would tell of the others
+        self._guard = Guard(None if bound == "off" or private else float(bound))
         self._grid = FleetGrid(self._work)
-        if self._strategy is not None:
-            method = method_in_round(session.arm, 1, prepared.head)
-            self._session.shared = method.end(prepared.params)[0]
+        self._flights = Flights()
+        self._losses = np.full(plan.devices, np.nan)
 
     def round(self, round_: int) -> Arrays | None:
         """Run one round; returns the shared arrays where the devices are scored with them."""
         self._round, session = round_, self._session
-        method = method_in_round(session.arm, round_, self._prepared.head)
+        method = self._method(round_)
         if self._strategy is None or not method.uploads:
             sent = session.shared if method.downloads == "all" else None
-            self._fleet.work(round_, _NOBODY, sent, None, self._folds)
-            return None
-        self._participants = self._choose(round_)
-        self._grid.addressed = self._nodes()
+            self._fleet.work(round_, _NOBODY, sent, Terms())
+            if session.arm.method != "pooled":
+                return None
+            session.shared = self._fleet.pool(round_)
+            return session.shared
+        arm, busy = session.arm, self._flights.busy(self._plan.devices)
+        self._participants = choose(self._plan, arm, session.fold, round_, self._losses, busy)
+        self._grid.addressed = self._nodes(method)
         messages = (
             self._strategy.configure_train(round_, pack(session.shared), ConfigRecord(), self._grid)
             if self._participants.size
             else []
         )
         replies = list(self._grid.send_and_receive(messages))
-        arrays, _ = self._strategy.aggregate_train(round_, replies) if replies else (None, None)
-        if isinstance(arrays, ArrayRecord):
-            session.shared = unpack(arrays)
+        if replies or (messages and isinstance(self._strategy, PrivateFedAvg)):
+            arrays, _ = self._strategy.aggregate_train(round_, replies)
+            if isinstance(arrays, ArrayRecord):
+                # Some of Flower's strategies compute with, and return, float64.
+                session.shared = {
+                    name: np.asarray(value, session.shared[name].dtype)
+                    for name, value in unpack(arrays).items()
+                }
         return session.shared
 
-    def _choose(self, round_: int) -> NDArray[np.int64]:
-        """Choose the participants among the devices whose stream goes on, seeded: int64 [n]."""
-        plan, arm = self._plan, self._session.arm
-        devices = plan.folds[self._session.fold].devices
-        draws = chance.uniforms(plan.scenario.seed, "participants", round_, devices, 1)[:, 0]
-        ranked = devices[np.argsort(draws, kind="stable")]
-        ranked = ranked[plan.goes_on(ranked, round_)]
-        share = 1.0 if arm.participation is None else arm.participation
-        return np.sort(ranked[: max(1, round(share * len(ranked)))])
+    def snapshot(self) -> dict[str, NDArray[Any]]:
+        """Return all that the server is, as named arrays."""
+        kept = {f"shared/{name}": value for name, value in self._session.shared.items()}
+        if self._half is None or self._strategy is None:
+            return kept
+        bound = self._guard.bound
+        kept["losses"] = self._losses
+        kept["bound"] = np.array([np.nan if bound is None else bound])
+        strategy = state(self._strategy, self._half.keeps)
+        kept |= {f"strategy/{name}": value for name, value in strategy.items()}
+        return kept | {f"flights/{name}": v for name, v in self._flights.snapshot().items()}
 
-    def _nodes(self) -> list[int]:
-        """Return whom the strategy sends to: the participants, or one node for all if they fold."""
-        return [EVERYBODY] if self._folds else [int(device) for device in self._participants]
+    def restore(self, snapshot: Arrays) -> None:
+        """Become what a snapshot of the same arm and fold holds."""
+
+        def under(start: str) -> dict[str, NDArray[Any]]:
+            return {k.removeprefix(start): v for k, v in snapshot.items() if k.startswith(start)}
+
+        self._session.shared = under("shared/")
+        if self._half is None or self._strategy is None:
+            return
+        self._losses = snapshot["losses"].copy()
+        bound = float(snapshot["bound"][0])
+        self._guard.bound = None if np.isnan(bound) else bound
+        restore(self._strategy, self._half.keeps, under("strategy/"))
+        self._flights.restore(under("flights/"))
+
+    def _method(self, round_: int) -> Method:
+        return method_in_round(self._session.arm, round_, self._prepared.parts)
+
+    def _nodes(self, method: Method) -> list[int]:
+        """Return whom the strategy sends to: the participants, or a node for all who fold."""
+        if self._half is not None and self._half.folds == "none":
+            return [int(device) for device in self._participants]
+        return list(range(max(1, method.clusters)))
+
+    def _terms(self) -> Terms:
+        if self._half is None:
+            return Terms()
+        terms = Terms(self._half.folds, self._half.weighs, self._guard.bound)
+        if isinstance(self._strategy, PrivateFedAvg):
+            terms = replace(terms, clip=self._strategy.clip)
+        return terms
 
     def _work(self, shared: Arrays) -> Mapping[int, Update]:
-        """Run one round of all devices; returns updates by node, and remembers the refusals."""
-        replies = self._fleet.work(
-            self._round, self._participants, shared, self._guard.bound, self._folds
-        )
-        updates: dict[int, Update] = {}
+        """Run one round of all devices; returns updates by node, in the order of their arrival."""
+        terms = self._terms()
+        replies = self._fleet.work(self._round, self._participants, shared, terms)
         for reply in replies:
+            self._losses[reply.devices] = reply.losses
             for device, reason in sorted(reply.refused.items()):
                 self._refused(device, reason)
-            updates |= reply.singles
-        folded = joined(replies)
-        if folded is not None:
-            updates[EVERYBODY] = folded
         if replies:
             self._guard.rebound(
                 np.concatenate([reply.norms for reply in replies]),
                 np.concatenate([reply.accepted for reply in replies]),
             )
+        updates = {device: one for reply in replies for device, one in reply.singles.items()}
+        if terms.folds != "none":
+            updates = {
+                cluster: replace(mean, told=self._told(cluster, replies, terms))
+                for cluster, mean in joined(replies).items()
+            }
+        updates = dict(sorted(updates.items()))
+        if isinstance(self._strategy, BufferedFedAvg):
+            durations = duration_rounds(self._plan, np.array(list(updates), np.int64)).tolist()
+            takes = dict(zip(updates, durations, strict=True))
+            self._flights.start(self._round, updates, shared, self._strategy.version, takes)
+            return self._flights.land(self._round)
         return updates
+
+    def _told(self, cluster: int, replies: list[Reply], terms: Terms) -> dict[str, float]:
+        """Return what the strategy needs to know of a mean beside it."""
+        if terms.folds == "cluster":
+            return {"cluster": cluster}
+        if terms.clip is None:
+            return {}
+        return {"within": sum(int((r.norms[r.accepted] <= terms.clip).sum()) for r in replies)}
 
     def _refused(self, device: int, reason: str) -> None:
         self._session.events.append(

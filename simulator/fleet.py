@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from clients.errors import BadInput, RunFailed
 from clients.methods import Arrays
+from simulator.answered import Answered
 from simulator.hush import hushed
 from simulator.interrupts import unhidden_interrupts
 from simulator.plan import Plan
 from simulator.prepared import Prepared
-from simulator.reply import Reply, Used
+from simulator.reply import Reply, Terms, Used
 from simulator.scenario import Arm
 
 __all__ = ["Fleet", "InProcess", "OnRay", "Workers", "start_workers"]
@@ -255,15 +256,14 @@ class Fleet:
     def open(self, arm: Arm, fold: int) -> None:
         """Give every device of a fold a fresh start in one arm."""
         cohorts, count = self._plan.cohorts_of(fold), self._workers.count
-        self._workers.call("open", [(arm, cohorts[i::count]) for i in range(count)])
+        self._workers.call("open", [(arm, fold, cohorts[i::count]) for i in range(count)])
 
     def work(
         self,
         round_: int,
         participants: NDArray[np.int64],
         shared: Arrays | None,
-        bound: float | None,
-        folds: bool,
+        terms: Terms,
     ) -> list[Reply]:
         """Let every device of the open fold work through one round; replies in order of cohort.
 
@@ -271,15 +271,22 @@ class Fleet:
             round_: the round, from 1.
             participants: int64 [n], the devices that the server chose, in ascending order.
             shared: the server's arrays, where somebody downloads them.
-            bound: largest norm of an update that the guard accepts, None for any finite one.
-            folds: whether a cohort's updates become one.
+            terms: how updates are treated.
         """
         sent = None if shared is None else self._workers.share(shared)
         chosen = self._workers.share(participants)
-        arguments = [(round_, chosen, sent, bound, folds)] * self._workers.count
+        arguments = [(round_, chosen, sent, terms)] * self._workers.count
         done = self._workers.call("work", arguments)
         self.used = [used for _, used in done]
         return sorted((r for some, _ in done for r in some), key=lambda reply: reply.cohort)
+
+    def pool(self, round_: int) -> Arrays:
+        """Let one model learn what all users answered in a round; returns its parameters."""
+        count = self._workers.count
+        parts = [one for some in self._workers.call("answered", [()] * count) for one in some]
+        everybody = self._workers.share(Answered.joined(parts))
+        learnt = self._workers.call("pool", [(round_, everybody), *[(round_, None)] * (count - 1)])
+        return dict(learnt[0])
 
     def score(self, round_: int, shared: Arrays | None) -> None:
         """Score the holdout of every device of the open fold."""
@@ -290,6 +297,10 @@ class Fleet:
         """Write the devices' SavedModels."""
         sent = None if shared is None else self._workers.share(shared)
         self._workers.call("save", [(round_, sent)] * self._workers.count)
+
+    def restore(self, round_: int) -> None:
+        """Let the devices of the open fold become what they were when they were saved."""
+        self._workers.call("restore", [(round_, i == 0) for i in range(self._workers.count)])
 
     def write(self, rounds: int) -> None:
         """Finish the records of the open arm and fold, up to a number of rounds."""

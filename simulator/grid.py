@@ -14,10 +14,7 @@ from clients.messages import ARRAYS, reply_to, unpack
 from clients.methods import Arrays
 from clients.outcome import Update
 
-__all__ = ["EVERYBODY", "FleetGrid"]
-
-EVERYBODY = 0
-"""The node that stands for all participants, where their updates are folded into one."""
+__all__ = ["FleetGrid"]
 
 _RUN_ID, _SERVER_NODE, _FIRST_NODE = 1, 1, 2
 Work = Callable[[Arrays], Mapping[int, Update]]
@@ -26,9 +23,10 @@ Work = Callable[[Arrays], Mapping[int, Update]]
 class FleetGrid(Grid):
     """Sends a strategy's messages to the simulated devices.
 
-    Flower reaches nodes by id. The node `EVERYBODY` stands for all participants where their updates
-    are folded into one; else each device is a node. The id of node i is i + 2. Nodes answer in
-    their order; where nothing was learnt, or nothing passed the guard, there is no answer.
+    Flower reaches nodes by id. Node 0 stands for all participants where their updates are folded
+    into one, or node i for those of cluster i; else each device is a node. The id of node i is
+    i + 2. Where nothing was learnt, or nothing passed the guard, there is no answer; a node that
+    was addressed in an earlier round may answer in this one.
 
     Attributes:
         addressed: the nodes that take part in this round.
@@ -54,7 +52,11 @@ class FleetGrid(Grid):
         sent = {m.metadata.dst_node_id - _FIRST_NODE: m for m in messages}
         shared = unpack(next(iter(sent.values())).content[ARRAYS]) if sent else {}
         updates = self._work(shared)
-        return [reply_to(sent[node], updates[node]) for node in sorted(updates)]
+        return [reply_to(sent.get(node) or self._late(node), one) for node, one in updates.items()]
+
+    def _late(self, node: int) -> Message:
+        """Stand for the message of an earlier round that a node answers now."""
+        return self.create_message(RecordDict({}), "train", node + _FIRST_NODE, "late")
 
     def get_node_ids(self) -> Iterable[int]:
         """Return the nodes that are addressed in this round."""

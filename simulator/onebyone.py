@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from clients.device import Device
 from clients.learner import Learner
 from clients.methods import Arrays, Method
-from clients.outcome import Outcome
+from clients.methods.groups import Groups
+from clients.outcome import Outcome, Sent
 from clients.wear import Habits, Wear
 
 __all__ = ["OneByOne"]
@@ -23,71 +24,90 @@ __all__ = ["OneByOne"]
 class OneByOne:
     """The devices of a cohort, one after the other."""
 
-    def __init__(self, wear: Wear, habits: Habits, programs: Sequence[Learner]) -> None:
+    def __init__(
+        self, wear: Wear, habits: Habits, programs: Sequence[Learner], method: Method
+    ) -> None:
         """Give every device a fresh start.
 
         Args:
             wear: who wears the devices.
             habits: how the wearers answer and the devices learn.
             programs: one for each device.
+            method: of the first round.
         """
         self._devices = [
-            Device(wear.take([row]), habits, program) for row, program in enumerate(programs)
+            Device(wear.take([row]), habits, program, method)
+            for row, program in enumerate(programs)
         ]
 
-    def begin(self, method: Method, shared: Arrays, downloads: NDArray[np.bool_]) -> None:
+    def begin(
+        self, method: Method, shared: Groups, downloads: NDArray[np.bool_], round_: int
+    ) -> None:
         """Take in what the server sent; the optimizer starts afresh for it.
 
         Args:
             method: mixes the shared and the private arrays.
-            shared: what the server sent.
+            shared: what the server sent, groups of arrays.
             downloads: bool [D], who receives it.
+            round_: which begins, from 1.
         """
         for row in np.flatnonzero(downloads):
-            self._devices[row].begin(method, shared)
+            self._devices[row].begin(method, shared, round_)
 
-    def work(self, round_: int, learns: NDArray[np.bool_]) -> Outcome:
+    def work(
+        self, round_: int, learns: NDArray[np.bool_], method: Method, shared: Groups
+    ) -> Outcome:
         """Work through the questions of one round.
 
         Args:
             round_: the round, from 1.
             learns: bool [D], whose answers lead to steps; those of others only fill the memory.
+            method: says what a step is.
+            shared: what the server sent to those who learn, if it did: groups of arrays.
         """
         return Outcome.joined(
             [
-                device.work(round_, learns=bool(learns[row]))
+                device.work(round_, learns=bool(learns[row]), method=method, shared=shared)
                 for row, device in enumerate(self._devices)
             ]
         )
 
-    def updates(
-        self, method: Method, uploads: NDArray[np.bool_]
-    ) -> Iterator[tuple[NDArray[np.int64], Arrays]]:
-        """Give what devices send to the server after a round: row [1], arrays [1, ...]."""
+    def updates(self, method: Method, shared: Groups, uploads: NDArray[np.bool_]) -> Iterator[Sent]:
+        """Give what devices send to the server after a round, one by one."""
         for row in np.flatnonzero(uploads):
-            arrays = self._devices[row].update(method)
-            yield np.array([row]), {name: value[None] for name, value in arrays.items()}
+            yield self._devices[row].update(method, shared)._replace(rows=np.array([row]))
 
-    def score_holdout(self, method: Method, shared: Arrays | None) -> NDArray[np.int64]:
+    def score_holdout(
+        self, method: Method, shared: Groups | None, round_: int
+    ) -> NDArray[np.int64]:
         """Score the windows that are never learnt: int64 [D, K, K], rows are true classes.
 
         Args:
-            method: gives the model that answers the user from the shared and the private arrays.
-            shared: the server's arrays; None scores the devices' own models.
+            method: takes in what the server sent.
+            shared: what it would send now, groups of arrays; None scores the devices as they are.
+            round_: after which, from 0.
         """
-        return np.stack([device.score_holdout(method, shared) for device in self._devices])
+        return np.stack([device.score_holdout(method, shared, round_) for device in self._devices])
 
-    def state(self, method: Method, shared: Arrays | None, row: int) -> dict[str, NDArray[Any]]:
+    def state(
+        self, method: Method, shared: Groups | None, row: int, round_: int
+    ) -> dict[str, NDArray[Any]]:
         """Return all variables of a device's SavedModel, by their names in the checkpoint.
 
         Args:
-            method: gives the model that answers the user from the shared and the private arrays.
-            shared: the server's arrays; None takes the device's own model.
+            method: takes in what the server sent.
+            shared: what it would send now, groups of arrays; None takes the device as it is.
             row: which device.
+            round_: after which.
         """
-        return self._devices[row].state(method, shared)
+        return self._devices[row].state(method, shared, round_)
 
     def snapshot(self) -> dict[str, NDArray[Any]]:
         """Return all that the devices are, as named arrays [D, ...]."""
         each = [device.snapshot() for device in self._devices]
         return {name: np.concatenate([one[name] for one in each]) for name in each[0]}
+
+    def restore(self, snapshot: Arrays) -> None:
+        """Become what a snapshot of the same devices holds."""
+        for row, device in enumerate(self._devices):
+            device.restore({name: value[row : row + 1] for name, value in snapshot.items()})

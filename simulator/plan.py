@@ -132,6 +132,7 @@ def build_plan(scenario: Scenario) -> Plan:
         BadScenario: windows, folds, devices or rounds do not fit the data.
     """
     population = gather_people(scenario)
+    _check_holdout(scenario, population)
     folds = _folds(scenario, list(population.recordings))
     users = [user for user in population.recordings if any(user in f.wearers for f in folds)]
     devices = _devices(scenario, len(users), population.channels)
@@ -142,6 +143,8 @@ def build_plan(scenario: Scenario) -> Plan:
         length=population.length,
         hop=population.hop,
         holdout=scenario.split.holdout,
+        holdout_by=scenario.split.holdout_by,
+        seed=scenario.seed,
     )
     questions = cut_questions(
         pool,
@@ -169,10 +172,21 @@ def build_plan(scenario: Scenario) -> Plan:
             "user out of data.users"
         )
     rounds = _rounds(scenario, lengths.tolist())
-    notes = _notes(scenario, rounds) + _short(pool, questions, population.form.least)
+    notes = _notes(scenario, rounds) + _holdout_note(scenario)
+    notes += _short(pool, questions, population.form.least)
     return Plan(
         scenario, population, pool, questions, devices, folds, _cohorts(folds), rounds, notes
     )
+
+
+def _check_holdout(scenario: Scenario, population: Population) -> None:
+    """Refuse to draw a holdout at random from single samples."""
+    if scenario.split.holdout_by == "chance" and population.series:
+        raise BadScenario(
+            f'split.holdout_by = "chance": {scenario.model.program} takes single samples, and a '
+            'sample is like the one before; set split.holdout_by = "time", or give a program that '
+            "takes windows"
+        )
 
 
 def _devices(scenario: Scenario, users: int, channels: int) -> int:
@@ -200,6 +214,17 @@ def _notes(scenario: Scenario, rounds: int) -> tuple[str, ...]:
         f"{rounds} rounds, so that it does what fedavg does"
         for arm in scenario.arms
         if arm.switch_round is not None and arm.switch_round >= rounds
+    )
+
+
+def _holdout_note(scenario: Scenario) -> tuple[str, ...]:
+    """Say where the holdout is not the last part of each recording."""
+    if scenario.split.holdout_by == "time":
+        return ()
+    return (
+        "the holdout is drawn at random from each user's windows of each activity "
+        '(split.holdout_by = "chance"): most have a streamed neighbour from the same minute, which '
+        "flatters every arm that learns",
     )
 
 

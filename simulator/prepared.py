@@ -10,9 +10,26 @@ from typing import Any
 from clients.heuristic import Heuristic
 from clients.methods import Arrays
 
-__all__ = ["Prepared"]
+__all__ = ["Parts", "Prepared"]
 
 _TILE_BYTES, _LEAST_IN_TILE, _MOST_IN_TILE = 640 * 2**10, 8, 128
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Patterns of the parameters that some methods keep on the device.
+
+    Attributes:
+        head: what turns features into classes.
+        norms: what normalises features.
+    """
+
+    head: tuple[str, ...] = ()
+    norms: tuple[str, ...] = ()
+
+    def of(self, method: str) -> tuple[str, ...]:
+        """Return what a method keeps, where its arm does not say."""
+        return self.norms if method == "fedbn" else self.head
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,7 +40,7 @@ class Prepared:
         fold: its index.
         paths: optimizer -> the SavedModel that each device has a copy of.
         params: its parameters by name.
-        head: patterns of the parameters that turn features into classes.
+        parts: which of them some methods keep on the device.
         whole_questions: whether its program learns one whole question at a time.
         heuristic: thresholds from the fold's donors, where there are donors.
         unseen: by user id, int64 [K, K], the untouched base model's windows by true and
@@ -35,7 +52,7 @@ class Prepared:
     fold: int
     paths: Mapping[str, Path]
     params: Arrays
-    head: tuple[str, ...]
+    parts: Parts
     whole_questions: bool
     heuristic: Heuristic | None
     unseen: dict[str, Any]

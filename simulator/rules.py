@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,8 @@ from numpy.typing import NDArray
 
 from clients.errors import RunFailed
 from clients.heuristic import Heuristic
-from clients.methods import Arrays
+from clients.methods import Arrays, Method
+from clients.methods.groups import Groups
 from simulator.compiled import BlockState, Said, Tensors, Work, Worked
 
 __all__ = ["Rules"]
@@ -49,12 +51,27 @@ class Rules:
         unknown = np.full(label.shape, np.nan, np.float32)
         return Said(said, unknown, unknown)
 
+    def begin(
+        self, method: Method, shared: Groups, state: BlockState, look: Sequence[NDArray[Any]]
+    ) -> Groups:
+        """Refuse: thresholds do not look at what they never learn."""
+        raise RunFailed(
+            f"a heuristic was sent a model: {method.key=}, {shared=}, {state=}, {look=}"
+        )
+
     def work(
-        self, state: BlockState, work: Work, opened: Tensors | None, late: NDArray[np.bool_]
+        self,
+        method: Method,
+        shared: Groups,
+        state: BlockState,
+        work: Work,
+        opened: Tensors | None,
+        late: NDArray[np.bool_],
     ) -> Worked:
         """Refuse: thresholds do not learn."""
         raise RunFailed(
-            f"a heuristic was asked to learn: {work.answer.shape=}, {state=}, {opened=}, {late=}"
+            f"a heuristic was asked to learn: {method.key=}, {shared=}, {work.answer.shape=}, "
+            f"{state=}, {opened=}, {late=}"
         )
 
     def variables(self, state: BlockState, place: int, steps: int) -> dict[str, NDArray[Any]]:

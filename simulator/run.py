@@ -11,15 +11,17 @@ import numpy as np
 import pandas as pd
 
 from clients.errors import WearfleetError
-from simulator.checkpoint import write_shared
+from simulator.checkpoint import write_server
 from simulator.federation import Server, Session
 from simulator.fleet import Fleet
 from simulator.metrics import summary_frame, users_frame
+from simulator.options import PRIVATE_PARTS
 from simulator.plan import Plan, build_plan
 from simulator.prepared import Prepared
 from simulator.report import write_report
 from simulator.report.records import read_csv
 from simulator.scenario import Arm, Scenario
+from simulator.statistics import frame_of_tests, paired_tests
 from simulator.store import USERS_COLUMNS, RunFolder, average_over_seeds, discard
 
 __all__ = ["Watcher", "run_scenario", "run_seeds"]
@@ -69,7 +71,9 @@ def run_seeds(
             parent.start(scenario)
             summary = average_over_seeds(summaries, ["arm", "method"])
             parent.write_frame("summary.csv", summary)
-            parent.write_frame("users.csv", average_over_seeds(users, ["arm", "user"]))
+            people = average_over_seeds(users, ["arm", "user"])
+            parent.write_frame("users.csv", people)
+            parent.write_frame("tests.csv", frame_of_tests(paired_tests(people, scenario.baseline)))
             parent.write_manifest(
                 {"status": status, "seed": scenario.seed, "seeds": len(summaries),
                  "wall_s": round(time.time() - started, 1)}
@@ -115,10 +119,10 @@ def run_scenario(scenario: Scenario, folder: Path, fleet: Fleet, watcher: Watche
 
 def _resolved(plan: Plan, prepared: Sequence[Prepared]) -> Scenario:
     """Fill in what is left to the program: the tile, and what an arm keeps on its devices."""
-    scenario, head = plan.scenario, list(prepared[0].head)
+    scenario, parts = plan.scenario, prepared[0].parts
     arms = [
-        arm.model_copy(update={"private": head})
-        if arm.method == "fedper" and arm.private is None
+        arm.model_copy(update={"private": list(parts.of(arm.method))})
+        if arm.method in PRIVATE_PARTS and arm.private is None
         else arm
         for arm in scenario.arms
     ]
@@ -139,8 +143,8 @@ def _run_arm(
     watcher.stage(arm.name, plan.rounds * len(plan.folds))
     events: list[dict[str, Any]] = []
     for fold in plan.folds:
-        session = Session(arm, fold.index, events=events)
-        fleet.open(arm, fold.index)
+        session = Session(arm.in_fold(fold.index), fold.index, events=events)
+        fleet.open(session.arm, fold.index)
         try:
             _run_rounds(plan, session, prepared[fold.index], fleet, run, watcher)
         finally:
@@ -171,8 +175,9 @@ def _run_rounds(
             fleet.score(round_, shared)
         if last or round_ % scenario.checkpoints.every_rounds == 0:
             fleet.save(round_, shared)
-            if shared is not None:
-                write_shared(run.checkpoint(session.arm.name), session.fold, round_, shared)
+            if session.shared:
+                folder = run.checkpoint(session.arm.name)
+                write_server(folder, session.fold, round_, serve.snapshot())
         session.done = round_
         used = fleet.used
         run.log(
@@ -203,6 +208,7 @@ def _close(
         summary = summary_frame(users, plan.scenario.arms, float(np.mean(base)) if base else None)
         run.write_frame("users.csv", users[USERS_COLUMNS])
         run.write_frame("summary.csv", summary)
+        run.write_frame("tests.csv", frame_of_tests(paired_tests(users, plan.scenario.baseline)))
     run.write_manifest(
         {
             "status": status,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from simulator.arm import Arm
 from simulator.sections import (
     Checkpoints,
-    Count,
     Data,
+    Faults,
     Fleet,
     Guard,
     Labels,
@@ -17,7 +18,6 @@ from simulator.sections import (
     Measure,
     Model,
     Name,
-    Positive,
     Records,
     Section,
     Split,
@@ -26,49 +26,11 @@ from simulator.sections import (
     Variation,
 )
 
-__all__ = ["FEATURE_ROWS", "PROGRAMS", "SHARING", "SINGLE_SAMPLES", "Arm", "Scenario"]
+__all__ = ["FEATURE_ROWS", "PROGRAMS", "SINGLE_SAMPLES", "Arm", "Scenario"]
 
 PROGRAMS = ("bilstm", "cnn", "dense", "gru", "tracker_dense", "tracker_lstm")
 SINGLE_SAMPLES = ("tracker_dense", "tracker_lstm")
 """Programs that follow single samples: they have no windows, whatever the scenario says."""
-SHARING = ("fedavg", "finetune", "fedper")
-
-
-class Arm(Section):
-    """One way of learning; what it leaves out is as in the rest of the scenario."""
-
-    name: Name
-    method: Literal["frozen", "heuristic", "local", "fedavg", "finetune", "fedper"]
-    participation: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
-    switch_round: Count | None = None
-    private: Annotated[list[str], Field(min_length=1)] | None = None
-    steps: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    memory: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
-    optimizer: Literal["adam", "sgd"] | None = None
-    learning_rate: Positive | None = None
-
-    @model_validator(mode="after")
-    def _options_of_the_method(self) -> Arm:
-        owners = {
-            "participation": SHARING,
-            "switch_round": ("finetune",),
-            "private": ("fedper",),
-            "steps": (*SHARING, "local"),
-            "memory": (*SHARING, "local"),
-            "optimizer": (*SHARING, "local"),
-            "learning_rate": (*SHARING, "local"),
-        }
-        for key, methods in owners.items():
-            if getattr(self, key) is not None and self.method not in methods:
-                raise ValueError(
-                    f'{key} means nothing for method "{self.method}"; '
-                    f"it belongs to: {', '.join(methods)}"
-                )
-        if self.method == "finetune" and self.switch_round is None:
-            raise ValueError(
-                'switch_round: missing; method "finetune" needs the last round of its shared phase'
-            )
-        return self
 
 
 class Scenario(Section):
@@ -91,6 +53,7 @@ class Scenario(Section):
     measure: Measure = Measure()
     checkpoints: Checkpoints = Checkpoints()
     guard: Guard = Guard()
+    faults: Faults = Faults()
     arms: Annotated[list[Arm], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -115,6 +78,7 @@ def _check_arms(scenario: Scenario) -> None:
                 f"arms.{arm.name}.optimizer: the SavedModel {scenario.model.program} brings its "
                 "own; take the key out of the arm"
             )
+        _check_arm(scenario, arm)
         if arm.method == "heuristic" and scenario.labels.ask == "uncertain":
             raise ValueError(
                 f'labels.ask = "uncertain": arm "{arm.name}" is a heuristic, which gives no logits '
@@ -124,6 +88,30 @@ def _check_arms(scenario: Scenario) -> None:
             raise ValueError(
                 f'arms: "{arm.name}" takes its thresholds from donors, and split.folds = 1 leaves '
                 "none: set split.folds = 2 or split.donors, or take the arm out"
+            )
+
+
+def _check_arm(scenario: Scenario, arm: Arm) -> None:
+    """Refuse keys of an arm that the rest of the scenario leaves no room for."""
+    folds = scenario.split.folds
+    if arm.tuned is not None and len(arm.tuned) != folds:
+        raise ValueError(
+            f"arms.{arm.name}.tuned: {len(arm.tuned)} tables for split.folds = {folds}; "
+            "give one for each fold"
+        )
+    steps = scenario.learning.steps if arm.steps is None else arm.steps
+    if arm.method == "fedrep" and arm.option("head_steps") >= steps:
+        raise ValueError(
+            f"arms.{arm.name}.head_steps = {arm.option('head_steps')}: the head takes so many of "
+            f"the {steps} steps that an answer leads to, and the shared layers the others; give "
+            f"fewer, or more steps"
+        )
+    if arm.method in ("qfedavg", "perfedavg", "ifca"):
+        memory = scenario.learning.memory if arm.memory is None else arm.memory
+        if not memory:
+            raise ValueError(
+                f'arms.{arm.name}.memory = 0: method "{arm.method}" looks into the memory when a '
+                "round begins; give it room"
             )
 
 
@@ -187,6 +175,12 @@ def _check_data(scenario: Scenario) -> None:
     if data.source == "synthetic" and data.users == "all":
         raise ValueError(
             'data.users: "all" of synthetic people is no number; give one, such as users = 36'
+        )
+    if split.holdout_by == "chance" and data.hop_s < data.window_s:
+        raise ValueError(
+            f'split.holdout_by: "chance" with data.hop_s = {data.hop_s} and data.window_s = '
+            f"{data.window_s}: windows that overlap share samples, so that what is streamed would "
+            'be scored; make data.hop_s as long as data.window_s, or set split.holdout_by = "time"'
         )
     if split.donors and split.folds > 1:
         raise ValueError(

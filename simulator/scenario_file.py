@@ -12,7 +12,9 @@ import tomli_w
 from pydantic import ValidationError
 
 from clients.errors import BadScenario
-from simulator.scenario import FEATURE_ROWS, PROGRAMS, SHARING, Arm, Scenario
+from simulator.arm import Arm
+from simulator.options import OWN_KEYS, SHARING
+from simulator.scenario import FEATURE_ROWS, PROGRAMS, Scenario
 
 __all__ = ["load_scenario", "scenario_toml"]
 
@@ -85,14 +87,14 @@ _NOT_TOML = (tomllib.TOMLDecodeError, ValueError, RecursionError)  # the last tw
 
 def scenario_toml(scenario: Scenario) -> str:
     """Write a scenario as TOML that loads again as the same scenario."""
-    return tomli_w.dumps(scenario.model_dump(exclude_none=True))
+    return tomli_w.dumps(scenario.model_dump(exclude_none=True, by_alias=True))
 
 
 def _resolved_defaults(table: dict[str, Any]) -> dict[str, Any]:
     """Fill in defaults that depend on other keys: of the baseline, the arms, and feature rows."""
     arms = table.get("arms")
     if isinstance(arms, list):
-        table = {**table, "arms": [_resolved_arm(arm) for arm in arms]}
+        table = {**table, "arms": [_resolved_arm(arm, table) for arm in arms]}
         first = arms[0].get("name") if arms and isinstance(arms[0], dict) else None
         if "baseline" not in table and isinstance(first, str):
             table["baseline"] = first
@@ -108,11 +110,23 @@ def _resolved_defaults(table: dict[str, Any]) -> dict[str, Any]:
     return table
 
 
-def _resolved_arm(arm: Any) -> Any:
+def _resolved_arm(arm: Any, table: dict[str, Any]) -> Any:
     """Fill in the defaults that an arm's method has."""
-    if isinstance(arm, dict) and arm.get("method") in SHARING:
-        return {**arm, "participation": arm.get("participation", 1.0)}
-    return arm
+    if not isinstance(arm, dict) or not isinstance(arm.get("method"), str):
+        return arm
+    method = arm["method"]
+    defaults = dict(OWN_KEYS.get(method, {}))
+    if method in SHARING:
+        defaults["participation"] = 1.0
+        defaults |= {} if method == "dpfedavg" else {"choice": "random"}
+    if method == "fedrep":
+        learning = table.get("learning")
+        usual = learning.get("steps", 4) if isinstance(learning, dict) else 4
+        steps = arm.get("steps", usual)
+        defaults["head_steps"] = steps - 1 if isinstance(steps, int) and steps > 1 else 1
+    if arm.get("choice") == "loss":
+        defaults["candidates"] = 1.0
+    return {**arm, **{key: value for key, value in defaults.items() if key not in arm}}
 
 
 def _override(table: dict[str, Any], override: str) -> None:
@@ -230,4 +244,4 @@ def _allowed_keys(location: tuple[str | int, ...]) -> list[str]:
         if isinstance(part, str):
             field = model.model_fields[part].annotation
             model = Arm if part == "arms" else field
-    return list(model.model_fields)
+    return [field.alias or name for name, field in model.model_fields.items()]

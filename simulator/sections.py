@@ -10,6 +10,7 @@ __all__ = [
     "Checkpoints",
     "Count",
     "Data",
+    "Faults",
     "Fleet",
     "Guard",
     "Labels",
@@ -63,6 +64,7 @@ class Split(Section):
     folds: Annotated[int, Field(ge=1)] = 2
     donors: Annotated[int, Field(ge=0)] = 0
     holdout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.3
+    holdout_by: Literal["time", "chance"] = "time"
 
 
 class Model(Section):
@@ -172,3 +174,11 @@ class Guard(Section):
     """What the server refuses."""
 
     max_norm: Positive | Literal["off"] = 3.0
+
+
+class Faults(Section):
+    """What goes wrong; drawn for each device and round, and the same in all arms."""
+
+    availability: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    duration_rounds: Annotated[float, Field(ge=0.0, le=1000.0)] = 0.0
+    speed: Annotated[float, Field(ge=0.0, le=5.0)] = 0.0

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 
+from clients import chance
 from clients.lessons import Lesson, Lessons
 from clients.methods import Arrays, Method
-from clients.outcome import Outcome
+from clients.methods.groups import CARRIED, PARAMETERS, SLOTS, Groups, flat, prefix_of
+from clients.outcome import Outcome, Sent
 from clients.wear import Habits, Wear
-from simulator.blocks import begun, block_size, stacked
+from simulator.blocks import block_size, chosen, stacked
 from simulator.compiled import BlockState, Said, Tensors, Work, Worked
 
 __all__ = ["Kernel", "Stacked"]
@@ -49,8 +52,20 @@ class Kernel(Protocol):
         """Predict questions [D, S, B, T, C] whose windows are truly `label`, without learning."""
         ...
 
+    def begin(
+        self, method: Method, shared: Groups, state: BlockState, look: Sequence[NDArray[Any]]
+    ) -> Groups:
+        """Let devices take in what the server sent, by what they see in their memories."""
+        ...
+
     def work(
-        self, state: BlockState, work: Work, opened: Tensors | None, late: NDArray[np.bool_]
+        self,
+        method: Method,
+        shared: Groups,
+        state: BlockState,
+        work: Work,
+        opened: Tensors | None,
+        late: NDArray[np.bool_],
     ) -> Worked:
         """Work through questions, learning from each; also score the model `opened`, if any."""
         ...
@@ -63,13 +78,16 @@ class Kernel(Protocol):
 class Stacked:
     """The devices of a cohort, computed together."""
 
-    def __init__(self, wear: Wear, habits: Habits, kernel: Kernel, largest: int) -> None:
+    def __init__(
+        self, wear: Wear, habits: Habits, kernel: Kernel, method: Method, largest: int
+    ) -> None:
         """Give every device a fresh start.
 
         Args:
             wear: who wears the devices.
             habits: how the wearers answer and the devices learn.
             kernel: computes them.
+            method: of the first round.
             largest: devices in the largest cohort; all cohorts have blocks of one size, so that
                 what is compiled for one serves all.
         """
@@ -78,8 +96,12 @@ class Stacked:
         length, channels = wear.pool.length, wear.pool.channels
         windows = habits.batch * (1 + (habits.steps if habits.memory else 0))
         question_bytes = windows * length * channels * 4
-        start = kernel.start()
-        state_bytes = sum(np.asarray(v).nbytes for part in start for v in part.values())
+        params, slots, carried = kernel.start()
+        one = {PARAMETERS: stacked(params, 1), SLOTS: stacked(slots, 1)}
+        groups = method.start(one, np.zeros(1, np.float32)).values()
+        state_bytes = sum(
+            np.asarray(v).nbytes for part in (*groups, carried) for v in part.values()
+        )
         bytes_each = max(question_bytes * habits.questions_per_round, state_bytes)
         block = block_size(largest, kernel.tile, bytes_each)
         longest_first = np.argsort(-wear.streams.lengths(), kind="stable")
@@ -87,34 +109,59 @@ class Stacked:
         self._own = [rows.size for rows in cut]
         # The last block is filled up with copies of a device, which learn nothing.
         self._blocks = [np.pad(rows, (0, block - rows.size), "edge") for rows in cut]
-        new = BlockState(*(stacked(part, block) for part in start))
-        self._states = [new] * len(cut)  # tensors never change, so that blocks may share them
-        self._carries = bool(new.carried)
-        self._gradients = np.zeros(len(wear), np.int64)
+        new = {PARAMETERS: stacked(params, block), SLOTS: stacked(slots, block)}
+        draws = chance.uniforms(habits.seed, "start", 0, wear.devices, 1).astype(np.float32)[:, 0]
+        # Tensors never change, so that blocks may share them.
+        self._states = [
+            BlockState(method.start(new, draws[rows]), stacked(carried, block))
+            for rows in self._blocks
+        ]
+        self._carries = bool(carried)
+        self._steps = np.zeros(len(wear), np.int64)  # of the programs
         room = _CALL_BYTES // (block * question_bytes)
         self._questions_a_call = max(1, min(habits.questions_per_round, room))
         self._scored_a_call = max(32, _SCORED_SAMPLES // length)
 
-    def begin(self, method: Method, shared: Arrays, downloads: NDArray[np.bool_]) -> None:
+    def begin(
+        self, method: Method, shared: Groups, downloads: NDArray[np.bool_], round_: int
+    ) -> None:
         """Take in what the server sent; the optimizer starts afresh for it.
 
         Args:
             method: mixes the shared and the private arrays.
-            shared: what the server sent.
+            shared: what the server sent, groups of arrays.
             downloads: bool [D], who receives it.
+            round_: which begins, from 1.
         """
-        sent = stacked(shared, len(self._blocks[0]))
         for i, rows in enumerate(self._blocks):
             if downloads[rows].any():
-                self._states[i] = begun(self._states[i], method, sent, downloads[rows])
+                begun = self._begun(method, shared, i, round_)
+                old = self._states[i]
+                self._states[i] = BlockState(chosen(downloads[rows], begun, old.own), old.carried)
 
-    def work(self, round_: int, learns: NDArray[np.bool_]) -> Outcome:
+    def _begun(self, method: Method, shared: Groups, i: int, round_: int) -> Groups:
+        """Return what the devices of a block are with what the server sent."""
+        rows, state = self._blocks[i], self._states[i]
+        if not method.looks:
+            sent = {group: stacked(arrays, rows.size) for group, arrays in shared.items()}
+            return method.begin(sent, state.own, None)
+        windows, labels = self._lessons.look(round_)
+        look = self._wear.read(windows[rows], rows), labels[rows], windows[rows] >= 0
+        return self._kernel.begin(method, _one(shared), state, look)
+
+    def work(
+        self, round_: int, learns: NDArray[np.bool_], method: Method, shared: Groups
+    ) -> Outcome:
         """Work through the questions of one round.
 
         Args:
             round_: the round, from 1.
             learns: bool [D], whose answers lead to steps; those of others only fill the memory.
+            method: says what a step is.
+            shared: what the server sent to those who learn, groups of arrays; none where it did
+                not.
         """
+        sent = {} if method.plain else _one(shared)
         habits, lessons = self._habits, self._lessons
         outcome = Outcome.empty(len(self._wear), habits.questions_per_round, habits.batch)
         outcome.windows[:], outcome.label[:] = self._wear.streams.in_round(
@@ -129,45 +176,53 @@ class Stacked:
         for i, rows in enumerate(self._blocks):
             if (given.windows[rows] >= 0).any():
                 own = rows[: self._own[i]]
-                losses[own] = self._work_block(i, given.take(rows), len(late), outcome)[: own.size]
-        _count(outcome, given, losses, habits)
-        self._gradients += outcome.gradients
+                taken = given.take(rows)
+                done = self._work_block(i, taken, len(late), outcome, method, sent)
+                losses[own] = done[: own.size]
+        _count(outcome, given, losses, habits, method.gradients)
+        self._steps += outcome.gradients // method.gradients
         outcome.memory_windows[:] = lessons.memory_windows
         return outcome
 
-    def updates(
-        self, method: Method, uploads: NDArray[np.bool_]
-    ) -> Iterator[tuple[NDArray[np.int64], Arrays]]:
+    def updates(self, method: Method, shared: Groups, uploads: NDArray[np.bool_]) -> Iterator[Sent]:
         """Give what devices send to the server after a round, block by block.
 
         Args:
             method: says what is shared.
+            shared: what they received, groups of arrays.
             uploads: bool [D], who sends.
-
-        Yields:
-            rows, int64 [n], and their arrays, stacked [n, ...].
         """
         for i, rows in enumerate(self._blocks):
-            own = np.flatnonzero(uploads[rows[: self._own[i]]])
-            if own.size:
-                shared = method.end(self._states[i].params)[0]
-                whole = own.size == own[-1] + 1
-                part = slice(own.size) if whole else own  # a view spares a copy
-                yield rows[own], {name: np.asarray(tensor)[part] for name, tensor in shared.items()}
+            sends = np.flatnonzero(uploads[rows[: self._own[i]]])
+            if not sends.size:
+                continue
+            state = self._states[i]
+            received = {} if method.plain else _one(shared)
+            sent, own, told = method.end(state.own, received)
+            if own is not state.own:
+                self._states[i] = BlockState(chosen(uploads[rows], own, state.own), state.carried)
+            whole = sends.size == sends[-1] + 1
+            part = slice(sends.size) if whole else sends  # a view spares a copy
+            yield Sent(
+                rows[sends],
+                {name: np.asarray(tensor)[part] for name, tensor in flat(sent).items()},
+                {name: np.asarray(value)[part] for name, value in told.items()},
+            )
 
-    def score_holdout(self, method: Method, shared: Arrays | None) -> NDArray[np.int64]:
+    def score_holdout(
+        self, method: Method, shared: Groups | None, round_: int
+    ) -> NDArray[np.int64]:
         """Score the windows that are never learnt: int64 [D, K, K], rows are true classes.
 
         Args:
-            method: gives the model that answers the user from the shared and the private arrays.
-            shared: the server's arrays; None scores the devices' own models.
+            method: takes in what the server sent.
+            shared: what it would send now, groups of arrays; None scores the devices as they are.
+            round_: after which, from 0.
         """
         classes, wear = self._habits.classes, self._wear
         confusion = np.zeros((len(wear), classes, classes), np.int64)
-        sent = None if shared is None else stacked(shared, len(self._blocks[0]))
         for i, rows in enumerate(self._blocks):
-            params = self._states[i].params
-            served = params if sent is None else method.serve(sent, params)
+            served = self._served(method, shared, i, round_)
             for windows in self._examined(rows):
                 label, there = wear.pool.windows.label[windows], windows >= 0
                 said = self._kernel.say(served, wear.read(windows, rows), label, there)
@@ -175,6 +230,12 @@ class Stacked:
                 which = np.broadcast_to(rows[:, None, None], there.shape)[there]
                 np.add.at(confusion, (which, label[there], said.predicted[there]), 1)
         return confusion
+
+    def _served(self, method: Method, shared: Groups | None, i: int, round_: int) -> Tensors:
+        """Return the parameters with which a block's devices answer after a round."""
+        if shared is None:
+            return self._states[i].params
+        return self._begun(method, shared, i, round_ + 1)[PARAMETERS]
 
     def _examined(self, rows: NDArray[np.int64]) -> Iterator[NDArray[np.int32]]:
         """Give the holdout windows of devices, a part for each call: int32 [D, S, B], -1 = none."""
@@ -200,38 +261,51 @@ class Stacked:
             short = a_call - part.shape[1]  # filled up, so that what is compiled serves all calls
             yield np.pad(part, [(0, 0), (0, short), (0, 0)], constant_values=-1)
 
-    def state(self, method: Method, shared: Arrays | None, row: int) -> dict[str, NDArray[Any]]:
+    def state(
+        self, method: Method, shared: Groups | None, row: int, round_: int
+    ) -> dict[str, NDArray[Any]]:
         """Return all variables of a device's SavedModel, by their names in the checkpoint.
 
         Args:
-            method: gives the model that answers the user from the shared and the private arrays.
-            shared: the server's arrays; None takes the device's own model.
+            method: takes in what the server sent.
+            shared: what it would send now, groups of arrays; None takes the device as it is.
             row: which device.
+            round_: after which.
         """
         i = next(i for i, rows in enumerate(self._blocks) if row in rows)
         state, place = self._states[i], int(np.flatnonzero(self._blocks[i] == row)[0])
-        if shared is not None:
-            sent = stacked(shared, len(self._blocks[i]))
-            state = BlockState(method.serve(sent, state.params), state.slots, state.carried)
-        return self._kernel.variables(state, place, int(self._gradients[row]))
+        own = {**state.own, PARAMETERS: self._served(method, shared, i, round_)}
+        served = BlockState(own, state.carried)
+        return self._kernel.variables(served, place, int(self._steps[row]))
 
     def snapshot(self) -> dict[str, NDArray[Any]]:
         """Return all that the devices are, as named arrays [D, ...], but for what never changes."""
-        kept: dict[str, NDArray[Any]] = {"program/step": self._kernel.first_step + self._gradients}
+        kept: dict[str, NDArray[Any]] = {"program/step": self._kernel.first_step + self._steps}
         for i, rows in enumerate(self._blocks):
-            state, own = self._states[i], self._own[i]
-            for kind, tensors in (
-                ("params", state.params), ("slots", state.slots), ("state", state.carried)
-            ):  # fmt: skip
-                for name, tensor in tensors.items():
-                    value = np.asarray(tensor)[:own]
-                    whole = (len(self._wear), *value.shape[1:])
-                    every = kept.setdefault(f"program/{kind}/{name}", np.empty(whole, value.dtype))
-                    every[rows[:own]] = value
+            own = rows[: self._own[i]]
+            for key, tensor in _kept(self._states[i]).items():
+                value = np.asarray(tensor)[: own.size]
+                whole = (len(self._wear), *value.shape[1:])
+                kept.setdefault(key, np.empty(whole, value.dtype))[own] = value
         return kept | self._lessons.snapshot()
 
+    def restore(self, snapshot: Arrays) -> None:
+        """Become what a snapshot of the same devices holds."""
+        self._steps[:] = snapshot["program/step"] - self._kernel.first_step
+        for i, rows in enumerate(self._blocks):
+            state = self._states[i]
+            read = {key: tf.constant(snapshot[key][rows]) for key in _kept(state)}
+            self._states[i] = _taken_back(state, read)
+        self._lessons.restore(snapshot)
+
     def _work_block(
-        self, i: int, given: Lesson, late: int, outcome: Outcome
+        self,
+        i: int,
+        given: Lesson,
+        late: int,
+        outcome: Outcome,
+        method: Method,
+        sent: Groups,
     ) -> NDArray[np.float64]:
         """Let a block work through its lessons; returns the sums of the steps' losses, [D]."""
         rows, own, start = self._blocks[i], self._own[i], self._states[i]
@@ -246,7 +320,7 @@ class Stacked:
                 work = self._work_of(part, x, label, rows)
                 scored = start.params if self._habits.scores_opened else None
                 is_late = np.arange(first, first + part.answer.shape[1]) < late
-                done = self._kernel.work(self._states[i], work, scored, is_late)
+                done = self._kernel.work(method, sent, self._states[i], work, scored, is_late)
                 self._states[i], predicted, loss, by_step, opened = done
                 losses += by_step.sum(axis=(1, 2), dtype=np.float64)
             else:
@@ -317,7 +391,39 @@ def _record(
     outcome.loss[rows, questions] = np.where(there, loss[told], np.float32(np.nan))
 
 
-def _count(outcome: Outcome, given: Lesson, losses: NDArray[np.float64], habits: Habits) -> None:
+def _one(shared: Groups) -> Groups:
+    """Give what the server sent a device axis of 1."""
+    return {group: stacked(arrays, 1) for group, arrays in shared.items()}
+
+
+def _kept(state: BlockState) -> dict[str, Any]:
+    """Name the tensors of a block as checkpoints do."""
+    return {
+        f"{prefix_of(group)}{name}": tensor
+        for group, arrays in (*state.own.items(), (CARRIED, state.carried))
+        for name, tensor in arrays.items()
+    }
+
+
+def _taken_back(state: BlockState, read: Tensors) -> BlockState:
+    """Put tensors named as checkpoints do into the place of a block's."""
+    own, carried = (
+        {
+            group: {name: read[f"{prefix_of(group)}{name}"] for name in arrays}
+            for group, arrays in groups.items()
+        }
+        for groups in (state.own, {CARRIED: state.carried})
+    )
+    return BlockState(own, carried[CARRIED])
+
+
+def _count(
+    outcome: Outcome,
+    given: Lesson,
+    losses: NDArray[np.float64],
+    habits: Habits,
+    gradients_per_step: int,
+) -> None:
     """Write down votes, examples and steps."""
     classes = habits.classes
     of_question = np.arange(outcome.label.size).reshape(outcome.label.shape)[..., None] * classes
@@ -326,9 +432,11 @@ def _count(outcome: Outcome, given: Lesson, losses: NDArray[np.float64], habits:
     votes = votes.reshape(*outcome.label.shape, classes)
     outcome.voted[:] = np.where(outcome.label >= 0, votes.argmax(axis=2), -1)
     outcome.examples[:] = given.examples().sum(axis=1)
-    outcome.steps[:] = outcome.gradients[:] = given.steps.sum(axis=(1, 2))
+    outcome.steps[:] = given.steps.sum(axis=(1, 2))
+    taken = outcome.steps.copy()
     if habits.whole_questions:
         rehearsals = given.steps & (given.rehearsed >= 0).any(axis=3)
-        outcome.gradients[:] += rehearsals.sum(axis=(1, 2), dtype=np.int32)
-    learnt = outcome.gradients > 0
-    outcome.learning_loss[learnt] = losses[learnt] / outcome.gradients[learnt]
+        taken += rehearsals.sum(axis=(1, 2), dtype=np.int32)
+    outcome.gradients[:] = taken * gradients_per_step
+    learnt = taken > 0
+    outcome.learning_loss[learnt] = losses[learnt] / taken[learnt]

@@ -20,15 +20,20 @@ from numpy.typing import NDArray
 from clients import chance
 from clients.checkpoints import write_copy
 from clients.methods import Arrays, Method
+from clients.methods.groups import Groups, nested
 from clients.methods.method import Who
-from simulator.arms import method_in_round
+from clients.outcome import Outcome
+from clients.user import NO_ANSWER
+from simulator.answered import Answered, answered_in
+from simulator.arms import habits_of_arm, method_in_round
 from simulator.base import prepare
-from simulator.checkpoint import write_state
+from simulator.checkpoint import read_pooled, read_state, write_pooled, write_state
 from simulator.engines import Devices, Engines
 from simulator.plan import Cohort, Plan
+from simulator.pooled import Pooled
 from simulator.prepared import Prepared
 from simulator.records import Records, RoundRows
-from simulator.reply import Reply, Used, reply_of
+from simulator.reply import Reply, Terms, Used, reply_of
 from simulator.scenario import Arm
 from simulator.store import RunFolder
 
@@ -44,6 +49,8 @@ class Worker:
         self._cohorts: Sequence[Cohort] = ()
         self._devices: dict[int, Devices] = {}
         self._records: dict[int, Records] = {}
+        self._answered: list[Answered] = []
+        self._pooled: Pooled | None = None
         self._folder: Path
         self._plan: Plan
         self._prepared: Mapping[int, Prepared]
@@ -65,13 +72,14 @@ class Worker:
         self._prepared = prepared
         gc.freeze()  # TensorFlow's many objects stay, and need not be looked through again
 
-    def open(self, arm: Arm, cohorts: Sequence[Cohort]) -> None:
+    def open(self, arm: Arm, fold: int, cohorts: Sequence[Cohort]) -> None:
         """Give every device of some cohorts, all of one fold, a fresh start in one arm."""
-        self._arm, self._cohorts = arm, cohorts
+        self._arm, self._fold, self._cohorts = arm, fold, cohorts
+        self._answered, self._pooled = [], None
         self._devices, self._records = {}, {}  # what was open before leaves memory first
         if not cohorts:
             return
-        make = self._engines.open(self._plan, self._prepared[cohorts[0].fold], arm)
+        make = self._engines.open(self._plan, self._prepared[fold], arm)
         for cohort in cohorts:
             wear = self._plan.wear(cohort.devices)
             self._devices[cohort.index] = make(wear)
@@ -93,8 +101,7 @@ class Worker:
         round_: int,
         participants: NDArray[np.int64],
         shared: Arrays | None,
-        bound: float | None,
-        folds: bool,
+        terms: Terms,
     ) -> tuple[list[Reply], Used]:
         """Let every device work through its questions of one round.
 
@@ -102,8 +109,7 @@ class Worker:
             round_: the round, from 1.
             participants: int64 [n], the devices that the server chose, in ascending order.
             shared: the server's arrays, where somebody downloads them.
-            bound: largest norm of an update that the guard accepts, None for any finite one.
-            folds: whether a cohort's updates become one.
+            terms: how updates are treated.
 
         Returns:
             replies of the cohorts that send something, and what this worker has used so far.
@@ -111,30 +117,54 @@ class Worker:
         replies = []
         for cohort in self._cohorts:
             devices, method = self._devices[cohort.index], self._method(cohort, round_)
+            received = _received(method, shared) or {}
             joins = _among(participants, cohort.devices)
-            downloads = _who(method.downloads, joins)
-            if shared is not None and downloads.any():
-                devices.begin(method, shared, downloads)
-            outcome = devices.work(round_, _who(method.learns, joins))
+            downloads = _who(method.downloads, joins) & (shared is not None)
+            if downloads.any():
+                devices.begin(method, received, downloads, round_)
+            outcome = devices.work(round_, _who(method.learns, joins), method, received)
             uploads = joins & (outcome.examples > 0) & method.uploads
-            sent = {} if shared is None else method.end(shared)[0]
+            bytes_each = 0
             if uploads.any():
-                updates = devices.updates(method, uploads)
+                updates = devices.updates(method, received, uploads)
                 replies.append(
-                    reply_of(
-                        cohort.index,
-                        cohort.devices,
-                        sent,
-                        updates,
-                        outcome,
-                        bound=bound,
-                        folds=folds,
-                    )
+                    reply_of(cohort.index, cohort.devices, received, updates, outcome, terms)
                 )
+                bytes_each = replies[-1].bytes_each
             down = downloads * np.int64(_size(shared or {}))
-            up = uploads * np.int64(_size(sent))
+            up = uploads * np.int64(bytes_each)
+            if self._arm.method == "pooled":
+                self._answered.append(answered_in(outcome, cohort.devices))
+                up, outcome.gradients[:] = self._pooled_cost(outcome)
             self._records[cohort.index].add(RoundRows(round_, joins, outcome, down, up))
         return replies, self.used()
+
+    def answered(self) -> list[Answered]:
+        """Hand over what users answered since this was last asked, where the arm pools it."""
+        answered, self._answered = self._answered, []
+        return answered
+
+    def pool(self, round_: int, answered: Answered | None) -> Arrays | None:
+        """Learn everybody's answers of a round, in the one worker that is given them."""
+        if answered is None:
+            return None
+        if self._pooled is None:
+            self._pooled = self._new_pooled()
+        return self._pooled.learn(round_, answered)
+
+    def _new_pooled(self) -> Pooled:
+        prepared = self._prepared[self._fold]
+        habits = habits_of_arm(self._plan, prepared, self._arm)
+        return Pooled(self._plan, self._fold, self._engines.program(prepared, self._arm), habits)
+
+    def _pooled_cost(self, outcome: Outcome) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """Return the bytes of each device's answers, with their windows, and steps they lead to."""
+        pool, steps = self._plan.pool, self._arm.steps or self._plan.scenario.learning.steps
+        answered = outcome.answer != NO_ANSWER
+        windows = ((outcome.windows >= 0) & answered[..., None]).sum(axis=(1, 2))
+        count = answered.sum(axis=1)
+        bytes_up = windows * (pool.length * pool.channels * 4) + count * 4
+        return bytes_up.astype(np.int64), (count * steps).astype(np.int32)
 
     def score(self, round_: int, shared: Arrays | None) -> Used:
         """Score the holdout of every device after a round; nothing is learnt from it."""
@@ -143,8 +173,9 @@ class Worker:
             if round_ == 0:
                 none = np.zeros(len(cohort.devices), np.int64)
                 records.add(RoundRows(0, none.astype(np.bool_), None, none, none))
-            method = self._method(cohort, round_)
-            records.score(round_, self._devices[cohort.index].score_holdout(method, shared))
+            method, devices = self._method(cohort, round_), self._devices[cohort.index]
+            sent = _received(method, shared)
+            records.score(round_, devices.score_holdout(method, sent, round_))
         return self.used()
 
     def save(self, round_: int, shared: Arrays | None) -> None:
@@ -164,6 +195,9 @@ class Worker:
                 self._devices[cohort.index].snapshot(),
                 shares=shared is not None,
             )
+        if self._pooled is not None:
+            folder = RunFolder(self._folder).checkpoint(self._arm.name)
+            write_pooled(folder, self._fold, round_, self._pooled.snapshot())
         checkpoints = self._plan.scenario.checkpoints
         optimizer = self._arm.optimizer or self._plan.scenario.model.optimizer
         for cohort in self._cohorts:
@@ -172,9 +206,24 @@ class Worker:
             for row in np.flatnonzero(cohort.devices < checkpoints.materialize):
                 name = self._plan.name_of(cohort.devices[row])
                 folder = self._folder / "devices" / self._arm.name / name
-                state = self._devices[cohort.index].state(method, shared, int(row))
+                sent = _received(method, shared)
+                state = self._devices[cohort.index].state(method, sent, int(row), round_)
                 write_version(source, folder, round_, state)
                 _forget(folder, checkpoints.keep)
+
+    def restore(self, round_: int, first: bool) -> None:
+        """Let every device of the open arm become what it was after a round, as it was saved.
+
+        Args:
+            round_: after which.
+            first: whether this worker has the server of an arm that pools its answers.
+        """
+        folder = RunFolder(self._folder).checkpoint(self._arm.name)
+        for cohort in self._cohorts:
+            self._devices[cohort.index].restore(read_state(folder, cohort, round_))
+        if self._arm.method == "pooled" and first:
+            self._pooled = self._new_pooled()
+            self._pooled.restore(read_pooled(folder, self._fold, round_))
 
     def write(self, rounds: int) -> None:
         """Finish the records of the open arm, up to a number of rounds, and let go of it."""
@@ -189,7 +238,7 @@ class Worker:
 
     def _method(self, cohort: Cohort, round_: int) -> Method:
         """Return the open arm's way of learning in a round."""
-        return method_in_round(self._arm, max(round_, 1), self._prepared[cohort.fold].head)
+        return method_in_round(self._arm, max(round_, 1), self._prepared[cohort.fold].parts)
 
     def _written(self, cohort: Cohort) -> NDArray[np.bool_]:
         """Return whose windows are written: bool [D]; the same devices in every arm."""
@@ -233,6 +282,11 @@ def _who(who: Who, joins: NDArray[np.bool_]) -> NDArray[np.bool_]:
     if who == "participants":
         return joins
     return np.full(joins.shape, who == "all")
+
+
+def _received(method: Method, shared: Arrays | None) -> Groups | None:
+    """Put what the server sends into groups, where it sends something."""
+    return None if shared is None else nested(shared, method.offer({}))
 
 
 def _forget(folder: Path, keep: int) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from flwr.app import ArrayRecord, Message, MetricRecord
 from flwr.serverapp.strategy import FedAvg
 
+from server.strategies.replies import number_of
+
 __all__ = ["AnsweredFedAvg"]
 
 
@@ -21,15 +23,5 @@ class AnsweredFedAvg(FedAvg):
         self, server_round: int, replies: Iterable[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
         """Aggregate the replies that carry what somebody learnt."""
-        kept = [reply for reply in replies if reply.has_error() or _examples(reply) > 0]
+        kept = [r for r in replies if r.has_error() or number_of(r, "num-examples") > 0]
         return super().aggregate_train(server_round, kept)
-
-
-def _examples(reply: Message) -> float:
-    """Return how many examples a reply stands for."""
-    counts = [
-        metrics["num-examples"]
-        for metrics in reply.content.metric_records.values()
-        if "num-examples" in metrics
-    ]
-    return float(str(counts[0])) if counts else 0.0

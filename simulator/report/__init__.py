@@ -2,30 +2,34 @@
 
     scenario.toml, manifest.json, summary.csv, users.csv, rounds/, events/ -> report.html
 
-`records` and `reductions` read the folder, `answer` puts its numbers into
-words, `sections`, `confusion` and `protocol` say what is shown,
-`charts` (Plotly) and `svg` draw it, `page` and `style` are the paper.
+`records` and `reductions` read the folder, `contrasts` holds arms against
+each other, `answer`, `ranking` and `wording` put that into words, `sections`,
+`confusion` and `protocol` say what is shown, `charts` (Plotly) and `svg` draw
+it, `page` and `style` are the paper.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from simulator.report.answer import answer_sentences, rival_of, scored_protocol, user_order
+from simulator.report.answer import answer_sentences
 from simulator.report.confusion import confusion
+from simulator.report.contrasts import accuracies, rival_of, scored_protocol, user_order
 from simulator.report.page import page, prose
 from simulator.report.protocol import data_defects, origins, protocol_in_words
+from simulator.report.ranking import places, ranking
 from simulator.report.records import (
     RunRecords,
     SeedRecords,
     read_run,
     read_seeds,
+    read_tables,
     seed_folders,
 )
 from simulator.report.sections import (
@@ -39,8 +43,9 @@ from simulator.report.sections import (
     users_over_time,
 )
 from simulator.report.svg import arm_styles
+from simulator.statistics import Comparison, paired_tests
 
-__all__ = ["answer_sentences", "write_report"]
+__all__ = ["answer_of", "answer_sentences", "write_report"]
 
 
 def write_report(run: Path) -> Path:
@@ -65,10 +70,19 @@ def write_report(run: Path) -> Path:
     return path
 
 
+def answer_of(run: Path) -> str:
+    """Return the first sentence of the answer that a run folder gives, or a folder of seeds."""
+    scenario, summary, users = read_tables(run)
+    baseline = str(scenario.get("baseline", ""))
+    return answer_sentences(summary, users, paired_tests(users, baseline), baseline)[0]
+
+
 def _run_page(records: RunRecords) -> str:
     view = _view(records.scenario, records.arms, records.summary, records.users)
+    tests = paired_tests(records.users, view.baseline)
     sections = {
         "Arms": arms_overview(view),
+        "Ranking": _ranking(view, tests),
         "Over time": over_time(view, records),
         "Users": users_by_dots(view) + users_over_time(view, records),
         "Confusions": confusion(view, records),
@@ -79,7 +93,7 @@ def _run_page(records: RunRecords) -> str:
     }
     interrupted = records.manifest.get("status", "done") != "done"
     sentences = answer_sentences(
-        records.summary, records.users, view.baseline, interrupted=interrupted
+        records.summary, records.users, tests, view.baseline, interrupted=interrupted
     )
     sentences += [f"Note: {note}." for note in records.manifest.get("notes", [])]
     return _page(records.scenario, sentences, sections)
@@ -87,8 +101,10 @@ def _run_page(records: RunRecords) -> str:
 
 def _seeds_page(records: SeedRecords) -> str:
     view = _view(records.scenario, records.arms, records.summary, records.users)
+    tests = paired_tests(records.users, view.baseline)
     sections = {
         "Arms": arms_overview(view),
+        "Ranking": _ranking(view, tests, len(records.seeds)),
         "Seeds": seeds_overview(view, records.seeds),
         "Users": users_by_dots(view),
         "Cost": cost(view, pd.DataFrame({"arm": records.arms})),
@@ -99,6 +115,7 @@ def _seeds_page(records: SeedRecords) -> str:
     sentences = answer_sentences(
         records.summary,
         records.users,
+        tests,
         view.baseline,
         interrupted=records.manifest.get("status", "done") != "done",
         seeds=len(records.seeds),
@@ -123,6 +140,13 @@ def _view(
     )
 
 
+def _ranking(view: View, tests: Sequence[Comparison], seeds: int = 1) -> str:
+    if view.protocol is None:
+        return ""
+    found = places(accuracies(view.summary, view.protocol), tests)
+    return ranking(found, tests, view.baseline, seeds)
+
+
 def _page(scenario: Mapping[str, Any], sentences: list[str], sections: Mapping[str, str]) -> str:
     from plotly.offline import get_plotlyjs
 
@@ -132,9 +156,10 @@ def _page(scenario: Mapping[str, Any], sentences: list[str], sections: Mapping[s
         f"<h1>{escape(name)}</h1>"
         f'<p class="question">{escape(str(scenario.get("question", "")))}</p>'
         f'<section class="answer" aria-label="Answer">{answer}</section>'
-        '<p class="note">These sentences describe this run. No test of significance stands behind '
-        "them: better and worse count any difference, down to a single window. How each accuracy "
-        "is measured is told under Protocol.</p>"
+        '<p class="note">These sentences describe this run. Better and worse count any '
+        "difference, down to a single window; where a difference is said to be more than chance, a "
+        "test stands behind it, told under Ranking. How each accuracy is measured is told under "
+        "Protocol.</p>"
     )
     filled = {title: body for title, body in sections.items() if body}
     return page(f"{name}: Wearfleet report", header, filled, str(get_plotlyjs()))

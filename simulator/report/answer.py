@@ -2,121 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import pandas as pd
 
-__all__ = [
-    "Contrast",
-    "Protocol",
-    "answer_sentences",
-    "contrast",
-    "rival_of",
-    "scored_protocol",
-    "user_order",
-]
+from simulator.report.contrasts import (
+    EQUAL,
+    HOLDOUT,
+    PREQUENTIAL,
+    Contrast,
+    Protocol,
+    accuracies,
+    contrast,
+    rival_of,
+    scored_protocol,
+)
+from simulator.report.ranking import places, ranking_sentences, verdict
+from simulator.report.wording import chance, listed, percents, points, signed
+from simulator.statistics import LEVEL, Comparison, compared
+
+__all__ = ["answer_sentences"]
 
 _NONE = "0.0 points"
-_EQUAL = 2e-6  # CSV files keep six digits: shares that differ by less are the same
-
-
-@dataclass(frozen=True, slots=True)
-class Protocol:
-    """How an accuracy was measured.
-
-    Attributes:
-        name: "holdout" or "prequential".
-        column: the column of `summary.csv` and `users.csv` that holds it.
-        phrase: how a sentence opens that tells it.
-    """
-
-    name: str
-    column: str
-    phrase: str
-
-
-_HOLDOUT = Protocol("holdout", "holdout_accuracy", "On holdout")
-_PREQUENTIAL = Protocol(
-    "prequential",
-    "prequential_accuracy",
-    "Prequentially (each window scored before it is learnt from)",
+_ONE_SEED = (
+    "All pairs come from one seed, so from one split, one base model for each fold and one stream "
+    "for each person; what another seed would give is not in p (`--seeds 5`)."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Contrast:
-    """One arm against another, person by person; differences are shares, arm minus other.
-
-    Attributes:
-        better: people for whom the arm is better than the other; `worse` and `equal` likewise.
-        mean: difference averaged over the people that both arms scored.
-        gain: largest difference, of the person `gain_user`.
-        loss: smallest difference, of the person `loss_user`.
-    """
-
-    better: int
-    worse: int
-    equal: int
-    mean: float
-    gain: float
-    gain_user: str
-    loss: float
-    loss_user: str
-
-
-def scored_protocol(summary: pd.DataFrame) -> Protocol | None:
-    """Choose holdout if any arm has it, else prequential, else nothing."""
-    for protocol in (_HOLDOUT, _PREQUENTIAL):
-        if not _scores(summary, protocol).empty:
-            return protocol
-    return None
-
-
-def rival_of(summary: pd.DataFrame, baseline: str, protocol: Protocol) -> str | None:
-    """Name the arm to hold against the baseline: the most accurate of the others."""
-    others = _scores(summary, protocol).drop(baseline, errors="ignore")
-    return None if others.empty else str(others.idxmax())
-
-
-def contrast(users: pd.DataFrame, arm: str, other: str, protocol: Protocol) -> Contrast | None:
-    """Compare two arms over the people that both of them scored; None if there are none."""
-    differences = _differences(users, arm, other, protocol).dropna()
-    if differences.empty:
-        return None
-    better = int((differences > _EQUAL).sum())
-    worse = int((differences < -_EQUAL).sum())
-    return Contrast(
-        better=better,
-        worse=worse,
-        equal=len(differences) - better - worse,
-        mean=float(differences.mean()),
-        gain=float(differences.max()),
-        gain_user=str(differences.idxmax()),
-        loss=float(differences.min()),
-        loss_user=str(differences.idxmin()),
-    )
-
-
-def user_order(
-    users: pd.DataFrame, baseline: str, rival: str | None, protocol: Protocol | None
-) -> list[str]:
-    """Order users by what the rival gains them over the baseline, most first.
-
-    Users without that difference follow, by their mean accuracy, least accurate first.
-    """
-    if users.empty or protocol is None or protocol.column not in users:
-        return sorted({str(user) for user in users["user"]})
-    means = users.groupby("user")[protocol.column].mean()
-    order = pd.DataFrame({"mean": means, "difference": float("nan")})
-    if rival is not None:
-        order["difference"] = _differences(users, rival, baseline, protocol)
-    order = order.sort_values(["difference", "mean"], ascending=[False, True], kind="stable")
-    return [str(user) for user in order.index]
 
 
 def answer_sentences(
     summary: pd.DataFrame,
     users: pd.DataFrame,
+    tests: Sequence[Comparison],
     baseline: str,
     *,
     interrupted: bool = False,
@@ -127,58 +44,39 @@ def answer_sentences(
     Args:
         summary: the columns of `summary.csv`; with `_min` and `_max` beside for several seeds.
         users: the columns of `users.csv`.
+        tests: of all pairs of arms, from `paired_tests` of these users.
         baseline: the arm that the others are compared with.
         interrupted: whether the run stopped before its end.
         seeds: how many runs the numbers average.
 
     Returns:
-        Sentences in plain text; arms stand between backticks. Nothing in them claims significance.
+        Sentences in plain text; arms stand between backticks. The first says which arm has the best
+        mean, how far it is from the baseline, and whether that is more than chance.
     """
     sentences = []
     protocol = scored_protocol(summary)
     if protocol is None:
         sentences.append("No accuracy has been recorded in this run folder.")
     else:
-        scores = _scores(summary, protocol)
+        scores = accuracies(summary, protocol)
         rival = rival_of(summary, baseline, protocol)
-        sentences.append(_lead(scores, users, baseline, rival, protocol))
+        sentences.append(_lead(scores, tests, baseline, rival, protocol))
         if baseline in scores.index and rival is not None:
             sentences += _for_whom(users, rival, baseline, protocol)
+            sentences += ranking_sentences(places(scores, tests), tests)
+            if seeds == 1 and any(test.tested for test in tests):
+                sentences.append(_ONE_SEED)
         shown = [arm for arm in (baseline, rival) if arm is not None]
-        if protocol is _HOLDOUT:
+        if protocol is HOLDOUT:
             sentences += _while_learning(summary, shown)
         sentences += _across_seeds(summary, shown, protocol, seeds)
     sentences += _base(summary)
     if protocol is not None and baseline in scores.index:
         rest = [str(arm) for arm in scores.index if arm not in (baseline, rival)]
-        sentences += [_against(scores, users, arm, baseline, protocol) for arm in rest]
+        sentences += [_against(scores, users, tests, arm, baseline, protocol) for arm in rest]
     if interrupted:
         sentences.append("The run stopped before its end: the numbers cover what it had finished.")
     return sentences
-
-
-def _scores(summary: pd.DataFrame, protocol: Protocol) -> pd.Series[float]:
-    if summary.empty or protocol.column not in summary:
-        return pd.Series(dtype=float)
-    return summary.set_index("arm")[protocol.column].astype(float).dropna()
-
-
-def _differences(users: pd.DataFrame, arm: str, other: str, protocol: Protocol) -> pd.Series[float]:
-    if users.empty or protocol.column not in users:
-        return pd.Series(dtype=float)
-    table = users.pivot(index="user", columns="arm", values=protocol.column).astype(float)
-    if arm not in table or other not in table:
-        return pd.Series(dtype=float)
-    return table[arm] - table[other]
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
-
-
-def _points(difference: float) -> str:
-    points = f"{abs(100 * difference):.1f}"
-    return f"{points} point" if points == "1.0" else f"{points} points"
 
 
 def _counts(found: Contrast) -> str:
@@ -190,32 +88,44 @@ def _counts(found: Contrast) -> str:
 
 def _lead(
     scores: pd.Series[float],
-    users: pd.DataFrame,
+    tests: Sequence[Comparison],
     baseline: str,
     rival: str | None,
     protocol: Protocol,
 ) -> str:
     if baseline not in scores.index or rival is None:
-        told = ", ".join(f"`{arm}` on {_percent(score)}" for arm, score in scores.items())
+        told = ", ".join(f"`{arm}` on {percents(score)}" for arm, score in scores.items())
         told = told.replace("` on", "` is right on", 1)
         return f"{protocol.phrase}, {told} of each person's windows, on average."
     others = len(scores) - 1
-    role = f", the best of the {others} other arms," if others > 1 else ""
+    role = f", the best of the {others} other arms" if others > 1 else ""
+    if scores[rival] > scores[baseline] + EQUAL:
+        best, other = rival, baseline
+        whose, from_whom = f"`{rival}`", f"the baseline `{baseline}`"
+    else:
+        best, other = baseline, rival
+        whose, from_whom = f"the baseline `{baseline}`", f"`{rival}`{role}"
+    test = compared(tests, best, other)
+    difference = float(scores[best] - scores[other]) if test is None else test.mean_difference
     opening = (
-        f"{protocol.phrase}, `{baseline}` is right on {_percent(scores[baseline])} of windows "
-        f"and `{rival}`{role} on {_percent(scores[rival])}"
+        f"{protocol.phrase}, the best mean over users is that of {whose}: {percents(scores[best])} "
+        f"of windows right, {_apart(difference)} {from_whom}"
     )
-    first, second = (rival, baseline) if scores[rival] > scores[baseline] else (baseline, rival)
-    found = contrast(users, first, second, protocol)
-    if found is None:
+    if test is None:
         return f"{opening}."
-    if _points(found.mean) == _NONE:
-        return f"{opening}: the same on average; `{first}` is {_counts(found)}."
-    direction = "better" if found.mean > 0 else "worse"
-    average = f"{_points(found.mean)} {direction} on average"
-    if (found.better - found.worse) * found.mean < 0:
-        return f"{opening}: `{first}` is {average}, and yet {_counts(found)}."
-    return f"{opening}: `{first}` is {_counts(found)}, and {average}."
+    told = verdict(test, sum(one.against == baseline and one.tested for one in tests))
+    if not test.tested:
+        return f"{opening}; {told}."
+    low, high = signed(test.interval_low), signed(test.interval_high)
+    return f"{opening} (95 % interval {low} to {high}): {told}."
+
+
+def _apart(difference: float) -> str:
+    """Say how far from another a mean is, never "0.0 points" of a difference that there is."""
+    if abs(difference) <= EQUAL:
+        return "the same as"
+    size = "less than 0.1 points" if points(difference) == _NONE else points(difference)
+    return f"{size} {'above' if difference > 0 else 'below'}"
 
 
 def _for_whom(users: pd.DataFrame, arm: str, other: str, protocol: Protocol) -> list[str]:
@@ -223,41 +133,52 @@ def _for_whom(users: pd.DataFrame, arm: str, other: str, protocol: Protocol) -> 
     if found is None:
         return []
     parts = []
-    if found.gain > _EQUAL:
-        parts.append(f"gains most for user {found.gain_user} ({_points(found.gain)})")
-    if found.loss < -_EQUAL:
-        parts.append(f"loses most for user {found.loss_user} ({_points(found.loss)})")
-    if not parts:
-        return []
-    return [f"Against `{other}` on {protocol.name}, `{arm}` " + " and ".join(parts) + "."]
+    if found.gain > EQUAL:
+        parts.append(f"gains most for user {found.gain_user} ({points(found.gain)})")
+    if found.loss < -EQUAL:
+        parts.append(f"loses most for user {found.loss_user} ({points(found.loss)})")
+    extremes = f"; it {listed(parts)}" if parts else ""
+    return [f"Against `{other}` on {protocol.name}, `{arm}` is {_counts(found)}{extremes}."]
 
 
 def _against(
-    scores: pd.Series[float], users: pd.DataFrame, arm: str, baseline: str, protocol: Protocol
+    scores: pd.Series[float],
+    users: pd.DataFrame,
+    tests: Sequence[Comparison],
+    arm: str,
+    baseline: str,
+    protocol: Protocol,
 ) -> str:
-    opening = f"`{arm}` is right on {_percent(scores[arm])} of {protocol.name} windows"
+    opening = f"`{arm}` is right on {percents(scores[arm])} of {protocol.name} windows"
     found = contrast(users, arm, baseline, protocol)
     if found is None:
         return f"{opening}."
-    if _points(found.mean) == _NONE:
-        return f"{opening}, the same as `{baseline}` on average: {_counts(found)}."
-    direction = "above" if found.mean > 0 else "below"
-    return (
-        f"{opening}, {_points(found.mean)} {direction} `{baseline}` on average: {_counts(found)}."
-    )
+    told = _told_apart(compared(tests, arm, baseline))
+    return f"{opening}, {_apart(found.mean)} `{baseline}` on average{told}: {_counts(found)}."
+
+
+def _told_apart(test: Comparison | None) -> str:
+    """Say in brackets what the test of an arm against the baseline says; nothing without one."""
+    if test is None or not test.tested:
+        return ""
+    if not test.p_baseline < LEVEL:
+        return f" (not told apart, {chance(test.p_baseline)})"
+    if test.rank_biserial * test.mean_difference < 0:
+        favoured = test.arm if test.rank_biserial > 0 else test.against
+        return f" (yet person by person `{favoured}` is ahead, {chance(test.p_baseline)})"
+    return f" ({chance(test.p_baseline)})"
 
 
 def _while_learning(summary: pd.DataFrame, arms: list[str]) -> list[str]:
-    scores = _scores(summary, _PREQUENTIAL)
-    told = [f"`{arm}` on {_percent(scores[arm])}" for arm in arms if arm in scores.index]
+    scores = accuracies(summary, PREQUENTIAL)
+    told = [f"`{arm}` on {percents(scores[arm])}" for arm in arms if arm in scores.index]
     if not told:
         return []
     told[0] = told[0].replace("` on", "` is right on", 1)
     best = str(scores.idxmax())
     if best not in arms:
-        told.append(f"`{best}`, the best arm, on {_percent(scores[best])}")
-    listed = " and ".join([", ".join(told[:-1]), told[-1]] if len(told) > 1 else told)
-    return [f"{_PREQUENTIAL.phrase}, {listed}."]
+        told.append(f"`{best}`, with the best mean, on {percents(scores[best])}")
+    return [f"{PREQUENTIAL.phrase}, {listed(told)}."]
 
 
 def _across_seeds(
@@ -271,7 +192,7 @@ def _across_seeds(
         return [f"{opening}."]
     rows = summary.set_index("arm")[[low, high]].astype(float).dropna()
     told = [
-        f"`{arm}` from {_percent(rows[low][arm])} to {_percent(rows[high][arm])}"
+        f"`{arm}` from {percents(rows[low][arm])} to {percents(rows[high][arm])}"
         for arm in arms
         if arm in rows.index
     ]
@@ -288,5 +209,5 @@ def _base(summary: pd.DataFrame) -> list[str]:
     known = summary["base_accuracy"].astype(float).dropna()
     if known.empty:
         return []
-    share = _percent(float(known.iloc[0]))
+    share = percents(float(known.iloc[0]))
     return [f"The untouched base model gives {share} on people it never saw (unseen-users)."]

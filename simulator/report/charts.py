@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from simulator.report.answer import Protocol
+from simulator.report.contrasts import Protocol
 from simulator.report.svg import ArmStyle
 
 __all__ = [

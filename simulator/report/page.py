@@ -99,7 +99,7 @@ def plain_table(head: list[str], rows: list[list[str]], caption: str) -> str:
 def linked_table(head: list[str], rows: list[list[str]], links: list[str], caption: str) -> str:
     """Write a table of text whose rows lead somewhere by their name, unless the link is empty."""
     kinds = [
-        "" if all(re.match(r"[\d–]", row[i]) for row in rows) else ' class="name"'
+        "" if all(re.match(r"[\d–+−<]", row[i]) for row in rows) else ' class="name"'
         for i in range(1, len(head))
     ]
     titles = f'<th class="name" scope="col">{escape(head[0])}</th>' + "".join(

@@ -30,6 +30,7 @@ __all__ = [
     "read_csv",
     "read_run",
     "read_seeds",
+    "read_tables",
     "seed_folders",
 ]
 
@@ -137,6 +138,15 @@ def read_seeds(run: Path) -> SeedRecords:
         arms=_arm_names(scenario, summary),
         seeds={folder.name: _read_summary(folder) for folder in seed_folders(run)},
     )
+
+
+def read_tables(run: Path) -> tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]:
+    """Read what the answer rests on: the scenario, `summary.csv` and `users.csv`.
+
+    Raises:
+        BadInput: there is no readable `scenario.toml` or `manifest.json` in it.
+    """
+    return _read_heads(run)[1], _read_summary(run), _read_users(run)
 
 
 def read_csv(path: Path) -> pd.DataFrame:

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from simulator.fading import ALPHA
-from simulator.report.answer import Protocol
 from simulator.report.charts import dot_plot, rounds_chart, spread
+from simulator.report.contrasts import Protocol
 from simulator.report.page import (
     Column,
     arms_table,
@@ -98,7 +98,7 @@ def arms_overview(view: View) -> str:
         return "<p>This run has written no summary yet.</p>"
     caption = (
         "A share of each user's windows, averaged over users. ★ marks the best value of a column, "
-        "by the digits shown."
+        "by the digits shown, which says nothing of chance; Ranking does."
     )
     return arms_table(_without_self(view.summary), _ACCURACIES, view.swatches, caption) + (
         f'<p class="note">{prose(f"The baseline is `{view.baseline}`.")} Worst tenth: mean over '

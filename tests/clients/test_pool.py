@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clients.errors import BadInput
 from clients.pool import build_pool, spans
+from clients.stream import cut_questions
 from clients.windows import cut_windows, split_at
 from tests.clients.made_people import ACTIVITIES, PEOPLE, people_of
 
@@ -203,3 +205,47 @@ def test_spans_are_a_view_that_cannot_be_written():
     assert view.tolist() == [samples[i : i + 4].tolist() for i in range(3)]
     assert np.shares_memory(view, samples)
     assert not view.flags.writeable
+
+
+@given(people=PEOPLE, length=st.integers(1, 6), seed=st.integers(0, 2**32))
+def test_a_holdout_by_chance_shares_no_sample_with_what_is_streamed(people, length, seed):
+    cut = {"length": length, "hop": length, "holdout": 0.3}
+    pool = build_pool(people, ACTIVITIES, **cut, holdout_by="chance", seed=seed)
+    everything = pool_of(people, length=length, hop=length)
+    samples = {}
+    for user, part, windows in parts_of(pool):
+        used = pool.windows.start[windows][:, None] + np.arange(length)
+        samples.setdefault(part, set()).update(used.ravel().tolist())
+        assert (pool.read(windows)[..., 0] == float(user)).all()
+    assert not samples["streamed"] & samples["holdout"]
+    assert len(pool.windows) == len(everything.windows)
+    assert sorted(pool.windows.start.tolist()) == sorted(everything.windows.start.tolist())
+
+
+@pytest.mark.parametrize("order", ["recorded", "bouts"])
+def test_no_bout_runs_over_a_window_that_is_held_out_by_chance(order):
+    people = people_of([[200], [90, 60]], [[120]])
+    cut = {"length": 4, "hop": 4, "holdout": 0.3, "holdout_by": "chance", "seed": 4}
+    pool = build_pool(people, ACTIVITIES, **cut)
+    table = cut_questions(pool, order=order, bout_windows=3, batch=2)
+    held = {
+        (int(pool.windows.recording[window]), int(pool.windows.start[window]))
+        for first, stop in pool.holdout.tolist()
+        for window in range(first, stop)
+    }
+    assert held
+    for question, count in table.bouts.tolist():
+        first = int(table.first[question])
+        last = int(table.first[question + count - 1] + table.count[question + count - 1]) - 1
+        starts = pool.windows.start[first : last + 1]
+        assert (np.diff(starts) == 4).all()
+        recording = int(pool.windows.recording[first])
+        assert not held & {(recording, int(start)) for start in starts}
+
+
+def test_windows_that_overlap_are_never_held_out_by_chance():
+    people = people_of([[20]])
+    with pytest.raises(BadInput, match=r"windows of 4 samples every 2.*leaks"):
+        build_pool(people, ACTIVITIES, length=4, hop=2, holdout=0.3, holdout_by="chance")
+    pool = build_pool(people, ACTIVITIES, length=4, hop=5, holdout=0.5, holdout_by="chance")
+    assert len(pool.windows) == 4

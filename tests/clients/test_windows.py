@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clients.recordings import Recording
-from clients.windows import cut_windows, read_windows, split_at
+from clients.windows import cut_windows, draw_holdout, read_windows, split_at
 
 ACTIVITIES = ("walking", "sitting")
 
@@ -258,3 +258,70 @@ def test_runs_and_questions_are_those_of_each_segment(people, length, hop, batch
     assert lists(windows.runs()) == list(runs.values())
     cut = [run[i : i + batch] for run in runs.values() for i in range(0, len(run), batch)]
     assert lists(windows.questions(batch, least)) == [q for q in cut if len(q) >= least]
+
+
+def drawn(recordings, *, share, seed=1, user="1", length=2, hop=2):
+    windows = cut_windows(recordings, ACTIVITIES, length=length, hop=hop)
+    return windows, draw_holdout(windows, share, seed, user)
+
+
+@given(
+    sizes=st.lists(st.lists(st.integers(1, 40), min_size=1, max_size=3), min_size=1, max_size=3),
+    share=st.sampled_from([0.0, 0.25, 0.3, 0.5, 0.9]),
+    seed=st.integers(0, 2**32),
+    hop=st.integers(2, 5),
+)
+def test_a_drawn_holdout_takes_its_share_of_each_activity_and_leaves_the_rest(
+    sizes, share, seed, hop
+):
+    recordings = [record(own, ACTIVITIES[i % 2]) for i, own in enumerate(sizes)]
+    windows, (streamed, held) = drawn(recordings, share=share, seed=seed, hop=hop)
+    for label in (0, 1):
+        count = int((windows.label == label).sum())
+        assert (held.label == label).sum() == round(count * share)
+    both = [
+        list(zip(w.recording.tolist(), w.start.tolist(), strict=True)) for w in (streamed, held)
+    ]
+    assert both[0] == sorted(both[0])
+    assert both[1] == sorted(both[1])
+    whole = zip(windows.recording.tolist(), windows.start.tolist(), strict=True)
+    assert sorted(both[0] + both[1]) == list(whole)
+
+
+@given(seed=st.integers(0, 2**32), share=st.sampled_from([0.2, 0.5, 0.8]))
+def test_bounds_of_a_drawn_holdout_hold_no_sample_of_the_other_part(seed, share):
+    recordings = [record([30, 11, 4])]
+    _, (streamed, held) = drawn(recordings, share=share, seed=seed)
+    reach = [
+        {sample for low, high in zip(w.low, w.high, strict=True) for sample in range(low, high)}
+        for w in (streamed, held)
+    ]
+    assert not reach[0] & reach[1]
+    segments = [(0, 30), (30, 41), (41, 45)]
+    for part in (streamed, held):
+        for low, start, high in zip(part.low, part.start, part.high, strict=True):
+            assert low <= start <= start + 2 <= high
+            assert any(first <= low and high <= end for first, end in segments)
+
+
+def test_a_run_of_streamed_windows_ends_where_one_is_held_out():
+    _, (streamed, held) = drawn([record([40])], share=0.5, seed=3)
+    gone = set(held.start.tolist())
+    for run in streamed.runs():
+        first, last = int(streamed.start[run[0]]), int(streamed.start[run[-1]])
+        assert not gone & set(range(first, last + 1))
+        assert (first == 0) or (first - 2 in gone)
+
+
+def test_a_drawn_holdout_depends_on_the_seed_and_the_user():
+    kept = {
+        (seed, user): tuple(drawn([record([80])], share=0.3, seed=seed, user=user)[1][1].start)
+        for seed in (1, 2)
+        for user in ("1", "2")
+    }
+    assert len(set(kept.values())) == 4
+    again = drawn([record([80])], share=0.3, seed=2, user="1")[1][1]
+    assert tuple(again.start) == kept[2, "1"]
+    # Another activity beside it changes nothing.
+    _, (_, held) = drawn([record([80]), record([50], "sitting")], share=0.3, seed=2, user="1")
+    assert tuple(held.start[held.label == 0]) == kept[2, "1"]

@@ -22,7 +22,7 @@ from clients.synthetic import synthesize
 from simulator.federation import Server, Session
 from simulator.fleet import Fleet, InProcess
 from simulator.plan import Cohort, Plan, build_plan
-from simulator.prepared import Prepared
+from simulator.prepared import Parts, Prepared
 from simulator.scenario import SINGLE_SAMPLES, Scenario
 from tests.simulator.conftest import read_all
 
@@ -143,7 +143,7 @@ class Fleets:
         paths = {optimizer: self._export(plan, optimizer) for optimizer in RATES}
         program = Program(paths["adam"])
         base, whole = program.read_parameters(), program.whole_questions
-        self._workers.prepared = Prepared(0, paths, base, ("classes/*",), whole, None, {}, 0, None)
+        self._workers.prepared = Prepared(0, paths, base, Parts(("classes/*",), ("norm*/*",)), whole, None, {}, 0, None)
         folder = self._folder / f"run-{next(self._runs)}"
         folder.mkdir()
         made = Fleet(self._workers)

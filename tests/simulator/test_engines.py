@@ -18,7 +18,30 @@ ARMS = {
     "half": {"method": "fedavg", "participation": 0.5},
     "finetune": {"method": "finetune", "switch_round": 3},
     "fedper": {"method": "fedper", "participation": 0.5},
+    "fedprox": {"method": "fedprox", "mu": 0.5, "participation": 0.5},
+    "fedavgm": {"method": "fedavgm", "participation": 0.5},
+    "fedadam": {"method": "fedadam", "participation": 0.5},
+    "fedyogi": {"method": "fedyogi", "participation": 0.5},
+    "fedadagrad": {"method": "fedadagrad", "participation": 0.5},
+    "qfedavg": {"method": "qfedavg", "participation": 0.5},
+    "scaffold": {"method": "scaffold", "participation": 0.5},
+    "fedbuff": {"method": "fedbuff", "participation": 0.5, "buffer": 2},
+    "fedmedian": {"method": "fedmedian", "participation": 0.7},
+    "fedtrimmedavg": {"method": "fedtrimmedavg", "trim": 0.3},
+    "krum": {"method": "krum", "liars": 1},
+    "multikrum": {"method": "multikrum", "liars": 1, "selected": 2},
+    "bulyan": {"method": "bulyan", "liars": 0},
+    "dpfedavg": {"method": "dpfedavg", "participation": 0.6, "noise": 0.2, "clip": 0.05},
+    "fedrep": {"method": "fedrep", "participation": 0.5, "head_steps": 2},
+    "fedbn": {"method": "fedbn", "participation": 0.5, "private": ["hidden/*"]},
+    "ditto": {"method": "ditto", "participation": 0.5, "lambda": 0.3},
+    "apfl": {"method": "apfl", "participation": 0.5, "adaptive": True},
+    "pfedme": {"method": "pfedme", "participation": 0.5, "inner_steps": 2},
+    "perfedavg": {"method": "perfedavg", "participation": 0.5, "alpha": 0.01},
+    "ifca": {"method": "ifca", "participation": 0.5},
 }
+FIRST = ("frozen", "half", "finetune", "fedper")
+METHODS_SINCE = tuple(list(ARMS)[list(ARMS).index("fedprox") :])
 OPTIONS = {
     "nothing special": {},
     "no memory": {"learning": {"memory": 0}},
@@ -76,7 +99,8 @@ RECURRENT = ("uncertain ones asked, late answers", "tiles of two")
 ALIKE = ("downloaded model not scored", "tiles of one", "tiles of two")  # learn the same
 EVERYDAY = [
     *itertools.product(PROGRAMS, ("local", "fedavg"), ("nothing special",)),
-    *itertools.product(("dense",), ("frozen", "half", "finetune", "fedper"), ("nothing special",)),
+    *itertools.product(("dense",), (*FIRST, *METHODS_SINCE), ("nothing special",)),
+    *itertools.product(("tracker_lstm",), ("apfl", "ifca", "perfedavg"), ("nothing special",)),
     *itertools.product(("dense",), ("half",), OFTEN),
     *itertools.product(("tracker_lstm",), ("half",), RECURRENT),
     ("dense", "local", "late answers"),
@@ -147,7 +171,7 @@ def test_both_engines_give_one_result_whatever_is_asked_of_them(trials, program,
 
 def test_every_method_and_every_program_is_compared():
     # Thresholds are no program; they are compared in whole runs below.
-    assert {arm["method"] for arm in ARMS.values()} == METHODS.keys() - {"heuristic"}
+    assert {arm["method"] for arm in ARMS.values()} == METHODS.keys() - {"heuristic", "pooled"}
     assert {program for program, *_ in EVERYDAY} == set(MODELS)
 
 

@@ -382,3 +382,24 @@ def test_a_user_without_a_question_that_the_program_takes_is_named(foreign, tmp_
     assert len(build_plan(scenario(data=rest, split=one_fold, **foreign(32))).notes) == 2
     # 280 samples of each other recording: three bouts of 80 and one of 40, 3 * 3 + 2 questions.
     assert lengths(build_plan(scenario(data=data, **foreign(1)))) == [22, 22, 2, 22]
+
+
+def test_a_holdout_by_chance_is_of_everybodys_whole_recordings():
+    split = {"holdout": 0.25, "holdout_by": "chance"}
+    by_time, drawn, again = (
+        build_plan(scenario(data={"minutes": 2.0}, split=own))
+        for own in ({"holdout": 0.25}, split, split)
+    )
+    np.testing.assert_array_equal(drawn.pool.windows.start, again.pool.windows.start)
+    first, stop = drawn.pool.holdout[0]
+    held = drawn.pool.windows.take(np.arange(first, stop))
+    # Two minutes of each activity are 30 windows of 4 s, and a quarter of them 8, rounded to even.
+    assert np.bincount(held.label).tolist() == [8, 8]
+    assert held.time_s.min() < by_time.pool.windows.time_s[by_time.pool.holdout[0, 0]]
+    assert any("flatters" in note for note in drawn.notes)
+    assert not any("flatters" in note for note in by_time.notes)
+
+
+def test_a_holdout_by_chance_of_single_samples_is_refused():
+    with pytest.raises(BadScenario, match=r'holdout_by = "chance": tracker_dense takes single'):
+        build_plan(scenario(split={"holdout_by": "chance"}, model={"program": "tracker_dense"}))

@@ -1,8 +1,18 @@
 """The answer of a run in words."""
 
 import pandas as pd
+import pytest
 
-from simulator.report import answer_sentences
+from simulator.report import answer_of, answer_sentences
+from simulator.statistics import paired_tests
+from tests.simulator.made_runs import fake_seeds, hand_written_run
+
+NOBODY = pd.DataFrame({"arm": [], "user": []})
+
+
+def told(summary: pd.DataFrame, users: pd.DataFrame, **how) -> list[str]:
+    """Answer with `local` as the baseline."""
+    return answer_sentences(summary, users, paired_tests(users, "local"), "local", **how)
 
 
 def two_arms(**more: list[float | None]) -> pd.DataFrame:
@@ -18,22 +28,107 @@ def by_user(local: list[float], shared: list[float]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def test_answer_names_the_better_arm_first():
+def renamed(scores: list[float], arm: str) -> pd.DataFrame:
+    users = by_user(scores, scores)
+    return users[users["arm"] == "shared"].assign(arm=arm)
+
+
+def test_answer_of_too_few_people_claims_nothing():
     summary = two_arms(holdout_accuracy=[0.7, 0.8])
-    users = by_user([0.7, 0.6, 0.8], [0.8, 0.9, 0.7])
-    assert answer_sentences(summary, users, "local")[0] == (
-        "On holdout, `local` is right on 70.0 % of windows and `shared` on 80.0 %: `shared` is "
-        "better for 2 of 3 people, worse for 1, and 10.0 points better on average."
+    sentences = told(summary, by_user([0.7, 0.6, 0.8], [0.8, 0.9, 0.7]))
+    assert sentences == [
+        "On holdout, the best mean over users is that of `shared`: 80.0 % of windows right, 10.0 "
+        "points above the baseline `local`; 3 people are too few to tell it from chance (the test "
+        "needs 6 at the least).",
+        "Against `local` on holdout, `shared` is better for 2 of 3 people, worse for 1; it gains "
+        "most for user 1 (30.0 points) and loses most for user 2 (10.0 points).",
+    ]
+
+
+def test_answer_says_when_a_difference_is_more_than_chance():
+    # All seven people gain 10 points: p = 2 / 2**7 = 0.0156.
+    summary = two_arms(holdout_accuracy=[0.7, 0.8])
+    sentences = told(summary, by_user([0.7] * 7, [0.8] * 7))
+    assert sentences[0] == (
+        "On holdout, the best mean over users is that of `shared`: 80.0 % of windows right, 10.0 "
+        "points above the baseline `local` (95 % interval +10.0 to +10.0): more than chance "
+        "(Wilcoxon, 7 people, p = 0.016)."
+    )
+    assert sentences[1].startswith("Against `local` on holdout, `shared` is better for 7 of 7")
+    assert sentences[2].startswith("All pairs come from one seed, so from one split")
+
+
+def test_answer_says_when_a_difference_is_not_more_than_chance():
+    # Ranks 1 to 6 by size, 1 and 2 against: sums below of 0 to 3 come 5 ways, so p = 10 / 64.
+    summary = two_arms(holdout_accuracy=[0.5, 0.52])
+    users = by_user([0.5] * 6, [0.49, 0.48, 0.53, 0.54, 0.55, 0.53 + 0.03])
+    first = told(summary, users)[0]
+    assert "`shared`: 52.0 % of windows right, 2.5 points above the baseline `local` (95 %" in first
+    assert first.endswith(": no difference that 6 people could show (Wilcoxon, p = 0.16).")
+
+
+def test_answer_of_a_best_baseline_names_the_next_arm_and_corrects_for_all():
+    # Everybody loses with both arms: p = 2 / 2**8 = 0.0078 each, Holm over two: 0.0156.
+    summary = pd.DataFrame(
+        {"arm": ["local", "shared", "ditto"], "holdout_accuracy": [0.8, 0.75, 0.7]}
+    )
+    users = pd.concat([by_user([0.8] * 8, [0.75] * 8), renamed([0.7] * 8, "ditto")])
+    sentences = told(summary, users)
+    assert sentences[0] == (
+        "On holdout, the best mean over users is that of the baseline `local`: 80.0 % of windows "
+        "right, 5.0 points above `shared`, the best of the 2 other arms (95 % interval +5.0 to "
+        "+5.0): more than chance (Wilcoxon, 8 people, p = 0.016 after Holm's correction over 2 "
+        "arms)."
+    )
+    # All pairs at once: three tests, 3 x 0.0078 = 0.0234.
+    assert sentences[2] == (
+        "With all 3 pairs of arms tested at once, which asks more than the comparison with the "
+        "baseline, `local`, which has the best mean, is ahead of `shared` and `ditto`."
+    )
+    assert sentences[-1] == (
+        "`ditto` is right on 70.0 % of holdout windows, 10.0 points below `local` on average "
+        "(p = 0.016): better for 0 of 8 people, worse for 8."
+    )
+
+
+def test_answer_names_arms_that_are_not_told_apart_from_the_best():
+    summary = pd.DataFrame(
+        {"arm": ["local", "shared", "ditto"], "holdout_accuracy": [0.805, 0.8, 0.7]}
+    )
+    apart = [0.84, 0.76, 0.83, 0.77, 0.82, 0.78, 0.81, 0.79]  # p = 1 against 0.8 for everybody
+    users = pd.concat([by_user(apart, [0.8] * 8), renamed([0.7] * 8, "ditto")])
+    sentences = told(summary, users)
+    assert "the same as `shared`" in sentences[0]
+    assert sentences[0].endswith(
+        ": no difference that 8 people could show (Wilcoxon, p = 1 after Holm's correction over 2 "
+        "arms)."
+    )
+    assert sentences[2].endswith(
+        "`local`, which has the best mean, is not told apart from `shared` (p = 1); ahead of "
+        "`ditto`."
     )
 
 
 def test_answer_tells_when_most_people_lose_though_the_average_gains():
-    summary = two_arms(holdout_accuracy=[0.6, 0.7])
-    users = by_user([0.6, 0.6, 0.6], [1.0, 0.55, 0.55])
-    assert answer_sentences(summary, users, "local")[0].endswith(
-        ": `shared` is 10.0 points better on average, and yet better for 1 of 3 people, "
-        "worse for 2."
+    # One gains 100 points, nine lose 1 to 9: ranks 10 for, 45 against; of the sums of ranks 1 to 10
+    # those up to 10 come 43 ways (subsets with distinct parts of 0 to 10), so p = 86 / 1024.
+    summary = two_arms(holdout_accuracy=[0.5, 0.55])
+    few = by_user([0.0] + [0.5] * 9, [1.0] + [0.5 - i / 100 for i in range(1, 10)])
+    assert told(summary, few)[0].endswith("no difference that 10 people could show "
+                                          "(Wilcoxon, p = 0.084).")  # fmt: skip
+    # With eleven losers (1 to 11 points) the gain has rank 12 of 78: below 0.05.
+    many = by_user([0.0] + [0.5] * 11, [1.0] + [0.5 - i / 100 for i in range(1, 12)])
+    assert (
+        ": and yet, person by person, `local` is better by more than chance"
+        in (told(summary, many)[0])
     )
+
+
+@pytest.mark.parametrize(("seeds", "said"), [(1, True), (2, False)])
+def test_single_seed_is_said_to_be_one_split(seeds, said):
+    summary = two_arms(holdout_accuracy=[0.7, 0.8])
+    sentences = told(summary, by_user([0.7] * 7, [0.8] * 7), seeds=seeds)
+    assert any("one split" in sentence for sentence in sentences) == said
 
 
 def test_answer_names_the_best_prequential_arm_even_if_holdout_does_not():
@@ -44,37 +139,33 @@ def test_answer_names_the_best_prequential_arm_even_if_holdout_does_not():
             "prequential_accuracy": [0.7, 0.75, 0.85],
         }
     )
-    sentences = answer_sentences(summary, pd.DataFrame({"arm": [], "user": []}), "local")
+    sentences = told(summary, NOBODY)
     assert sentences[1] == (
         "Prequentially (each window scored before it is learnt from), `local` is right on 70.0 %, "
-        "`shared` on 75.0 % and `frozen`, the best arm, on 85.0 %."
+        "`shared` on 75.0 % and `frozen`, with the best mean, on 85.0 %."
     )
 
 
-def test_answer_without_users_gives_accuracies_alone():
-    sentences = answer_sentences(
-        two_arms(holdout_accuracy=[0.7, 0.8]), pd.DataFrame({"arm": [], "user": []}), "local"
-    )
-    assert sentences == [
-        "On holdout, `local` is right on 70.0 % of windows and `shared` on 80.0 %."
+def test_answer_without_users_gives_means_alone():
+    assert told(two_arms(holdout_accuracy=[0.7, 0.8]), NOBODY) == [
+        "On holdout, the best mean over users is that of `shared`: 80.0 % of windows right, 10.0 "
+        "points above the baseline `local`."
     ]
 
 
 def test_answer_when_the_baseline_has_no_accuracy():
-    sentences = answer_sentences(
-        two_arms(holdout_accuracy=[None, 0.8]), by_user([None, None], [0.9, 0.7]), "local"
-    )
-    assert sentences == [
+    users = by_user([None, None], [0.9, 0.7])
+    assert told(two_arms(holdout_accuracy=[None, 0.8]), users) == [
         "On holdout, `shared` is right on 80.0 % of each person's windows, on average."
     ]
 
 
 def test_answer_of_equal_arms_claims_no_difference():
-    first = answer_sentences(
-        two_arms(holdout_accuracy=[0.75, 0.75]), by_user([0.5, 1.0], [1.0, 0.5]), "local"
-    )[0]
-    assert first.endswith(
-        ": the same on average; `local` is better for 1 of 2 people, worse for 1."
+    summary = two_arms(holdout_accuracy=[0.75, 0.75])
+    first, second = told(summary, by_user([0.5, 1.0], [1.0, 0.5]))
+    assert "75.0 % of windows right, the same as `shared`; 2 people are too few" in first
+    assert second.startswith(
+        "Against `local` on holdout, `shared` is better for 1 of 2 people, worse for 1;"
     )
 
 
@@ -82,13 +173,20 @@ def test_answer_compares_every_other_arm_with_the_baseline():
     summary = pd.DataFrame(
         {"arm": ["local", "shared", "ditto"], "holdout_accuracy": [0.8, 0.7, 0.9]}
     )
-    users = pd.DataFrame(
-        [["local", "a", 0.8], ["shared", "a", 0.7], ["ditto", "a", 0.9]],
-        columns=["arm", "user", "holdout_accuracy"],
-    )
-    sentences = answer_sentences(summary, users, "local")
-    assert "`ditto`, the best of the 2 other arms, on 90.0 %" in sentences[0]
+    users = pd.concat([by_user([0.8], [0.7]), renamed([0.9], "ditto")])
+    sentences = told(summary, users)
+    assert "that of `ditto`: 90.0 % of windows right, 10.0 points above the" in sentences[0]
+    assert "1 person is too few" in sentences[0]
     assert sentences[-1] == (
         "`shared` is right on 70.0 % of holdout windows, 10.0 points below `local` on average: "
         "better for 0 of 1 people, worse for 1."
     )
+
+
+def test_answer_of_a_folder_is_its_first_sentence(tmp_path):
+    run = hand_written_run(tmp_path / "run")
+    assert answer_of(run).startswith("On holdout, the best mean over users is that of the baseline")
+    assert "12 people" in answer_of(fake_seeds(tmp_path / "seeds", users=12))
+    (run / "users.csv").unlink()
+    (run / "summary.csv").unlink()
+    assert answer_of(run) == "No accuracy has been recorded in this run folder."

@@ -19,6 +19,7 @@ from simulator.plan import build_plan
 from simulator.records import ROUNDS, WINDOWS
 from simulator.run import run_scenario, run_seeds
 from simulator.scenario_file import load_scenario
+from simulator.statistics import frame_of_tests, paired_tests
 from tests.simulator.conftest import CROWD, Heard, contents, read_all
 
 ARMS = ["frozen", "rules", "local", "all", "half", "half-personal", "finetune"]
@@ -55,7 +56,7 @@ def assert_equal_runs(one, other):
 def test_run_folder_holds_what_the_design_says(finished):
     assert sorted(p.name for p in finished.path.iterdir()) == [
         "base", "checkpoints", "devices", "log.jsonl", "manifest.json", "report.html", "rounds",
-        "scenario.toml", "summary.csv", "users.csv", "windows",
+        "scenario.toml", "summary.csv", "tests.csv", "users.csv", "windows",
     ]  # fmt: skip
     assert not [p for p in finished.path.rglob("*") if p.name.startswith(".")]
     assert not list(finished.path.rglob("*.unfinished"))
@@ -80,6 +81,18 @@ def test_summary_and_users_have_the_columns_of_the_design(finished):
     assert users["arm"].tolist() == [arm for arm in ARMS for _ in USERS]
     assert users["user"].tolist() == USERS * 7
     pd.testing.assert_frame_equal(finished.summary.round(6), summary, check_dtype=False)
+
+
+def assert_tests_follow_from_users(folder, baseline):
+    users = pd.read_csv(folder / "users.csv", dtype={"user": str})
+    expected = frame_of_tests(paired_tests(users, baseline)).round(6)
+    written = pd.read_csv(folder / "tests.csv")
+    assert not written.empty
+    pd.testing.assert_frame_equal(written, expected, check_dtype=False)
+
+
+def test_tests_follow_from_the_users(finished):
+    assert_tests_follow_from_users(finished.path, "local")
 
 
 def test_manifest_says_what_the_run_was_made_of(finished):
@@ -331,6 +344,7 @@ def test_seeds_are_whole_runs_and_their_parent_averages_them(small_file, fleet, 
         assert json.loads((own / "manifest.json").read_text())["seed"] == seed
     assert json.loads((tmp_path / "manifest.json").read_text())["seeds"] == 2
     assert (tmp_path / "report.html").is_file()
+    assert_tests_follow_from_users(tmp_path, "local")
     one, other = (
         json.loads((tmp_path / f"seed-{seed}" / "manifest.json").read_text()) for seed in (11, 12)
     )
@@ -358,8 +372,8 @@ def test_two_workers_in_other_processes_leave_the_same_bytes(crowd, small_file, 
     )
     assert done.returncode == 0, done.stderr
     kinds = {Path(name).parts[0] for name in contents(crowd.path)}
-    tables = {"windows", "rounds", "events", "summary.csv", "users.csv", "scenario.toml"}
-    assert kinds == {*tables, "checkpoints", "devices"}
+    tables = {"windows", "rounds", "events", "summary.csv", "tests.csv", "users.csv"}
+    assert kinds == {*tables, "scenario.toml", "checkpoints", "devices"}
     assert_equal_runs(crowd.path, out)
 
 
@@ -444,7 +458,9 @@ def test_windows_that_are_not_written_change_no_figure(recorded, name):
     whole, part = contents(recorded["all"].path), contents(recorded[name].path)
     same = [f for f in whole if not f.startswith(("windows", "scenario.toml"))]
     kinds = {Path(f).parts[0] for f in same}
-    assert kinds == {"rounds", "checkpoints", "devices", "summary.csv", "users.csv"}
+    assert kinds == {
+        "rounds", "checkpoints", "devices", "summary.csv", "tests.csv", "users.csv",
+    }  # fmt: skip
     assert [f for f in same if whole[f] != part.get(f)] == []
     assert (recorded[name].path / "report.html").is_file()
 

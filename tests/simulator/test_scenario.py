@@ -27,7 +27,7 @@ def test_defaults_are_those_of_the_design():
         "synthetic", 20.0, 4.0, 4.0,
     )  # fmt: skip
     assert one.data.activities == ["walking", "jogging", "stairs", "sitting", "standing"]
-    assert (one.split.folds, one.split.holdout) == (2, 0.3)
+    assert (one.split.folds, one.split.holdout, one.split.holdout_by) == (2, 0.3, "time")
     assert (one.model.program, one.model.base, one.model.optimizer) == ("cnn", "donors", "adam")
     assert (one.stream.rounds, one.stream.questions_per_round, one.stream.batch) == ("all", 2, 8)
     assert (one.stream.order, one.stream.bout_windows) == ("bouts", 8)
@@ -184,3 +184,12 @@ def test_learning_rate_is_a_positive_number(value):
         scenario(model={"learning_rate": value})
     with pytest.raises(ValidationError, match="learning_rate"):
         scenario(arms=[{**LOCAL, "learning_rate": value}])
+
+
+def test_windows_that_overlap_are_not_held_out_by_chance():
+    overlapping, chance = {"users": 8, "hop_s": 2.0}, {"holdout_by": "chance"}
+    message = refusal(data=overlapping, split=chance)
+    assert 'holdout_by: "chance" with data.hop_s = 2.0 and data.window_s = 4.0' in message
+    assert scenario(data=overlapping).split.holdout_by == "time"
+    assert scenario(split=chance).split.holdout_by == "chance"
+    assert scenario(data={"users": 8, "hop_s": 6.0}, split=chance).data.hop_s == 6.0

@@ -1,0 +1,56 @@
+"""Per-FedAvg (Fallah et al. 2020, "Personalized federated learning: a meta-learning approach")."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from clients.methods.fedavg import fedavg
+from clients.methods.groups import PARAMETERS, SLOTS, Groups, fresh
+from clients.methods.method import Method, MethodOptions
+from clients.methods.take import Take
+
+__all__ = ["perfedavg"]
+
+_META = "meta"
+
+
+def perfedavg(options: MethodOptions) -> Method:
+    """Share a model that is one step away from a good one for everybody.
+
+    Their algorithm 1 in its first-order form, Per-FedAvg (FO): a step looks from the shared model w
+    at w - alpha grad f(w), on every other window, and moves w by the gradient there, on the other
+    windows. The user is answered by w - alpha grad f(w) on all windows of the step, and after a
+    download on windows from the memory.
+    """
+    alpha = float(options.values["alpha"])
+
+    def adapted(params: Any, gradients: Any) -> dict[str, Any]:
+        return {name: value - alpha * gradients[name] for name, value in params.items()}
+
+    def start(own: Groups, chance: Any) -> Groups:
+        del chance
+        return {**own, _META: own[PARAMETERS]}
+
+    def begin(shared: Groups, own: Groups, take: Take | None) -> Groups:
+        meta = answering = shared[PARAMETERS]
+        if take is not None:
+            answering = adapted(meta, take.gradients(meta)[0])
+        return {**own, PARAMETERS: answering, SLOTS: fresh(own[SLOTS]), _META: meta}
+
+    def step(take: Take, own: Groups, shared: Groups) -> tuple[Groups, Any]:
+        del shared
+        ahead, _ = take.gradients(own[_META], half=0)
+        gradients, loss = take.gradients(adapted(own[_META], ahead), half=1)
+        meta, slots = take.apply(own[_META], own[SLOTS], gradients)
+        answering = adapted(meta, take.gradients(meta)[0])
+        return {**own, PARAMETERS: answering, SLOTS: slots, _META: meta}, loss
+
+    def end(own: Groups, shared: Groups) -> tuple[Groups, Groups, dict[str, Any]]:
+        del shared
+        return {PARAMETERS: own[_META]}, own, {}
+
+    return replace(
+        fedavg(options), start=start, begin=begin, step=step, end=end, looks=True, gradients=3,
+        key=("perfedavg", alpha),
+    )  # fmt: skip

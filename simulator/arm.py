@@ -1,0 +1,145 @@
+"""The table of an arm: one way of learning, and what it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, model_validator
+
+from simulator.options import LEARNING, OWN_KEYS, PRIVATE_PARTS, SHARING
+from simulator.sections import Count, Name, Positive, Section, Share
+
+__all__ = ["Arm"]
+
+Method = Literal[
+    "frozen", "heuristic", "pooled", "local", "fedavg", "fedprox", "fedavgm", "fedadam", "fedyogi",
+    "fedadagrad", "qfedavg", "scaffold", "fedbuff", "fedmedian", "fedtrimmedavg", "krum",
+    "multikrum", "bulyan", "dpfedavg", "finetune", "fedper", "fedrep", "fedbn", "ditto", "apfl",
+    "pfedme", "perfedavg", "ifca",
+]  # fmt: skip
+NotNegative = Annotated[float, Field(ge=0.0)]
+BelowOne = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+class Arm(Section):
+    """One way of learning; what it leaves out is as in the rest of the scenario."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    name: Name
+    method: Method
+    participation: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
+    choice: Literal["random", "loss"] | None = None
+    candidates: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
+    switch_round: Count | None = None
+    private: Annotated[list[str], Field(min_length=1)] | None = None
+    steps: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    memory: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    optimizer: Literal["adam", "sgd"] | None = None
+    learning_rate: Positive | None = None
+    mu: NotNegative | None = None
+    lambda_: Annotated[float | None, Field(ge=0.0, alias="lambda")] = None
+    alpha: Share | None = None
+    adaptive: bool | None = None
+    eta: Positive | None = None
+    inner_steps: Annotated[int, Field(ge=1, le=100)] | None = None
+    head_steps: Count | None = None
+    clusters: Annotated[int, Field(ge=1, le=64)] | None = None
+    q: NotNegative | None = None
+    server_learning_rate: Positive | None = None
+    server_momentum: BelowOne | None = None
+    beta_1: BelowOne | None = None
+    beta_2: BelowOne | None = None
+    tau: Positive | None = None
+    buffer: Count | Literal["round"] | None = None
+    trim: Annotated[float, Field(ge=0.0, lt=0.5)] | None = None
+    liars: Annotated[int, Field(ge=0)] | None = None
+    selected: Count | None = None
+    noise: NotNegative | None = None
+    clip: Positive | None = None
+    clip_quantile: BelowOne | None = None
+    clip_learning_rate: Positive | None = None
+    delta: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
+    tuned: Annotated[list[dict[str, Any]], Field(min_length=1)] | None = None
+
+    def option(self, key: str) -> Any:
+        """Return one of the method's own keys, or its default."""
+        value = getattr(self, _attribute(key))
+        return OWN_KEYS[self.method][key] if value is None else value
+
+    def in_fold(self, fold: int) -> Arm:
+        """Return the arm with what was chosen for one fold in the place of its own keys."""
+        if self.tuned is None:
+            return self
+        chosen = {_attribute(key): value for key, value in self.tuned[fold].items()}
+        return self.model_copy(update={"tuned": None, **chosen})
+
+    @model_validator(mode="after")
+    def _options_of_the_method(self) -> Arm:
+        for key, methods in _owners().items():
+            if getattr(self, _attribute(key)) is not None and self.method not in methods:
+                raise ValueError(
+                    f'{key} means nothing for method "{self.method}"; '
+                    f"it belongs to: {', '.join(methods)}"
+                )
+        if self.method == "finetune" and self.switch_round is None:
+            raise ValueError(
+                'switch_round: missing; method "finetune" needs the last round of its shared phase'
+            )
+        if self.candidates is not None and self.choice != "loss":
+            raise ValueError(
+                f"candidates = {self.candidates}: those among whom the largest losses are chosen; "
+                'it goes with choice = "loss"'
+            )
+        if self.candidates is not None and self.candidates < (self.participation or 1.0):
+            raise ValueError(
+                f"candidates = {self.candidates}: fewer than participation = "
+                f"{self.participation or 1.0}, who are chosen among them; give a larger share"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _possible_in_each_fold(self) -> Arm:
+        for fold, chosen in enumerate(self.tuned or []):
+            wrong = sorted(chosen.keys() - _tunable(self.method))
+            if wrong:
+                allowed = ", ".join(sorted(_tunable(self.method)))
+                raise ValueError(
+                    f"tuned: {wrong[0]!r} in fold {fold} cannot be tuned; allowed: {allowed}"
+                )
+            own = self.model_dump(exclude_none=True, by_alias=True, exclude={"tuned"})
+            Arm.model_validate({**own, **chosen})
+        return self
+
+
+def _attribute(key: str) -> str:
+    """Return the name of a key's attribute: `lambda` is a word of Python's."""
+    return "lambda_" if key == "lambda" else key
+
+
+def _owners() -> Mapping[str, tuple[str, ...]]:
+    """Return which methods each key belongs to."""
+    chooses = tuple(method for method in SHARING if method != "dpfedavg")
+    owners: dict[str, tuple[str, ...]] = {
+        "participation": SHARING,
+        "choice": chooses,
+        "candidates": chooses,
+        "switch_round": ("finetune",),
+        "private": PRIVATE_PARTS,
+        "steps": LEARNING,
+        "memory": LEARNING,
+        "optimizer": LEARNING,
+        "learning_rate": LEARNING,
+        "tuned": LEARNING,
+    }
+    for method, keys in OWN_KEYS.items():
+        for key in keys:
+            owners[key] = (*owners.get(key, ()), method)
+    return owners
+
+
+def _tunable(method: str) -> set[str]:
+    """Return the keys of a method that may differ from fold to fold."""
+    fixed = {"private", "optimizer", "tuned", "choice"}
+    return {key for key, methods in _owners().items() if method in methods} - fixed

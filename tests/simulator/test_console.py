@@ -1,0 +1,22 @@
+"""What a person sees in the terminal."""
+
+import pandas as pd
+
+from simulator.console import print_summary
+
+SUMMARY = pd.DataFrame({"arm": ["local"], "holdout_accuracy": [0.5]})
+
+
+def test_answer_stands_below_the_arms(capsys):
+    print_summary(SUMMARY, "Own or shared?", "On holdout, `local` is [right] on half.")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "Own or shared?"
+    table = next(i for i, line in enumerate(lines) if "50.0%" in line)
+    assert lines.index("On holdout, `local` is [right] on half.") > table
+
+
+def test_without_an_answer_there_is_no_empty_line(capsys):
+    print_summary(SUMMARY, "Own or shared?")
+    bare = capsys.readouterr().out
+    print_summary(SUMMARY, "Own or shared?", "So it is.")
+    assert capsys.readouterr().out.replace("So it is.\n", "") == bare
