@@ -21,12 +21,16 @@ class Augmentation:
         tilt_deg: each window is rotated about a random axis by an angle of up to this.
         gain: what moves (not gravity) is scaled by a factor of up to this, or its inverse.
         noise: most standard deviation of the noise that is added, m/s².
+        mirror: share of windows that are mirrored, as if the watch were worn on the other wrist.
+            The x axis of a watch runs along the forearm, to the hand on the left wrist and to the
+            elbow on the right; the other axes point alike, so x changes its sign.
     """
 
     warp: float
     tilt_deg: float
     gain: float
     noise: float
+    mirror: float = 0.0
 
 
 def augment(spans: Floats, length: int, how: Augmentation, random: np.random.Generator) -> Floats:
@@ -43,6 +47,8 @@ def augment(spans: Floats, length: int, how: Augmentation, random: np.random.Gen
     """
     count = len(spans)
     x = _warped(spans, length, how.warp, random)
+    if how.mirror > 0.0:  # or nothing is drawn, so that the draws of others stay
+        x[random.random(count) < how.mirror, :, 0] *= -1.0
     x = x @ rotations(count, how.tilt_deg, random)
     mean = x.mean(axis=1, keepdims=True)
     gain = np.exp(_signed(random, count) * np.log(how.gain)).astype(np.float32)

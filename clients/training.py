@@ -62,6 +62,8 @@ class Recipe:
         validation: share of the donors that validate.
         refit: whether the best number of steps is taken anew with all donors.
         augmentation: how training windows are changed; feature rows are left as they are.
+        smoothing: probability that the labels give to all activities alike (Szegedy et al. 2016,
+            "Rethinking the Inception architecture", section 7).
     """
 
     steps: int
@@ -74,6 +76,7 @@ class Recipe:
     validation: float
     refit: bool
     augmentation: Augmentation
+    smoothing: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,7 +153,7 @@ class _Trainer:
     ) -> Base:
         """Take steps on the training donors; keep the best look, or the last without validation."""
         recipe, length = self._recipe, self._length
-        mean, scale = _scaling(training.x)
+        mean, scale = _scaling(training.x, self._model.isotropic)
         params = self._model.init(random)
         slots = self._optimizer.start({n: v.shape for n, v in params.items()}, 0.0, "float32")
         state = tuple(
@@ -199,8 +202,7 @@ class _Trainer:
                 tape.watch(params)
                 logits = _logits(self._model, params, x[step])
                 each = tf.repeat(labels[step][:, None], tf.shape(logits)[1], axis=1)
-                losses = tf.nn.sparse_softmax_cross_entropy_with_logits(each, logits)
-                loss = tf.reduce_mean(losses)
+                loss = _loss(each, logits, recipe.smoothing)
             gradients = tape.gradient(loss, params)
             taken = tf.cast(done + step, tf.float32)
             rate = recipe.learning_rate * tf.minimum(1.0, (taken + 1.0) / _WARM_UP_STEPS)
@@ -254,10 +256,27 @@ def scaled(
     return np.asarray(np.nan_to_num((x - mean) / scale), np.float32)
 
 
-def _scaling(x: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return mean and standard deviation by channel, float32 [C]; missing values are left out."""
+def _loss(labels: Any, logits: Any, smoothing: float) -> Any:
+    """Return the mean cross-entropy of labels [N, L] and logits [N, L, K]."""
+    loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+    if smoothing == 0.0:
+        return loss
+    alike = -tf.reduce_mean(tf.nn.log_softmax(logits))
+    return (1.0 - smoothing) * loss + smoothing * alike
+
+
+def _scaling(
+    x: NDArray[np.float32], isotropic: bool
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return mean and standard deviation by channel, float32 [C]; missing values are left out.
+
+    Where directions are to be kept, that is zero, and the root of the channels' mean variance.
+    """
     mean = np.asarray(np.nanmean(x, axis=(0, 1), dtype=np.float64), np.float32)
     scale = np.asarray(np.nanstd(x, axis=(0, 1), dtype=np.float64), np.float32)
+    if isotropic:
+        scale = np.full_like(scale, np.sqrt(np.mean(np.square(scale))))
+        mean = np.zeros_like(mean)
     return mean, np.maximum(scale, np.float32(1e-3))
 
 

@@ -7,8 +7,9 @@ devices, they are averaged first.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -103,7 +104,10 @@ def users_frame(run: Path, arms: Sequence[Arm]) -> pd.DataFrame:
 
 
 def summary_frame(
-    users: pd.DataFrame, arms: Sequence[Arm], base_accuracy: float | None
+    users: pd.DataFrame,
+    arms: Sequence[Arm],
+    base_accuracy: float | None,
+    epsilons: Mapping[str, float | None] = MappingProxyType({}),
 ) -> pd.DataFrame:
     """Reduce users to one row per arm, in the order of the scenario.
 
@@ -111,6 +115,7 @@ def summary_frame(
         users: what `users_frame` returns.
         arms: the arms of the scenario; those that have not run are left out.
         base_accuracy: of the untouched base model on users that it never saw.
+        epsilons: of private arms, by name.
     """
     locals_ = [arm.name for arm in arms if arm.method == "local"]
     local = "local" if "local" in locals_ else next(iter(locals_), None)
@@ -119,7 +124,12 @@ def summary_frame(
         own = users[users["arm"] == arm.name]
         if not own.empty:
             reference = users[users["arm"] == local] if local else None
-            rows.append(_arm_row(arm, own, reference, base_accuracy))
+            rows.append(
+                {
+                    **_arm_row(arm, own, reference, base_accuracy),
+                    "epsilon": epsilons.get(arm.name),
+                }
+            )
     return pd.DataFrame(rows)
 
 

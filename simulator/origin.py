@@ -52,7 +52,10 @@ def recipe_of(scenario: Scenario) -> Recipe:
         average=training.average,
         validation=training.validation,
         refit=training.refit,
-        augmentation=Augmentation(training.warp, training.tilt_deg, training.gain, training.noise),
+        augmentation=Augmentation(
+            training.warp, training.tilt_deg, training.gain, training.noise, training.mirror
+        ),
+        smoothing=training.smoothing,
     )
 
 

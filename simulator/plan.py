@@ -137,6 +137,7 @@ def build_plan(scenario: Scenario) -> Plan:
     users = [user for user in population.recordings if any(user in f.wearers for f in folds)]
     devices = _devices(scenario, len(users), population.channels)
     folds = tuple(_with_devices(fold, users, devices) for fold in folds)
+    _check_tuning(scenario, folds)
     pool = build_pool(
         {user: population.recordings[user] for user in users},
         scenario.data.activities,
@@ -177,6 +178,27 @@ def build_plan(scenario: Scenario) -> Plan:
     return Plan(
         scenario, population, pool, questions, devices, folds, _cohorts(folds), rounds, notes
     )
+
+
+def _check_tuning(scenario: Scenario, folds: Sequence[Fold]) -> None:
+    """Refuse keys that were chosen on people who wear devices in the fold that they are for."""
+    for tuning in scenario.tuning:
+        if tuning.seed != scenario.seed:
+            continue
+        for fold, donors in zip(folds, tuning.donors, strict=False):
+            seen = sorted(set(donors) & set(fold.wearers))
+            if seen:
+                raise BadScenario(
+                    f"tuning: the arms' keys of fold {fold.index} were tuned on users who wear "
+                    f"devices in it ({', '.join(seen[:5])}); tune it anew for these data"
+                )
+        return
+    if scenario.tuning:
+        seeds = ", ".join(str(tuning.seed) for tuning in scenario.tuning)
+        raise BadScenario(
+            f"seed = {scenario.seed}: arms were tuned for seed {seeds}, and other seeds have other "
+            "donors; tune it for this one too, or take `tuned` and `tuning` out"
+        )
 
 
 def _check_holdout(scenario: Scenario, population: Population) -> None:

@@ -18,13 +18,14 @@ from simulator.metrics import summary_frame, users_frame
 from simulator.options import PRIVATE_PARTS
 from simulator.plan import Plan, build_plan
 from simulator.prepared import Prepared
+from simulator.privacy import epsilon_of
 from simulator.report import write_report
 from simulator.report.records import read_csv
 from simulator.scenario import Arm, Scenario
 from simulator.statistics import frame_of_tests, paired_tests
 from simulator.store import USERS_COLUMNS, RunFolder, average_over_seeds, discard
 
-__all__ = ["Watcher", "run_scenario", "run_seeds"]
+__all__ = ["Watcher", "run_arm", "run_scenario", "run_seeds"]
 
 
 class Watcher(Protocol):
@@ -57,7 +58,7 @@ def run_seeds(
         for seed in range(scenario.seed, scenario.seed + seeds):
             own = folder / f"seed-{seed}"
             own.mkdir()
-            seeded = scenario.model_copy(update={"seed": seed})
+            seeded = scenario.of_seed(seed)
             run_scenario(seeded, own, fleet, watcher)
         status = "done"
     except Exception:  # as in a single run
@@ -107,7 +108,7 @@ def run_scenario(scenario: Scenario, folder: Path, fleet: Fleet, watcher: Watche
     run.log("workers", nodes=list(fleet.nodes), ready_s=time.time() - started)
     try:
         for arm in scenario.arms:
-            _run_arm(plan, arm, prepared, fleet, run, watcher)
+            run_arm(plan, arm, prepared, fleet, run, watcher)
         status = "done"
     except Exception:  # whatever it was, the manifest must not call it an interrupt
         status = "failed"
@@ -131,7 +132,7 @@ def _resolved(plan: Plan, prepared: Sequence[Prepared]) -> Scenario:
     return scenario.model_copy(update={"arms": arms, "fleet": fleet})
 
 
-def _run_arm(
+def run_arm(
     plan: Plan,
     arm: Arm,
     prepared: Sequence[Prepared],
@@ -205,7 +206,9 @@ def _close(
     summary = pd.DataFrame()
     users = users_frame(run.path, plan.scenario.arms)
     if not users.empty:
-        summary = summary_frame(users, plan.scenario.arms, float(np.mean(base)) if base else None)
+        summary = summary_frame(
+            users, plan.scenario.arms, float(np.mean(base)) if base else None, _epsilons(plan)
+        )
         run.write_frame("users.csv", users[USERS_COLUMNS])
         run.write_frame("summary.csv", summary)
         run.write_frame("tests.csv", frame_of_tests(paired_tests(users, plan.scenario.baseline)))
@@ -236,6 +239,17 @@ def _close(
     )
     write_report(run.path)
     return summary
+
+
+def _epsilons(plan: Plan) -> dict[str, float | None]:
+    """Return what each private arm gives away of a user, in the worse fold."""
+    arms = plan.scenario.arms
+    folds = range(len(plan.folds))
+    told = {arm.name: [epsilon_of(arm.in_fold(i), plan.rounds) for i in folds] for arm in arms}
+    return {
+        name: max((one for one in each if one is not None), default=None)
+        for name, each in told.items()
+    }
 
 
 def _streamed(plan: Plan) -> int:

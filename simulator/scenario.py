@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from clients.errors import BadScenario
 from simulator.arm import Arm
 from simulator.sections import (
     Checkpoints,
@@ -23,12 +24,16 @@ from simulator.sections import (
     Split,
     Stream,
     Training,
+    Tuning,
     Variation,
 )
 
 __all__ = ["FEATURE_ROWS", "PROGRAMS", "SINGLE_SAMPLES", "Arm", "Scenario"]
 
-PROGRAMS = ("bilstm", "cnn", "dense", "gru", "tracker_dense", "tracker_lstm")
+PROGRAMS = (
+    "bilstm", "cnn", "dense", "features", "gravity_cnn", "gravity_cnn_small", "gru",
+    "tracker_dense", "tracker_lstm",
+)  # fmt: skip
 SINGLE_SAMPLES = ("tracker_dense", "tracker_lstm")
 """Programs that follow single samples: they have no windows, whatever the scenario says."""
 
@@ -54,7 +59,32 @@ class Scenario(Section):
     checkpoints: Checkpoints = Checkpoints()
     guard: Guard = Guard()
     faults: Faults = Faults()
+    tuning: Annotated[list[Tuning], Field(default_factory=list)]
     arms: Annotated[list[Arm], Field(min_length=1)]
+
+    def of_seed(self, seed: int) -> Scenario:
+        """Return the scenario with another seed, and of what was tuned what is for that seed.
+
+        Raises:
+            BadScenario: it was tuned, but not for that seed, whose folds have other donors.
+        """
+        tuned = [tuning.seed for tuning in self.tuning]
+        if not tuned:
+            return self.model_copy(update={"seed": seed})
+        if seed not in tuned:
+            raise BadScenario(
+                f"seed = {seed}: arms were tuned for seed {', '.join(map(str, tuned))}, and other "
+                "seeds have other donors; tune it for this one too, or take out `tuned` and "
+                "`tuning`"
+            )
+        place, folds = tuned.index(seed), max(1, self.split.folds)
+        own = slice(place * folds, (place + 1) * folds)
+        arms = [
+            arm if arm.tuned is None else arm.model_copy(update={"tuned": arm.tuned[own]})
+            for arm in self.arms
+        ]
+        update = {"seed": seed, "tuning": [self.tuning[place]], "arms": arms}
+        return self.model_copy(update=update)
 
     @model_validator(mode="after")
     def _possible_together(self) -> Scenario:
@@ -93,11 +123,12 @@ def _check_arms(scenario: Scenario) -> None:
 
 def _check_arm(scenario: Scenario, arm: Arm) -> None:
     """Refuse keys of an arm that the rest of the scenario leaves no room for."""
-    folds = scenario.split.folds
-    if arm.tuned is not None and len(arm.tuned) != folds:
+    folds, seeds = scenario.split.folds, len(scenario.tuning)
+    if arm.tuned is not None and len(arm.tuned) != folds * max(1, seeds):
+        each = f" and the {seeds} seeds of `tuning`" if seeds else ""
         raise ValueError(
-            f"arms.{arm.name}.tuned: {len(arm.tuned)} tables for split.folds = {folds}; "
-            "give one for each fold"
+            f"arms.{arm.name}.tuned: {len(arm.tuned)} tables for split.folds = {folds}{each}; "
+            "give one for each fold" + (" of each seed" if seeds else "")
         )
     steps = scenario.learning.steps if arm.steps is None else arm.steps
     if arm.method == "fedrep" and arm.option("head_steps") >= steps:
@@ -117,7 +148,7 @@ def _check_arm(scenario: Scenario, arm: Arm) -> None:
 
 FEATURE_ROWS = {
     "data": {"rate_hz": 0.1, "window_s": 10.0, "hop_s": 10.0},
-    "training": {"warp": 1.0, "tilt_deg": 0.0, "gain": 1.0, "noise": 0.0},
+    "training": {"warp": 1.0, "tilt_deg": 0.0, "gain": 1.0, "noise": 0.0, "mirror": 0.0},
 }
 """What holds for a table of features, and cannot be otherwise: a row is one window of 10 s."""
 

@@ -11,12 +11,12 @@ from typing import Any
 import tomli_w
 from pydantic import ValidationError
 
-from clients.errors import BadScenario
+from clients.errors import BadInput, BadScenario
 from simulator.arm import Arm
 from simulator.options import OWN_KEYS, SHARING
 from simulator.scenario import FEATURE_ROWS, PROGRAMS, Scenario
 
-__all__ = ["load_scenario", "scenario_toml"]
+__all__ = ["load_scenario", "need_new_file", "scenario_toml"]
 
 
 def load_scenario(path: Path, overrides: Sequence[str] = ()) -> Scenario:
@@ -39,6 +39,17 @@ def load_scenario(path: Path, overrides: Sequence[str] = ()) -> Scenario:
         raise BadScenario(_explain(path, table, error)) from None
     _check_files(path, scenario)
     return scenario
+
+
+def need_new_file(path: Path) -> None:
+    """Refuse to write over a scenario.
+
+    Raises:
+        BadInput: the file is there, or its folder is not.
+    """
+    if path.exists() or not path.parent.is_dir():
+        what = "is there already" if path.exists() else "its folder is not there"
+        raise BadInput(f"--out {path}: {what}; give a new file in a folder that is there")
 
 
 def _check_files(path: Path, scenario: Scenario) -> None:

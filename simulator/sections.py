@@ -25,6 +25,7 @@ __all__ = [
     "Split",
     "Stream",
     "Training",
+    "Tuning",
     "Variation",
 ]
 
@@ -93,6 +94,8 @@ class Training(Section):
     tilt_deg: Annotated[float, Field(ge=0.0, le=180.0)] = 45.0
     gain: Annotated[float, Field(ge=1.0)] = 1.3
     noise: Annotated[float, Field(ge=0.0)] = 0.3
+    mirror: Share = 0.0
+    smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
 
 
 class Stream(Section):
@@ -182,3 +185,12 @@ class Faults(Section):
     availability: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     duration_rounds: Annotated[float, Field(ge=0.0, le=1000.0)] = 0.0
     speed: Annotated[float, Field(ge=0.0, le=5.0)] = 0.0
+
+
+class Tuning(Section):
+    """How the arms' `tuned` tables of one seed were found, and for whom they hold."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**63)]
+    trials: Count
+    inner_folds: Annotated[int, Field(ge=2)]
+    donors: list[list[str]]

@@ -20,6 +20,7 @@ class Dense:
 
     head: ClassVar[tuple[str, ...]] = ("classes/*",)
     tracks = False
+    isotropic = False
     carried: ClassVar[Mapping[str, tuple[int, ...]]] = {}
     _hidden = 64
 

@@ -31,6 +31,11 @@ class Model(Protocol):
     classes: int
 
     @property
+    def isotropic(self) -> bool:
+        """Whether directions matter to it: all channels are then scaled alike, about zero."""
+        ...
+
+    @property
     def tracks(self) -> bool:
         """Whether a question is a series of single samples, in order of time; then T is 1."""
         ...

@@ -21,6 +21,7 @@ class _Recurrent:
     """One recurrent layer, one layer to the classes."""
 
     head: ClassVar[tuple[str, ...]] = ("classes/*",)
+    isotropic = False
     _cell: ClassVar[Cell]
     _units: ClassVar[int]
     _passes: ClassVar[Mapping[str, bool]] = {"forth": False}

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from clients.device import Device
+from clients.learner import Pure
 from clients.methods import METHODS, MethodOptions
 from clients.pool import Pool
 from clients.prediction import Prediction
@@ -70,6 +71,16 @@ class Notebook:
     def assign_context(self, values):
         assert not values
 
+    @property
+    def functions(self):
+        return None
+
+    def read_pure(self):
+        return Pure(self.read_parameters(), {}, {})
+
+    def assign_pure(self, values, steps=0):
+        raise AssertionError("it has no pure functions")
+
     def read_parameters(self):
         return dict(self.parameters)
 
@@ -126,11 +137,15 @@ def device_of(labels, *, program=None, index=0, held=(), last=BATCH, **habits):
     """Give a device and its program; habits are as in `HABITS` where nothing else is said."""
     program = program or Notebook()
     wear = wear_of(labels, index, held, last)
-    return Device(wear, replace(HABITS, **habits), program), program
+    return Device(wear, replace(HABITS, **habits), program, ALONE["method"]), program
 
 
 def method_of(name, private=()):
     return METHODS[name](MethodOptions(1, private=private))
+
+
+ALONE = {"method": method_of("local"), "shared": {}}
+"""How a device works that receives nothing and learns by its program's own steps."""
 
 
 def raw(arrays):

@@ -95,6 +95,24 @@ def test_a_rotated_still_wrist_feels_as_much_gravity_as_before():
     assert np.abs(windows[:, 0, 0]).max() > 1.0
 
 
+def test_mirrored_windows_have_the_x_axis_of_the_other_wrist():
+    spans = waves(400, 30, period=10)
+    plain, mirrored = changed(spans, 20), changed(spans, 20, mirror=0.25)
+    assert np.array_equal(mirrored[:, :, 1:].mean(axis=1), plain[:, :, 1:].mean(axis=1))
+    # The mean of x is 1 wherever a window begins.
+    side = mirrored[:, :, 0].mean(axis=1)
+    np.testing.assert_allclose(np.abs(side), 1.0, atol=1e-5)
+    # A quarter of 400: 100, standard deviation 8.7.
+    assert abs((side < 0).sum() - 100) < 35
+
+
+def test_mirroring_no_window_draws_nothing():
+    spans = waves(20, 30, period=7)
+    how = {"warp": 1.2, "tilt_deg": 20.0, "gain": 1.2, "noise": 0.2}
+    left_out = augment(spans, 20, Augmentation(**how), np.random.default_rng(3))
+    assert left_out.tobytes() == changed(spans, 20, 3, **how, mirror=0.0).tobytes()
+
+
 def test_noise_is_added_up_to_its_most():
     windows = changed(np.zeros((300, 150, 3), np.float32), 100, noise=0.5)
     deviations = windows.std(axis=(1, 2))

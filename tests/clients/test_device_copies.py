@@ -13,6 +13,7 @@ from clients.stream import cut_questions, deal_streams
 from clients.variation import Strength, draw_variations
 from clients.wear import Wear
 from tests.clients.made_devices import (
+    ALONE,
     CLASSES,
     HABITS,
     LENGTH,
@@ -27,7 +28,7 @@ from tests.clients.made_devices import (
 def test_what_the_server_sent_is_taken_in_and_its_optimizer_starts_afresh():
     device, program = device_of([0])
     fedper = method_of("fedper", ("head/*",))
-    device.begin(fedper, {"base/w": np.ones(1), "head/w": np.ones(1)})
+    device.begin(fedper, {"parameters": {"base/w": np.ones(1), "head/w": np.ones(1)}}, 1)
     assert program.calls == [("assign", ["base/w"], True)]
     assert {name: value.item() for name, value in program.parameters.items()} == {
         "base/w": 1.0,
@@ -38,13 +39,16 @@ def test_what_the_server_sent_is_taken_in_and_its_optimizer_starts_afresh():
 def test_an_update_holds_what_is_shared():
     device, program = device_of([0, 1])
     program.parameters = {"base/w": np.array([3.0]), "head/w": np.array([4.0])}
-    assert device.update(method_of("fedper", ("head/*",))) == {"base/w": np.array([3.0])}
-    assert device.update(method_of("local")) == {}
+    sent = device.update(method_of("fedper", ("head/*",)), {})
+    assert sent.rows.tolist() == [0]
+    assert {name: value.tolist() for name, value in sent.arrays.items()} == {"base/w": [[3.0]]}
+    assert sent.told == {}
+    assert device.update(method_of("local"), {}).arrays == {}
 
 
 def test_holdout_is_counted_by_true_and_predicted_class():
     device, _ = device_of([0], held=[0, 0, 3, 1])
-    confusion = device.score_holdout(method_of("local"), None)
+    confusion = device.score_holdout(method_of("local"), None, 1)
     # It says 0 before it has learnt.
     assert confusion.sum() == 4
     assert (confusion[0, 0], confusion[3, 0], confusion[1, 0]) == (2, 1, 1)
@@ -52,17 +56,17 @@ def test_holdout_is_counted_by_true_and_predicted_class():
 
 def test_holdout_is_scored_aside_and_of_held_out_windows_alone():
     device, program = device_of([0, 1], held=[0, 0, 3])
-    device.score_holdout(method_of("local"), None)
+    device.score_holdout(method_of("local"), None, 1)
     assert program.calls == [("aside", [4, 5, 6])]
 
 
 def test_holdout_is_scored_with_what_answers_the_user_and_leaves_the_device_as_it_was():
     device, program = device_of([0], held=[3, 3])
     program.parameters = {"base/w": np.array([1.0]), "head/w": np.array([2.0])}
-    shared = {"base/w": np.array([5.0]), "head/w": np.array([5.0])}
+    shared = {"parameters": {"base/w": np.array([5.0]), "head/w": np.array([5.0])}}
     before = program.read_state()
     for private, said in [(("head/*",), 7), ((), 10), (("*",), 3)]:
-        confusion = device.score_holdout(method_of("fedper", private), shared)
+        confusion = device.score_holdout(method_of("fedper", private), shared, 1)
         assert confusion[3].nonzero()[0].tolist() == [said]
         assert program.read_state() == before
     assert program.steps == []
@@ -70,15 +74,15 @@ def test_holdout_is_scored_with_what_answers_the_user_and_leaves_the_device_as_i
 
 def test_holdout_is_scored_anew_after_learning_or_a_download():
     device, program = device_of([0, 1], held=[0], questions_per_round=1)
-    said = []
+    said, sent = [], {"parameters": {"base/w": np.array([3.0])}}
     for change in (
         lambda: None,
-        lambda: device.work(1, learns=True),
-        lambda: device.begin(method_of("fedavg"), {"base/w": np.array([3.0])}),
+        lambda: device.work(1, learns=True, **ALONE),
+        lambda: device.begin(method_of("fedavg"), sent, 2),
         lambda: device.restore(device.snapshot() | {"program/learnt": np.array([9])}),
     ):
         change()
-        said.append(int(device.score_holdout(method_of("local"), None)[0].argmax()))
+        said.append(int(device.score_holdout(method_of("local"), None, 1)[0].argmax()))
     # 0 steps; 2 steps; 3 more from the server; 9 steps and those 3.
     assert said == [0, 2, 5, 12]
     assert program.steps
@@ -105,7 +109,7 @@ def test_each_window_is_scored_against_its_own_label():
 
 
 def test_a_device_without_holdout_scores_nothing():
-    assert device_of([0])[0].score_holdout(method_of("local"), None).sum() == 0
+    assert device_of([0])[0].score_holdout(method_of("local"), None, 1).sum() == 0
 
 
 def test_a_device_continues_from_its_snapshot_as_if_nothing_had_happened():
@@ -113,9 +117,9 @@ def test_a_device_continues_from_its_snapshot_as_if_nothing_had_happened():
     straight, noted = device_of(MIXED, **habits)
     device, program = device_of(MIXED, **habits)
     for round_ in (1, 2, 3):
-        straight.work(round_, learns=True)
+        straight.work(round_, learns=True, **ALONE)
     for round_ in (1, 2, 3):
-        device.work(round_, learns=True)
+        device.work(round_, learns=True, **ALONE)
         snapshot = device.snapshot()
         steps = program.steps
         device, program = device_of(MIXED, **habits)
@@ -130,7 +134,7 @@ def test_a_device_continues_from_its_snapshot_as_if_nothing_had_happened():
 
 def test_a_snapshot_is_of_one_device_as_those_of_many_are():
     device, _ = device_of(MIXED, memory=5, delay_rounds=1)
-    device.work(1, learns=True)
+    device.work(1, learns=True, **ALONE)
     snapshot = device.snapshot()
     assert {value.shape[0] for value in snapshot.values()} == {1}
     kinds = {name.partition("/")[0] for name in snapshot}
@@ -184,7 +188,7 @@ def real(build):
     )
 
     def make(device=0):
-        return Device(real_wear(device), habits, Program(build("dense").path))
+        return Device(real_wear(device), habits, Program(build("dense").path), method_of("local"))
 
     return make
 
@@ -193,17 +197,17 @@ def real(build):
 def test_three_rounds_are_one_round_a_snapshot_and_two_more(real, number):
     straight, first = real(number), real(number)
     for round_ in (1, 2, 3):
-        straight.work(round_, learns=True)
-    first.work(1, learns=True)
+        straight.work(round_, learns=True, **ALONE)
+    first.work(1, learns=True, **ALONE)
     snapshot = first.snapshot()
     second = real(number)
     second.restore(snapshot)
     assert raw(second.snapshot()) == raw(snapshot)
-    outcomes = [second.work(round_, learns=True) for round_ in (2, 3)]
+    outcomes = [second.work(round_, learns=True, **ALONE) for round_ in (2, 3)]
     assert sum(outcome.steps[0] for outcome in outcomes) > 0
     assert raw(second.snapshot()) == raw(straight.snapshot())
     local = method_of("local")
-    confusions = [device.score_holdout(local, None) for device in (straight, second)]
+    confusions = [device.score_holdout(local, None, 3) for device in (straight, second)]
     assert confusions[0].tolist() == confusions[1].tolist()
     # 30% of 800 samples are 240, six windows of each of three activities.
     assert confusions[0].sum(axis=1).tolist() == [6, 6, 0, 6, 0]
@@ -227,9 +231,9 @@ def test_a_variation_learns_and_is_scored_with_what_it_measures():
 
     wear, program = real_wear(3), Reader()
     habits = replace(HABITS, batch=4, questions_per_round=1, steps=1)
-    device = Device(wear, habits, program)
-    outcome = device.work(1, learns=True)
-    device.score_holdout(method_of("local"), None)
+    device = Device(wear, habits, program, method_of("local"))
+    outcome = device.work(1, learns=True, **ALONE)
+    device.score_holdout(method_of("local"), None, 1)
     windows, _ = wear.streams.in_round(1, 1)
     measured = wear.variations.read(wear.pool, windows)[0, 0].tobytes()
     held = wear.variations.read(wear.pool, np.arange(*wear.holdout[0])[None])[0].tobytes()
@@ -242,36 +246,36 @@ def test_a_variation_learns_and_is_scored_with_what_it_measures():
 def test_scoring_the_holdout_changes_no_variable_of_a_real_program(real):
     device = real()
     for round_ in (1, 2):
-        device.work(round_, learns=True)
-    shared = device.update(method_of("fedavg"))
+        device.work(round_, learns=True, **ALONE)
+    shared = device.update(method_of("fedavg"), {}).arrays
     before = raw(device.snapshot())
-    other = {name: value + 1.0 for name, value in shared.items()}
+    other = {"parameters": {name: value[0] + 1.0 for name, value in shared.items()}}
     for arrays in (None, other):
-        device.score_holdout(method_of("fedper", ("classes/*",)), arrays)
+        device.score_holdout(method_of("fedper", ("classes/*",)), arrays, 2)
         assert raw(device.snapshot()) == before
 
 
 def test_the_state_that_serves_has_the_servers_parameters_and_leaves_the_device_as_it_was(real):
     device = real()
-    device.work(1, learns=True)
+    device.work(1, learns=True, **ALONE)
     before = device.snapshot()
     fedper = method_of("fedper", ("classes/*",))
     kind = "program/params/"
     other = {k.removeprefix(kind): v[0] + 1.0 for k, v in before.items() if k.startswith(kind)}
-    served = device.state(fedper, other)
+    served = device.state(fedper, {"parameters": other}, 1)
     assert served["params/hidden/bias"].tolist() == other["hidden/bias"].tolist()
     kept = before["program/params/classes/bias"][0]
     assert served["params/classes/bias"].tolist() == kept.tolist()
     assert raw(device.snapshot()) == raw(before)
-    assert raw(device.state(fedper, None)) == raw(
+    assert raw(device.state(fedper, None, 1)) == raw(
         {k.removeprefix("program/"): v[0] for k, v in before.items() if k.startswith("program/")}
     )
 
 
 def test_a_real_program_gets_better_at_what_its_wearer_does(real):
     device = real()
-    before = device.score_holdout(method_of("local"), None)
+    before = device.score_holdout(method_of("local"), None, 1)
     for round_ in range(1, 6):
-        device.work(round_, learns=True)
-    after = device.score_holdout(method_of("local"), None)
+        device.work(round_, learns=True, **ALONE)
+    after = device.score_holdout(method_of("local"), None, 1)
     assert np.trace(after) > np.trace(before)

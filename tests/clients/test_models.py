@@ -6,6 +6,7 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clients.augment import rotations
 from clients.errors import BadInput
 from clients.models import MODELS
 from clients.models.layers import convolve, dense, normal
@@ -99,8 +100,48 @@ def test_the_head_names_some_parameters_but_not_all(name):
     assert 0 < len(heads) < len(names)
 
 
-def test_a_cnn_needs_windows_long_enough_for_its_convolutions():
+@pytest.mark.parametrize("name", ["cnn", "gravity_cnn", "gravity_cnn_small"])
+def test_a_cnn_needs_windows_long_enough_for_its_convolutions(name):
     # 24 samples: 12 steps, less 2 are 10; 5 steps, less 2 are 3; less 2 is 1.
-    assert MODELS["cnn"](24, 3, 5).length == 24
-    with pytest.raises(BadInput, match="windows of 23 samples are too short"):
-        MODELS["cnn"](23, 3, 5)
+    assert MODELS[name](24, 3, 5).length == 24
+    with pytest.raises(BadInput, match=f'"{name}": windows of 23 samples are too short'):
+        MODELS[name](23, 3, 5)
+
+
+@pytest.mark.parametrize(
+    ("name", "count"), [("cnn", 8549), ("gravity_cnn", 17773), ("gravity_cnn_small", 8837)]
+)
+def test_a_cnn_has_as_many_parameters_as_it_says(name, count):
+    params = MODELS[name](80, 3, 5).init(np.random.default_rng(0))
+    assert sum(value.size for value in params.values()) == count
+    assert f"{count:,} parameters" in MODELS[name].__doc__
+
+
+def gravity_logits(x, raw, derived):
+    """Compute logits of `gravity_cnn` where one part of the channels weighs and the other not."""
+    model = MODELS["gravity_cnn"](x.shape[1], 3, 5)
+    params = model.init(np.random.default_rng(4))
+    weighs = np.tile(np.repeat([raw, derived], 3), 6)[:, None]  # 3 taps of 2 samples
+    params["conv1/kernel"] = (params["conv1/kernel"] * weighs).astype(np.float32)
+    stacked = {key: tf.constant(value[None]) for key, value in params.items()}
+    return model.forward(stacked, tf.constant(x[None], tf.float32))[0].numpy()
+
+
+def test_what_gravity_tells_does_not_depend_on_how_a_watch_is_turned():
+    random = np.random.default_rng(5)
+    x = random.normal(size=(6, 40, 3)) + np.array([0.5, -1.0, 2.0])
+    turned = x @ rotations(6, 180.0, random)
+    np.testing.assert_allclose(
+        gravity_logits(x, 0.0, 1.0), gravity_logits(turned, 0.0, 1.0), rtol=1e-4, atol=1e-4
+    )
+    assert np.abs(gravity_logits(x, 1.0, 0.0) - gravity_logits(turned, 1.0, 0.0)).max() > 0.1
+
+
+def test_a_still_wrist_gives_nothing_but_its_orientation():
+    # What is along gravity, across it, and the size are then gravity itself, zero, and gravity.
+    still = np.tile(np.array([0.0, 1.2, 1.6]), (1, 40, 1))
+    np.testing.assert_allclose(gravity_logits(still, 0.0, 1.0), np.zeros((1, 5)), atol=0.02)
+
+
+def test_windows_of_nothing_have_no_direction_and_finite_logits():
+    assert np.isfinite(gravity_logits(np.zeros((2, 40, 3)), 1.0, 1.0)).all()

@@ -96,6 +96,34 @@ def test_scaling_is_fitted_to_those_who_train_alone(held_out):
     np.testing.assert_allclose(held_out.scale, deviation, rtol=1e-4)
 
 
+def test_scaling_keeps_directions_where_they_matter():
+    blueprint = replace(BLUEPRINT, program="gravity_cnn_small", length=24)
+    random = np.random.default_rng(0)
+    x = random.normal(0.0, [1.0, 2.0, 3.0], (60, 36, 3)) + np.array([0.0, 5.0, 9.0])
+    labels = np.tile([0, 1, 2], 20).astype(np.int32)
+    donated = Donated(x.astype(np.float32), labels, np.repeat([1, 2], 30).astype(np.int32))
+    base = train_base(blueprint, donated, replace(BRIEF, refit=True), np.random.default_rng(1))
+    assert base.mean.tolist() == [0.0, 0.0, 0.0]
+    # The root of the mean variance: sqrt((1 + 4 + 9) / 3) = 2.16, within a sampling error of 2%.
+    assert base.scale.tolist() == pytest.approx([2.16] * 3, rel=0.06)
+
+
+def test_smoothed_labels_are_never_quite_believed():
+    unseen = donate([9], per_activity=40, seed=5)
+    sure = []
+    for smoothing in (0.0, 0.3):
+        long = replace(RECIPE, steps=600, look_every=600, smoothing=smoothing)
+        base = trained(donate([1, 2, 3, 4]), long)
+        x = scaled(unseen.x[:, :LENGTH], base.mean, base.scale).reshape(len(unseen.x), -1)
+        p = base.params
+        hidden = np.maximum(x @ p["hidden/kernel"] + p["hidden/bias"], 0.0)
+        powers = np.exp(hidden @ p["classes/kernel"] + p["classes/bias"])
+        sure.append(np.median(powers.max(axis=1) / powers.sum(axis=1)))
+    # Smoothed by 0.3 over three activities the label has 0.7 + 0.1.
+    assert sure[0] > 0.98
+    assert sure[1] == pytest.approx(0.8, abs=0.05)
+
+
 def test_windows_of_those_who_validate_are_never_learnt():
     donated = donate([10, 20])
     before = raw(trained(donated))
