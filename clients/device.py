@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -56,14 +57,12 @@ class Device:
             shared: groups of arrays.
             round_: which begins, from 1.
         """
-        self._apart.become(self._begun(method, shared, round_))
+        self._apart.become(method, shared, self._look(method, round_))
 
-    def _begun(self, method: Method, shared: Groups, round_: int) -> Groups:
-        """Return what the device is with what the server sent: groups of arrays [1, ...]."""
-        return self._apart.begin(method, shared, self._look(round_) if method.looks else None)
-
-    def _look(self, round_: int) -> Take:
-        """Lay out what the device sees of its memory as a round begins."""
+    def _look(self, method: Method, round_: int) -> Take | None:
+        """Lay out what the device sees of its memory as a round begins, if it looks."""
+        if not method.looks:
+            return None
         windows, labels = self._lessons.look(round_)
         carried = nothing(self._program.read_pure().carried)
         return take_of(self._program, carried, self._read_all, windows[0], labels[0])
@@ -131,11 +130,8 @@ class Device:
             shared: what it would send now, groups of arrays; None scores the device as it is.
             round_: after which, from 0.
         """
-        own, served = self._served(method, shared, round_)
-        self._program.assign_parameters(served)
-        scored = self._score_holdout()
-        self._program.assign_parameters(own)
-        return scored
+        with self._answering(method, shared, round_):
+            return self._score_holdout()
 
     def state(self, method: Method, shared: Groups | None, round_: int) -> dict[str, NDArray[Any]]:
         """Return all variables of the device's SavedModel, by their names in the checkpoint.
@@ -145,21 +141,21 @@ class Device:
             shared: what it would send now, groups of arrays; None takes the device as it is.
             round_: after which.
         """
-        own, served = self._served(method, shared, round_)
-        self._program.assign_parameters(served)
-        state = self._program.read_state()
-        self._program.assign_parameters(own)
-        return state
+        with self._answering(method, shared, round_):
+            return self._program.read_state()
 
-    def _served(
-        self, method: Method, shared: Groups | None, round_: int
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the parameters that would change with what the server sends: as is, and then."""
+    @contextmanager
+    def _answering(self, method: Method, shared: Groups | None, round_: int) -> Iterator[None]:
+        """Let the program have, for a while, the parameters that the server's would lead to."""
         if shared is None:
-            return {}, {}
+            yield
+            return
         own = self._program.read_parameters()
-        served = self._begun(method, shared, round_ + 1)[PARAMETERS]
-        return own, {name: np.asarray(value)[0] for name, value in served.items()}
+        begun = self._apart.begin(method, shared, self._look(method, round_ + 1))
+        served = {name: np.asarray(value)[0] for name, value in begun[PARAMETERS].items()}
+        self._program.assign_parameters(served)
+        yield
+        self._program.assign_parameters(own)
 
     def snapshot(self) -> dict[str, NDArray[Any]]:
         """Return all that the device is, as named arrays [1, ...]."""

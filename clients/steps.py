@@ -56,12 +56,13 @@ class Apart:
         self._put(method.start(self._own(), np.array([chance], np.float32)))
 
     def begin(self, method: Method, shared: Groups, take: Take | None) -> Groups:
-        """Return what the device is with what the server sent, groups of arrays [1, ...]."""
+        """Return what the device would be with what the server sent: groups of arrays [1, ...]."""
         return method.begin(stack(shared), self._own(), take)
 
-    def become(self, new: Groups) -> None:
-        """Be what `begin` returned."""
+    def become(self, method: Method, shared: Groups, take: Take | None) -> None:
+        """Be what `begin` returns; what is private stays as it is, and its optimizer too."""
         own = self._own()
+        new = method.begin(stack(shared), own, take)
         params = _changed(new[PARAMETERS], own[PARAMETERS])
         if self._program.functions is None:  # what its optimizer keeps is its own business
             self._program.assign_parameters(params, fresh_slots=True)

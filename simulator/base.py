@@ -21,6 +21,7 @@ from clients.models import MODELS
 from clients.program import Program
 from clients.windows import cut_windows, read_windows
 from simulator.arms import method_in_round
+from simulator.choice import choose_program
 from simulator.options import PRIVATE_PARTS
 from simulator.origin import Origin, blueprint_of, origin_of
 from simulator.plan import Fold, Plan
@@ -46,7 +47,12 @@ def prepare(plan: Plan, fold: Fold, folder: Path) -> Prepared:
         BadProgram: a SavedModel that was given breaks the contract.
         BadScenario: it does not fit the data.
     """
-    scenario = plan.scenario
+    scenario = plan.scenario.of_fold(fold.index)
+    scores: dict[str, float] = {}
+    if scenario.model.candidates and not scenario.model.chosen:
+        best, scores = choose_program(plan, fold)
+        carried = scenario.model.model_copy(update={"program": best})
+        scenario = scenario.model_copy(update={"model": carried})
     folder.mkdir(parents=True, exist_ok=True)
     parts = Parts()
     if scenario.model.program in MODELS:
@@ -72,6 +78,7 @@ def prepare(plan: Plan, fold: Fold, folder: Path) -> Prepared:
         )
     return Prepared(
         fold.index,
+        scenario.model.program,
         paths,
         program.read_parameters(),
         parts,
@@ -80,6 +87,7 @@ def prepare(plan: Plan, fold: Fold, folder: Path) -> Prepared:
         _unseen(plan, fold, program, origin.seen),
         origin.steps,
         origin.validation_accuracy,
+        scores,
     )
 
 

@@ -23,7 +23,8 @@ from simulator.onebyone import OneByOne
 from simulator.plan import Plan
 from simulator.prepared import Prepared
 from simulator.rules import Rules
-from simulator.scenario import Arm
+from simulator.scenario import Arm, Scenario
+from simulator.sections import Model
 from simulator.stacked import Stacked
 
 __all__ = ["Devices", "Engines"]
@@ -73,8 +74,8 @@ class Engines:
     """Makes the devices of cohorts; loaded programs serve again in later arms and seeds."""
 
     def __init__(self) -> None:
-        self._compiled: dict[tuple[str, int], Compiled] = {}
-        self._pools: dict[str, list[Program]] = {}
+        self._compiled: dict[tuple[str, str, int], Compiled] = {}
+        self._pools: dict[tuple[str, str], list[Program]] = {}
         self._graph: tuple[Any, ...] = ()
         self._usual = ""
 
@@ -106,7 +107,7 @@ class Engines:
             return lambda wear: OneByOne(wear, habits, [heuristic] * len(wear), method)
         optimizer = arm.optimizer or scenario.model.optimizer
         path = prepared.paths[optimizer]
-        pool = self._pools.setdefault(optimizer, [])
+        pool = self._pools.setdefault((prepared.program, optimizer), [])
         state = read_checkpoint(path)
         programs = _programs(pool, path, state, arm.learning_rate)
         if not stacks:
@@ -117,7 +118,8 @@ class Engines:
             return lambda wear: OneByOne(
                 wear, habits, [Lent(lender, fresh) for _ in wear.names], method
             )
-        compiled = self._compiled.setdefault((optimizer, tile), Compiled(program, tile))
+        place = (prepared.program, optimizer, tile)
+        compiled = self._compiled.setdefault(place, Compiled(program, tile))
         return lambda wear: Stacked(wear, habits, compiled, method, largest)
 
     def program(self, prepared: Prepared, arm: Arm) -> Program:
@@ -128,7 +130,7 @@ class Engines:
     def _renew(self, plan: Plan) -> None:
         """Forget loaded programs whose graph is not that of a plan's programs."""
         pool, scenario = plan.pool, plan.scenario
-        graph = (scenario.model, pool.length, pool.channels, tuple(scenario.data.activities))
+        graph = (_of_graphs(scenario), pool.length, pool.channels, tuple(scenario.data.activities))
         self._usual = scenario.model.optimizer
         if graph != self._graph:
             self._compiled, self._pools, self._graph = {}, {}, graph
@@ -146,3 +148,8 @@ def _programs(
         if learning_rate is not None:
             program.set_learning_rate(learning_rate)
         yield program
+
+
+def _of_graphs(scenario: Scenario) -> Model:
+    """Return what a scenario says of programs, but for which of them its folds chose."""
+    return scenario.model.model_copy(update={"chosen": []})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ class Prepared:
 
     Attributes:
         fold: its index.
+        program: its name, or the path of the SavedModel that was given.
         paths: optimizer -> the SavedModel that each device has a copy of.
         params: its parameters by name.
         parts: which of them some methods keep on the device.
@@ -47,9 +48,11 @@ class Prepared:
             predicted class; empty where the base model may have seen the users.
         steps: taken in its training, 0 where it was not trained here.
         validation_accuracy: on the donors that validated, None where it was not trained here.
+        candidates: program -> accuracy on donors left out, where the donors chose among some.
     """
 
     fold: int
+    program: str
     paths: Mapping[str, Path]
     params: Arrays
     parts: Parts
@@ -58,6 +61,7 @@ class Prepared:
     unseen: dict[str, Any]
     steps: int
     validation_accuracy: float | None
+    candidates: Mapping[str, float] = field(default_factory=dict)
 
     def tile(self, wanted: int | str, devices: int) -> int:
         """Return how many devices are computed at once, where that is left to the program.

@@ -127,9 +127,12 @@ def _resolved(plan: Plan, prepared: Sequence[Prepared]) -> Scenario:
         else arm
         for arm in scenario.arms
     ]
-    tile = prepared[0].tile(scenario.fleet.tile, plan.largest_cohort)
+    tiles = {one.tile(scenario.fleet.tile, plan.largest_cohort) for one in prepared}
+    tile = tiles.pop() if len(tiles) == 1 else scenario.fleet.tile  # programs differ in size
     fleet = scenario.fleet.model_copy(update={"tile": tile})
-    return scenario.model_copy(update={"arms": arms, "fleet": fleet})
+    chosen = [one.program for one in prepared] if scenario.model.candidates else []
+    model = scenario.model.model_copy(update={"chosen": chosen})
+    return scenario.model_copy(update={"arms": arms, "fleet": fleet, "model": model})
 
 
 def run_arm(
@@ -229,6 +232,8 @@ def _close(
             "base": [
                 {
                     "fold": one.fold,
+                    "program": one.program,
+                    "candidates": dict(one.candidates),
                     "steps": one.steps,
                     "validation_accuracy": one.validation_accuracy,
                     "unseen_accuracy": _mean([_accuracy(m) for m in one.unseen.values()]),

@@ -47,7 +47,7 @@ class Scenario(Section):
     baseline: str = ""
     data: Data = Data()
     split: Split = Split()
-    model: Model = Model()
+    model: Annotated[Model, Field(default_factory=Model)]
     training: Training = Training()
     stream: Stream = Stream()
     labels: Labels = Labels()
@@ -91,7 +91,15 @@ class Scenario(Section):
         _check_arms(self)
         _check_data(self)
         _check_training(self)
+        _check_candidates(self)
         return self
+
+    def of_fold(self, fold: int) -> Scenario:
+        """Return the scenario with the program that the donors of one fold chose, if they did."""
+        if not self.model.chosen:
+            return self
+        model = self.model.model_copy(update={"program": self.model.chosen[fold]})
+        return self.model_copy(update={"model": model})
 
 
 def _check_arms(scenario: Scenario) -> None:
@@ -172,6 +180,35 @@ def _check_training(scenario: Scenario) -> None:
         raise ValueError(
             f"training.look_every = {training.look_every}: it must divide training.steps = "
             f"{training.steps}, so that training ends with a look"
+        )
+
+
+def _check_candidates(scenario: Scenario) -> None:
+    """Refuse programs that donors cannot choose among."""
+    model = scenario.model
+    windows = [program for program in PROGRAMS if program not in SINGLE_SAMPLES]
+    wrong = [program for program in model.candidates if program not in windows]
+    if wrong:
+        raise ValueError(
+            f"model.candidates: {wrong[0]!r} is no built-in program on windows; allowed: "
+            f"{', '.join(windows)}"
+        )
+    if model.candidates and model.base != "donors":
+        raise ValueError(
+            f'model.candidates: donors choose among them, and model.base = "{model.base}" has '
+            'none train; set model.base = "donors"'
+        )
+    if model.candidates and model.program not in model.candidates:
+        raise ValueError(
+            f"model.candidates: {', '.join(model.candidates)} without model.program = "
+            f'"{model.program}"; take model.program out, or name it among them'
+        )
+    if model.chosen and (
+        len(model.chosen) != scenario.split.folds or set(model.chosen) - set(model.candidates)
+    ):
+        raise ValueError(
+            f"model.chosen = {model.chosen}: expected one of model.candidates for each of "
+            f"split.folds = {scenario.split.folds}; leave it out, and the donors choose"
         )
 
 

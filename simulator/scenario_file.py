@@ -109,6 +109,9 @@ def _resolved_defaults(table: dict[str, Any]) -> dict[str, Any]:
         first = arms[0].get("name") if arms and isinstance(arms[0], dict) else None
         if "baseline" not in table and isinstance(first, str):
             table["baseline"] = first
+    model = table.get("model")
+    if isinstance(model, dict) and model.get("candidates") and "program" not in model:
+        table = {**table, "model": {**model, "program": model["candidates"][0]}}
     data = table.get("data")
     if isinstance(data, dict) and isinstance(data.get("users"), list):
         users = [str(user) if type(user) is int else user for user in data["users"]]

@@ -69,9 +69,15 @@ class Split(Section):
 
 
 class Model(Section):
-    """Which program the devices carry."""
+    """Which program the devices carry.
+
+    Where there are candidates, each fold's donors choose among them, and `chosen` tells which.
+    """
 
     program: str = "cnn"
+    candidates: Annotated[list[str], Field(default_factory=list)]
+    groups: Annotated[int, Field(ge=2)] = 3
+    chosen: Annotated[list[str], Field(default_factory=list)]
     base: str = "donors"
     optimizer: Literal["adam", "sgd"] = "adam"
     learning_rate: Positive = 0.0005

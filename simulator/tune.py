@@ -15,6 +15,7 @@ import pandas as pd
 from clients import chance
 from clients.errors import BadScenario
 from simulator.arm import Arm
+from simulator.choice import choose_program
 from simulator.fleet import Fleet
 from simulator.metrics import users_frame
 from simulator.plan import Fold, Plan, build_plan
@@ -86,7 +87,9 @@ def tune(
     chosen: dict[str, list[dict[str, Any]]] = {arm.name: [] for arm in scenario.arms}
     rows: list[dict[str, Any]] = []
     for fold in outer.folds:
-        bench = _bench(scenario, fold, inner_folds, folder / f"fold-{fold.index}", fleet, watcher)
+        bench = _bench(
+            scenario, outer, fold, inner_folds, folder / f"fold-{fold.index}", fleet, watcher
+        )
         for arm in outer.scenario.arms:
             ranges = ranges_of(arm, bench.plan.rounds)
             if ranges:
@@ -165,6 +168,7 @@ def _check(plan: Plan, inner_folds: int) -> None:
 
 def _bench(
     scenario: Scenario,
+    outer: Plan,
     fold: Fold,
     inner_folds: int,
     folder: Path,
@@ -173,7 +177,12 @@ def _bench(
 ) -> _Bench:
     """Let a fold's donors be donors and wearers among themselves."""
     plan = _untuned(scenario)
+    model = plan.model
+    if model.candidates:  # the fold's donors choose once, for all that is tried on them
+        program, _ = choose_program(outer, fold)
+        model = model.model_copy(update={"program": program, "candidates": [], "chosen": []})
     update = {
+        "model": model,
         "data": plan.data.model_copy(update={"users": list(fold.donors)}),
         "split": plan.split.model_copy(update={"folds": inner_folds, "donors": 0}),
         "fleet": plan.fleet.model_copy(update={"devices": "users"}),

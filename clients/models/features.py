@@ -35,7 +35,6 @@ class Features:
     isotropic = False
     carried: ClassVar[Mapping[str, tuple[int, ...]]] = {}
     _hidden = 128
-    _head_gain = 10.0  # a step of Adam moves the head ten times as far as the rest
 
     def __init__(self, length: int, channels: int, classes: int) -> None:
         self.length, self.channels, self.classes = length, channels, classes
@@ -43,11 +42,10 @@ class Features:
     def init(self, random: np.random.Generator) -> dict[str, NDArray[np.float32]]:
         """Draw one device's parameters."""
         encoded = self.length * self.channels * (len(_KNOTS) - 1)
-        variance = 0.3 / self._head_gain**2
         return {
             "hidden/kernel": normal(random, encoded, self._hidden, variance=2.0),
             "hidden/bias": np.zeros(self._hidden, np.float32),
-            "classes/kernel": normal(random, self._hidden, self.classes, variance=variance),
+            "classes/kernel": normal(random, self._hidden, self.classes, variance=0.3),
             "classes/bias": np.zeros(self.classes, np.float32),
         }
 
@@ -62,4 +60,4 @@ class Features:
         encoded = self.length * self.channels * (len(knots) - 1)
         x = tf.reshape(steps - 0.5, [-1, tf.shape(x)[1], encoded])
         x = tf.nn.relu(dense(x, params["hidden/kernel"], params["hidden/bias"]))
-        return self._head_gain * dense(x, params["classes/kernel"], params["classes/bias"])
+        return dense(x, params["classes/kernel"], params["classes/bias"])

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clients.learner import Pure
 from clients.lent import Lender, Lent
 from clients.program import Program
 from tests.clients.made_programs import Restless, saved
@@ -56,6 +57,10 @@ ACTIONS = {
     "read state": lambda device, _: device.read_state(),
     "read context": lambda device, _: device.read_context(),
     "set context": lambda device, _: device.assign_context(device.read_context()),
+    "read pure": lambda device, _: device.read_pure().params,
+    # Another's program has no functions that would change more than this.
+    "set pure": lambda device, _: device.assign_pure(Pure({}, {}, {})),
+    "ask for functions": lambda device, _: device.functions,
     "download": lambda device, seed: device.assign_parameters(
         {"weight": np.full((3, 2), seed, np.float32)}, fresh_slots=True
     ),
@@ -78,6 +83,7 @@ def test_a_lent_program_offers_what_is_tried_here_and_no_more():
     assert public == {
         *("predict", "predict_aside", "learn", "read_context", "assign_context"),
         *("read_parameters", "assign_parameters", "read_state", "assign_state"),
+        *("functions", "read_pure", "assign_pure"),
     }
 
 

@@ -143,7 +143,7 @@ class Fleets:
         paths = {optimizer: self._export(plan, optimizer) for optimizer in RATES}
         program = Program(paths["adam"])
         base, whole = program.read_parameters(), program.whole_questions
-        self._workers.prepared = Prepared(0, paths, base, Parts(("classes/*",), ("norm*/*",)), whole, None, {}, 0, None)
+        self._workers.prepared = Prepared(0, self._program, paths, base, Parts(("classes/*",), ("norm*/*",)), whole, None, {}, 0, None)
         folder = self._folder / f"run-{next(self._runs)}"
         folder.mkdir()
         made = Fleet(self._workers)
