@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 PEERS := jax pfl
 
-.PHONY: demo test test-all lint types check bench bench-peers clean
+.PHONY: demo test test-all lint types check bench bench-peers bench-forest clean
 
 demo: $(READY)
 	$(BIN)/wearfleet run scenarios/personalized_vs_shared.toml
@@ -29,6 +29,9 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.speed $(BENCH)
 
 bench-peers: $(PEERS:%=.venv-peers/%/.ready)
+
+# scikit-learn for benchmarks/learning_curve.py.
+bench-forest: .venv-peers/forest/.ready
 
 .venv-peers/%/.ready: benchmarks/requirements/%.txt
 	$(PYTHON) -m venv --clear .venv-peers/$*

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,16 +116,21 @@ def _forests(plan: Plan, kept: Path | None, seed: int) -> Table:
     same = json.dumps([part.model_dump(mode="json", exclude={"path"}) for part in parts])
     same += f"{plan.population.fingerprint}/{scenario.seed}/{seed}"
     key = hashlib.blake2b(same.encode(), digest_size=8).hexdigest()
-    all_kept = json.loads(kept.read_text()) if kept and kept.exists() else {}
+    all_kept = _read(kept)
     if key not in all_kept:
         table = _trained(plan, seed)
-        all_kept[key] = table
+        all_kept = {**_read(kept), key: table}  # another call may have written in the meantime
         if kept:
             kept.write_text(json.dumps(all_kept))
     return {
         model: {int(size): users for size, users in by_size.items()}
         for model, by_size in all_kept[key].items()
     }
+
+
+def _read(kept: Path | None) -> dict[str, Any]:
+    """Return what is kept of earlier calls."""
+    return json.loads(kept.read_text()) if kept and kept.exists() else {}
 
 
 def _trained(plan: Plan, seed: int) -> Table:

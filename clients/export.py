@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import tensorflow as tf
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from clients import tracking
 from clients.losses import balanced_loss
-from clients.models import MODELS, Carried, Model, answer
+from clients.models import MODELS, Carried, Model, Normalized, answer, moves
 from clients.optimizers import OPTIMIZERS, Optimizer
 
 __all__ = ["Blueprint", "export_program"]
@@ -82,10 +82,12 @@ class _Exported(tf.Module):  # type: ignore[misc]
         self, params: Any, x: Any, carried: Carried | None = None, mask: Any = None
     ) -> tuple[Any, Carried]:
         """Compute logits [D, S, B, K] from raw windows [D, S, B, T, C], as `models.answer` does."""
+        return answer(self._model, params, self._scaled(x), carried, mask)
+
+    def _scaled(self, x: Any) -> Any:
         x = (tf.cast(x, self._blueprint.dtype) - self.mean) / self.scale
         # A missing feature is as good as an average one, by the donors' figures.
-        x = tf.where(tf.math.is_nan(x), tf.zeros_like(x), x)
-        return answer(self._model, params, x, carried, mask)
+        return tf.where(tf.math.is_nan(x), tf.zeros_like(x), x)
 
     def fleet_predict(self, params: Any, state: Any, x: Any, mask: Any) -> Any:
         """Predict a question of each of many devices: logits [D, B, K], zero where the mask is."""
@@ -102,14 +104,23 @@ class _Exported(tf.Module):  # type: ignore[misc]
         begin = tracking.begin_learning(state, y)
         with tf.GradientTape() as tape:
             tape.watch(params)
-            logits, end = self._one(params, begin, x, mask)
+            logits, end, moved = self._learning(params, begin, x, y, mask)
             loss = balanced_loss(logits, y, mask)
             total = tf.reduce_sum(loss)
-        return tape.gradient(total, params), tracking.learnt(state, end, y, mask), loss
+        gradients = tape.gradient(total, params) | moved
+        return gradients, tracking.learnt(state, end, y, mask), loss
 
     def fleet_apply(self, params: Any, slots: Any, gradients: Any) -> Any:
         """Take the optimizer's step for many devices."""
         return self._optimizer.apply(params, slots, gradients)
+
+    def _learning(self, params: Any, begin: Carried, x: Any, y: Any, mask: Any) -> tuple[Any, ...]:
+        """Compute the logits of a step, what is carried, and moves of running statistics."""
+        if not hasattr(self._model, "learn"):
+            return *self._one(params, begin, x, mask), {}
+        mixed = tf.reduce_any((y != y[:, :1]) & mask & mask[:, :1], axis=1)
+        logits, found = cast(Normalized, self._model).learn(params, self._scaled(x), mask, mixed)
+        return logits, {}, moves(params, found, mixed)
 
     def _one(self, params: Any, carried: Carried, x: Any, mask: Any) -> tuple[Any, Carried]:
         """Compute the logits [D, B, K] of one question of each device."""

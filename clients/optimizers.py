@@ -14,6 +14,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from clients.naming import is_statistic
+
 __all__ = ["OPTIMIZERS", "Optimizer"]
 
 Tensors = dict[str, tf.Tensor]
@@ -40,6 +42,7 @@ class Optimizer:
             f"{slot}/{name}": np.zeros(shape_of(tuple(shape)), dtype)
             for slot, shape_of in self.slots.items()
             for name, shape in shapes.items()
+            if not is_statistic(name)
         }
         return {"learning_rate": np.asarray(learning_rate, dtype), **kept}
 
@@ -49,6 +52,17 @@ def _per_device(value: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
     return tf.reshape(
         value, tf.concat([tf.shape(value), tf.ones([len(like.shape) - 1], tf.int32)], 0)
     )
+
+
+def _moving_statistics(apply: Apply) -> Apply:
+    """Let a way of stepping alone what moves by itself, and make those moves."""
+
+    def stepped(params: Tensors, slots: Tensors, gradients: Tensors) -> tuple[Tensors, Tensors]:
+        learnt = {name: value for name, value in params.items() if not is_statistic(name)}
+        new, slots = apply(learnt, slots, gradients)
+        return {n: new[n] if n in new else v - gradients[n] for n, v in params.items()}, slots
+
+    return stepped
 
 
 def _sgd(params: Tensors, slots: Tensors, gradients: Tensors) -> tuple[Tensors, Tensors]:
@@ -83,7 +97,8 @@ def _adam(params: Tensors, slots: Tensors, gradients: Tensors) -> tuple[Tensors,
 
 OPTIMIZERS: dict[str, Optimizer] = {
     "adam": Optimizer(
-        {"count": lambda _: (), "first": lambda shape: shape, "second": lambda shape: shape}, _adam
+        {"count": lambda _: (), "first": lambda shape: shape, "second": lambda shape: shape},
+        _moving_statistics(_adam),
     ),
-    "sgd": Optimizer({}, _sgd),
+    "sgd": Optimizer({}, _moving_statistics(_sgd)),
 }

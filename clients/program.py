@@ -17,8 +17,8 @@ from clients.checkpoints import variables_by_key
 from clients.contract import find_signatures, load_saved_model
 from clients.errors import BadProgram
 from clients.learner import Pure, nothing
+from clients.naming import slot_of
 from clients.prediction import Prediction
-from clients.slots import slot_of
 
 __all__ = [
     "Program",

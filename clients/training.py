@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import tensorflow as tf
@@ -19,7 +19,7 @@ from clients.augment import Augmentation, augment
 from clients.donors import Donated
 from clients.errors import BadInput
 from clients.export import Blueprint
-from clients.models import Model, answer
+from clients.models import Model, Normalized, answer, moves
 from clients.optimizers import OPTIMIZERS
 
 __all__ = [
@@ -192,6 +192,15 @@ class _Trainer:
         shape = (recipe.look_every, recipe.batch)
         return x.reshape(*shape, length, -1), donated.labels[rows].reshape(shape)
 
+    def _seen(self, params: Any, x: Any) -> tuple[Any, dict[str, Any]]:
+        """Compute the logits of a step on windows [N, T, C], and moves of running statistics."""
+        if not hasattr(self._model, "learn"):
+            return _logits(self._model, params, x), {}
+        mixed = tf.ones([1], tf.bool)
+        mask = tf.ones([1, x.shape[0]], tf.bool)
+        logits, found = cast(Normalized, self._model).learn(params, x[None], mask, mixed)
+        return logits[0][:, None], moves(params, found, mixed)
+
     @tf.function(jit_compile=True)  # type: ignore[untyped-decorator]
     def _look(self, params: Any, slots: Any, average: Any, x: Any, labels: Any, done: Any) -> Any:
         """Take the steps until the next look."""
@@ -200,10 +209,10 @@ class _Trainer:
         def body(step: Any, params: Any, slots: Any, average: Any) -> Any:
             with tf.GradientTape() as tape:
                 tape.watch(params)
-                logits = _logits(self._model, params, x[step])
+                logits, moved = self._seen(params, x[step])
                 each = tf.repeat(labels[step][:, None], tf.shape(logits)[1], axis=1)
                 loss = _loss(each, logits, recipe.smoothing)
-            gradients = tape.gradient(loss, params)
+            gradients = tape.gradient(loss, params) | moved
             taken = tf.cast(done + step, tf.float32)
             rate = recipe.learning_rate * tf.minimum(1.0, (taken + 1.0) / _WARM_UP_STEPS)
             rate *= 0.5 * (1.0 + tf.cos(np.pi * taken / recipe.steps))

@@ -31,7 +31,7 @@ from simulator.sections import (
 __all__ = ["FEATURE_ROWS", "PROGRAMS", "SINGLE_SAMPLES", "Arm", "Scenario"]
 
 PROGRAMS = (
-    "bilstm", "cnn", "dense", "features", "gravity_cnn", "gravity_cnn_small", "gru",
+    "bilstm", "cnn", "cnn_norm", "dense", "features", "gravity_cnn", "gravity_cnn_small", "gru",
     "tracker_dense", "tracker_lstm",
 )  # fmt: skip
 SINGLE_SAMPLES = ("tracker_dense", "tracker_lstm")
@@ -83,7 +83,8 @@ class Scenario(Section):
             arm if arm.tuned is None else arm.model_copy(update={"tuned": arm.tuned[own]})
             for arm in self.arms
         ]
-        update = {"seed": seed, "tuning": [self.tuning[place]], "arms": arms}
+        model = self.model.model_copy(update={"chosen": self.model.chosen[own]})
+        update = {"seed": seed, "tuning": [self.tuning[place]], "arms": arms, "model": model}
         return self.model_copy(update=update)
 
     @model_validator(mode="after")
@@ -203,12 +204,11 @@ def _check_candidates(scenario: Scenario) -> None:
             f"model.candidates: {', '.join(model.candidates)} without model.program = "
             f'"{model.program}"; take model.program out, or name it among them'
         )
-    if model.chosen and (
-        len(model.chosen) != scenario.split.folds or set(model.chosen) - set(model.candidates)
-    ):
+    wanted = scenario.split.folds * max(1, len(scenario.tuning))
+    if model.chosen and (len(model.chosen) != wanted or set(model.chosen) - set(model.candidates)):
         raise ValueError(
-            f"model.chosen = {model.chosen}: expected one of model.candidates for each of "
-            f"split.folds = {scenario.split.folds}; leave it out, and the donors choose"
+            f"model.chosen = {model.chosen}: expected {wanted} of model.candidates, one for each "
+            "fold (of each seed in `tuning`); leave it out, and the donors choose"
         )
 
 

@@ -15,7 +15,6 @@ import pandas as pd
 from clients import chance
 from clients.errors import BadScenario
 from simulator.arm import Arm
-from simulator.choice import choose_program
 from simulator.fleet import Fleet
 from simulator.metrics import users_frame
 from simulator.plan import Fold, Plan, build_plan
@@ -86,6 +85,7 @@ def tune(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     chosen: dict[str, list[dict[str, Any]]] = {arm.name: [] for arm in scenario.arms}
     rows: list[dict[str, Any]] = []
+    programs: list[str] = []
     for fold in outer.folds:
         bench = _bench(
             scenario, outer, fold, inner_folds, folder / f"fold-{fold.index}", fleet, watcher
@@ -106,7 +106,8 @@ def tune(
         inner_folds=inner_folds,
         donors=[list(fold.donors) for fold in outer.folds],
     )
-    tuned = scenario.model_copy(update={"arms": arms, "tuning": [tuning]})
+    model = scenario.model.model_copy(update={"chosen": programs})
+    tuned = scenario.model_copy(update={"arms": arms, "tuning": [tuning], "model": model})
     return Scenario.model_validate(tuned.model_dump(by_alias=True)), pd.DataFrame(rows)
 
 
@@ -137,7 +138,9 @@ def tune_seeds(
         for each in zip(*(tuned.arms for tuned in found), strict=True)
     ]
     tuning = [tuned.tuning[0] for tuned in found]
-    whole = found[0].model_copy(update={"arms": arms, "tuning": tuning})
+    chosen = [program for tuned in found for program in tuned.model.chosen]
+    model = scenario.model.model_copy(update={"chosen": chosen})
+    whole = found[0].model_copy(update={"arms": arms, "tuning": tuning, "model": model})
     table = pd.concat(tables, ignore_index=True)
     return whole, table[["seed", *(name for name in table if name != "seed")]]
 
@@ -145,7 +148,8 @@ def tune_seeds(
 def _untuned(scenario: Scenario) -> Scenario:
     """Take out what was tuned before."""
     arms = [arm.model_copy(update={"tuned": None}) for arm in scenario.arms]
-    return scenario.model_copy(update={"arms": arms, "tuning": []})
+    model = scenario.model.model_copy(update={"chosen": []})
+    return scenario.model_copy(update={"arms": arms, "tuning": [], "model": model})
 
 
 def _check(plan: Plan, inner_folds: int) -> None:
@@ -168,7 +172,7 @@ def _check(plan: Plan, inner_folds: int) -> None:
 
 def _bench(
     scenario: Scenario,
-    outer: Plan,
+    program: str | None,
     fold: Fold,
     inner_folds: int,
     folder: Path,
@@ -178,8 +182,7 @@ def _bench(
     """Let a fold's donors be donors and wearers among themselves."""
     plan = _untuned(scenario)
     model = plan.model
-    if model.candidates:  # the fold's donors choose once, for all that is tried on them
-        program, _ = choose_program(outer, fold)
+    if program is not None:
         model = model.model_copy(update={"program": program, "candidates": [], "chosen": []})
     update = {
         "model": model,

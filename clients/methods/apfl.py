@@ -10,6 +10,7 @@ from clients.methods.groups import PARAMETERS, SLOTS, Groups, fresh, mixed
 from clients.methods.late import tf
 from clients.methods.method import Method, MethodOptions
 from clients.methods.take import Take
+from clients.naming import is_statistic
 
 __all__ = ["apfl"]
 
@@ -50,7 +51,9 @@ def apfl(options: MethodOptions) -> Method:
         of_shared, _ = take.gradients(own[_SHARED])
         share = own[_MIX]["alpha"]
         scaled = {
-            name: value * tf.reshape(share, [-1, *[1] * (len(value.shape) - 1)])
+            name: value
+            if is_statistic(name)
+            else value * tf.reshape(share, [-1, *[1] * (len(value.shape) - 1)])
             for name, value in at_mix.items()
         }
         personal, slots = take.apply(own[_PERSONAL], own[SLOTS], scaled)

@@ -11,7 +11,7 @@ from clients.methods.groups import PARAMETERS, SLOTS, Groups
 from clients.methods.late import tf
 from clients.methods.method import Method, MethodOptions
 from clients.methods.take import Take
-from clients.slots import slot_of
+from clients.naming import slot_of
 
 __all__ = ["fedrep"]
 

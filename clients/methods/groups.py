@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from clients.methods.late import tf
-from clients.slots import slot_of
+from clients.naming import is_statistic, slot_of
 
 __all__ = [
     "CARRIED",
@@ -80,7 +80,7 @@ def _keeps_of(slot: str, names: Collection[str] | None) -> bool:
 def plus(gradients: Group, weight: float, ours: Group, theirs: Group) -> dict[str, Any]:
     """Add the gradient of weight / 2 times the squared distance of ours from theirs."""
     return {
-        name: gradient + weight * (ours[name] - theirs[name])
+        name: gradient if is_statistic(name) else gradient + weight * (ours[name] - theirs[name])
         for name, gradient in gradients.items()
     }
 

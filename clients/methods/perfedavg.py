@@ -9,6 +9,7 @@ from clients.methods.fedavg import fedavg
 from clients.methods.groups import PARAMETERS, SLOTS, Groups, fresh
 from clients.methods.method import Method, MethodOptions
 from clients.methods.take import Take
+from clients.naming import is_statistic
 
 __all__ = ["perfedavg"]
 
@@ -26,7 +27,8 @@ def perfedavg(options: MethodOptions) -> Method:
     alpha = float(options.values["alpha"])
 
     def adapted(params: Any, gradients: Any) -> dict[str, Any]:
-        return {name: value - alpha * gradients[name] for name, value in params.items()}
+        rates = {name: 1.0 if is_statistic(name) else alpha for name in params}
+        return {name: value - rates[name] * gradients[name] for name, value in params.items()}
 
     def start(own: Groups, chance: Any) -> Groups:
         del chance

@@ -10,6 +10,7 @@ from clients.methods.groups import PARAMETERS, SLOTS, Groups
 from clients.methods.late import tf
 from clients.methods.method import Method, MethodOptions
 from clients.methods.take import Take
+from clients.naming import is_statistic
 
 __all__ = ["scaffold"]
 
@@ -47,7 +48,9 @@ def scaffold(options: MethodOptions) -> Method:
     def step(take: Take, own: Groups, shared: Groups) -> tuple[Groups, Any]:
         gradients, loss = take.gradients(own[PARAMETERS])
         ours, theirs = own[_CONTROL], shared[_CONTROL]
-        corrected = {n: g - ours[n] + theirs[n] for n, g in gradients.items()}
+        corrected = {
+            n: g if is_statistic(n) else g - ours[n] + theirs[n] for n, g in gradients.items()
+        }
         params, slots = take.apply(own[PARAMETERS], own[SLOTS], corrected)
         return {
             **own,

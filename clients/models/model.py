@@ -9,7 +9,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-__all__ = ["Carried", "Model", "Recurrent", "answer"]
+__all__ = ["Carried", "Model", "Normalized", "Recurrent", "answer", "moves"]
+
+_RATE = 0.1  # at which running statistics follow those of a step
 
 Carried = Mapping[str, tf.Tensor]
 
@@ -75,6 +77,46 @@ class Recurrent(Model, Protocol):
             logits [D, S, L, K], and what is carried in the end.
         """
         ...
+
+
+class Normalized(Model, Protocol):
+    """An architecture that normalises features by running statistics, which steps move."""
+
+    def learn(
+        self, params: Any, x: tf.Tensor, mask: tf.Tensor, mixed: tf.Tensor
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """Compute logits as a step sees them, and the statistics of its windows.
+
+        Args:
+            params: [D, ...].
+            x: scaled, [D, B, T, C].
+            mask: bool [D, B], which windows there are.
+            mixed: bool [D], whose windows are of several activities; the features of others are
+                normalised by the running statistics.
+
+        Returns:
+            logits [D, B, K], and by name the statistics that the running ones follow.
+        """
+        ...
+
+
+def moves(params: Any, found: Mapping[str, tf.Tensor], mixed: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Return the moves of running statistics towards those of a step's windows.
+
+    They move with windows of several activities only: one alone would be taken for the whole.
+
+    Args:
+        params: [D, ...].
+        found: as `Normalized.learn` returns them.
+        mixed: bool [D].
+
+    Returns:
+        what a step subtracts, by name.
+    """
+    return {
+        name: _RATE * tf.where(mixed[:, None], params[name] - value, tf.zeros_like(value))
+        for name, value in found.items()
+    }
 
 
 def answer(

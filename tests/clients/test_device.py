@@ -221,7 +221,9 @@ def test_late_answers_lead_to_steps_when_they_arrive():
 
 def test_late_answers_fill_the_memory_when_they_arrive():
     device, _ = device_of(MIXED, delay_rounds=1, questions_per_round=2, memory=100)
-    held = [int(device.work(round_, learns=True, **ALONE).memory_windows[0]) for round_ in (1, 2, 3)]
+    held = [
+        int(device.work(round_, learns=True, **ALONE).memory_windows[0]) for round_ in (1, 2, 3)
+    ]
     assert held == [0, 4, 8]
 
 

@@ -1,5 +1,7 @@
 """Architectures over stacked parameters, against the same in NumPy."""
 
+import itertools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from clients.augment import rotations
 from clients.errors import BadInput
 from clients.models import MODELS
+from clients.models.features import _KNOTS
 from clients.models.layers import convolve, dense, normal
 
 every_model = pytest.mark.parametrize("name", sorted(MODELS))
@@ -145,3 +148,25 @@ def test_a_still_wrist_gives_nothing_but_its_orientation():
 
 def test_windows_of_nothing_have_no_direction_and_finite_logits():
     assert np.isfinite(gravity_logits(np.zeros((2, 40, 3)), 1.0, 1.0)).all()
+
+
+def test_features_count_from_knot_to_knot():
+    model = MODELS["features"](1, 2, 3)
+    params = model.init(np.random.default_rng(1))
+    values = [-30.0, -2.3, -2.1, -2.0, -0.45, 0.0, 0.2, 2.9, 3.0, 30.0]
+
+    def encoded(value):
+        """Walk from knot to knot: 1 for those passed, a share for the one under way, else 0."""
+        cells = [(value - low) / (high - low) for low, high in itertools.pairwise(_KNOTS)]
+        first = min(max(cells[0], -2.0), 1.0)
+        return np.array([first, *(min(max(cell, 0.0), 1.0) for cell in cells[1:])]) - 0.5
+
+    for one in values:
+        for two in (-1.0, 0.7):
+            inputs = np.concatenate([encoded(one), encoded(two)])
+            hidden = np.maximum(inputs @ params["hidden/kernel"] + params["hidden/bias"], 0.0)
+            expected = hidden @ params["classes/kernel"] + params["classes/bias"]
+            stacked = {key: tf.constant(value[None]) for key, value in params.items()}
+            x = np.array([one, two], np.float32).reshape(1, 1, 1, 2)
+            found = model.forward(stacked, tf.constant(x))[0, 0]
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from clients.optimizers import OPTIMIZERS
-from clients.slots import slot_of
+from clients.naming import slot_of
 
 SHAPES = {"layer/kernel": (4, 3), "layer/bias": (3,), "scalar": ()}
 STEPS, DEVICES = 6, 3

@@ -33,7 +33,7 @@ ARMS = {
     "bulyan": {"method": "bulyan", "liars": 0},
     "dpfedavg": {"method": "dpfedavg", "participation": 0.6, "noise": 0.2, "clip": 0.05},
     "fedrep": {"method": "fedrep", "participation": 0.5, "head_steps": 2},
-    "fedbn": {"method": "fedbn", "participation": 0.5, "private": ["hidden/*"]},
+    "fedbn": {"method": "fedbn", "participation": 0.5, "private": ["*/bias"]},
     "ditto": {"method": "ditto", "participation": 0.5, "lambda": 0.3},
     "apfl": {"method": "apfl", "participation": 0.5, "adaptive": True},
     "pfedme": {"method": "pfedme", "participation": 0.5, "inner_steps": 2},
@@ -100,6 +100,7 @@ ALIKE = ("downloaded model not scored", "tiles of one", "tiles of two")  # learn
 EVERYDAY = [
     *itertools.product(PROGRAMS, ("local", "fedavg"), ("nothing special",)),
     *itertools.product(("dense",), (*FIRST, *METHODS_SINCE), ("nothing special",)),
+    *itertools.product(("cnn_norm",), ("apfl", "fedprox", "scaffold"), ("nothing special",)),
     *itertools.product(("tracker_lstm",), ("apfl", "ifca", "perfedavg"), ("nothing special",)),
     *itertools.product(("dense",), ("half",), OFTEN),
     *itertools.product(("tracker_lstm",), ("half",), RECURRENT),
