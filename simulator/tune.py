@@ -88,7 +88,7 @@ def tune(
     programs: list[str] = []
     for fold in outer.folds:
         bench = _bench(
-            scenario, outer, fold, inner_folds, folder / f"fold-{fold.index}", fleet, watcher
+            scenario, program, fold, inner_folds, folder / f"fold-{fold.index}", fleet, watcher
         )
         for arm in outer.scenario.arms:
             ranges = ranges_of(arm, bench.plan.rounds)

@@ -79,7 +79,7 @@ class Notebook:
         return Pure(self.read_parameters(), {}, {})
 
     def assign_pure(self, values, steps=0):
-        raise AssertionError("it has no pure functions")
+        raise AssertionError(f"it has no pure functions: {values=}, {steps=}")
 
     def read_parameters(self):
         return dict(self.parameters)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from clients.optimizers import OPTIMIZERS
 from clients.naming import slot_of
+from clients.optimizers import OPTIMIZERS
 
 SHAPES = {"layer/kernel": (4, 3), "layer/bias": (3,), "scalar": ()}
 STEPS, DEVICES = 6, 3
