@@ -87,9 +87,12 @@ def tune(
     rows: list[dict[str, Any]] = []
     programs: list[str] = []
     for fold in outer.folds:
-        bench = _bench(
-            scenario, program, fold, inner_folds, folder / f"fold-{fold.index}", fleet, watcher
-        )
+        own, program = folder / f"fold-{fold.index}", None
+        if scenario.model.candidates:  # the donors choose once, for all that is tried on them
+            watcher.stage(f"program, fold {fold.index}", 0)
+            program, _ = choose_program(outer, fold)
+            programs.append(program)
+        bench = _bench(scenario, program, fold, inner_folds, own, fleet, watcher)
         for arm in outer.scenario.arms:
             ranges = ranges_of(arm, bench.plan.rounds)
             if ranges:

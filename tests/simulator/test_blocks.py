@@ -7,12 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clients.export import Blueprint, export_program
+from clients.methods import METHODS, MethodOptions
 from clients.program import Program
 from simulator.blocks import block_size, stacked
 from simulator.compiled import BlockState, Compiled, Work
 
 DEVICES, QUESTIONS, BATCH, LENGTH, STEPS = 6, 2, 3, 4, 2
 ON_TIME = np.zeros(QUESTIONS, np.bool_)
+LOCAL = METHODS["local"](MethodOptions(1))
 
 
 @given(st.integers(1, 2000), st.integers(1, 200), st.integers(0, 10**7))
@@ -63,31 +65,32 @@ def begin_of(compiled):
         name: value * tf.reshape(scale, [-1, *[1] * (value.shape.rank - 1)])
         for name, value in params.items()
     }
-    return BlockState(own, slots, carried)
+    return BlockState({"parameters": own, "slots": slots}, carried)
 
 
 @pytest.mark.parametrize("tile", [1, 2, 3])
 def test_a_block_of_tiles_comes_to_what_one_tile_of_all_devices_comes_to(program, tile):
     whole, cut = Compiled(program, DEVICES), Compiled(program, tile)
     state, work = begin_of(whole), work_of()
-    once, looped = (c.work(state, work, state.params, ON_TIME) for c in (whole, cut))
+    once, looped = (c.work(LOCAL, {}, state, work, state.params, ON_TIME) for c in (whole, cut))
     np.testing.assert_array_equal(looped.predicted, once.predicted)
     np.testing.assert_array_equal(looped.opened, once.opened)
     for name in ("loss", "losses"):
         np.testing.assert_allclose(getattr(looped, name), getattr(once, name), rtol=1e-5)
-    for kind in ("params", "slots"):
-        found, expected = getattr(looped.state, kind), getattr(once.state, kind)
+    assert looped.state.own.keys() == once.state.own.keys() == {"parameters", "slots"}
+    for kind in ("parameters", "slots"):
+        found, expected = looped.state.own[kind], once.state.own[kind]
         assert found.keys() == expected.keys()
         for name, value in expected.items():
             np.testing.assert_allclose(found[name], value, rtol=1e-4, atol=1e-6)
             # Something was learnt.
-        assert any(np.any(v != getattr(state, kind)[n]) for n, v in expected.items())
+        assert any(np.any(v != state.own[kind][n]) for n, v in expected.items())
 
 
 def test_tiles_without_questions_at_the_end_of_a_block_stay_as_they_are(program):
     compiled = Compiled(program, 2)
     state = begin_of(compiled)
-    done = compiled.work(state, work_of(idle=(3, 4, 5)), None, ON_TIME)
+    done = compiled.work(LOCAL, {}, state, work_of(idle=(3, 4, 5)), None, ON_TIME)
     for name, value in done.state.params.items():
         before = state.params[name]
         np.testing.assert_array_equal(value[3:], before[3:])

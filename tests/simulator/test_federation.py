@@ -6,8 +6,8 @@ from flwr.app import ConfigRecord
 
 from clients.messages import pack, unpack
 from server.strategies import STRATEGIES
-from simulator.grid import EVERYBODY, FleetGrid
-from simulator.reply import joined
+from simulator.grid import FleetGrid
+from simulator.reply import Terms, joined
 from tests.simulator.made_fleets import farthest
 
 HALF = {"method": "fedavg", "participation": 0.5}
@@ -35,7 +35,8 @@ class ByHand:
     def work(self, round_, names, shared, *, folds):
         """Let every device work through a round in which some take part; nothing is refused."""
         participants = np.array(sorted(self.numbers[name] for name in names), np.int64)
-        return self.fleet.work(round_, participants, shared, None, folds)
+        terms = Terms("mean" if folds else "none")
+        return self.fleet.work(round_, participants, shared, terms)
 
     def aggregate(self, round_, names, shared, *, folds):
         """Run a round through the grid and Flower's strategy; returns arrays and mean loss."""
@@ -43,12 +44,12 @@ class ByHand:
         def work(arrays):
             replies = self.work(round_, names, arrays, folds=folds)
             if folds:
-                return {EVERYBODY: joined(replies)}
+                return joined(replies)
             return {device: u for reply in replies for device, u in reply.singles.items()}
 
-        grid, strategy = FleetGrid(work), STRATEGIES["fedavg"].strategy()
+        grid, strategy = FleetGrid(work), STRATEGIES["fedavg"].strategy({})
         devices = [self.numbers[name] for name in names]
-        grid.addressed = [EVERYBODY] if folds else sorted(devices)
+        grid.addressed = [0] if folds else sorted(devices)
         messages = strategy.configure_train(round_, pack(shared), ConfigRecord(), grid)
         arrays, metrics = strategy.aggregate_train(round_, list(grid.send_and_receive(messages)))
         return unpack(arrays), metrics["loss"]

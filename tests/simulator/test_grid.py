@@ -33,7 +33,7 @@ def one_round(fake, addressed):
     """Play one round of federated averaging; returns new arrays and metrics."""
     grid = FleetGrid(fake.work)
     grid.addressed = addressed
-    strategy = STRATEGIES["fedavg"].strategy()
+    strategy = STRATEGIES["fedavg"].strategy({})
     messages = strategy.configure_train(1, pack(START), ConfigRecord(), grid)
     replies = list(grid.send_and_receive(messages))
     return strategy.aggregate_train(1, replies) if replies else (None, None)
@@ -71,15 +71,33 @@ def test_updates_are_averaged_by_their_examples():
     assert metrics is not None
 
 
-def test_nodes_answer_in_their_order():
-    # A sum in floating point depends on the order.
+def test_nodes_answer_in_the_order_in_which_their_updates_arrive():
+    # A sum in floating point depends on the order, and some strategies take the first few.
     fake = Fake({node: update(1.0, [0, 0], node + 1) for node in (2, 0, 1)})
     grid = FleetGrid(fake.work)
     grid.addressed = [0, 1, 2]
-    strategy = STRATEGIES["fedavg"].strategy()
+    strategy = STRATEGIES["fedavg"].strategy({})
     messages = strategy.configure_train(1, pack(START), ConfigRecord(), grid)
     replies = list(grid.send_and_receive(messages))
-    assert [reply.content["metrics"]["num-examples"] for reply in replies] == [1, 2, 3]
+    assert [reply.content["metrics"]["num-examples"] for reply in replies] == [3, 1, 2]
+    assert [reply.metadata.src_node_id for reply in replies] == [4, 2, 3]
+
+
+def test_a_node_of_an_earlier_round_may_answer_in_this_one():
+    fake = Fake({4: update(2.0, [0, 0], 1), 1: update(4.0, [0, 0], 1)})
+    arrays, _ = one_round(fake, [0, 1])
+    np.testing.assert_allclose(unpack(arrays)["w"], np.full((2, 2), 3.0))
+
+
+def test_what_an_update_tells_beside_its_arrays_reaches_the_strategy():
+    fake = Fake({0: Update(START, 3, 0.5, {"cluster": 2, "within": 7})})
+    grid = FleetGrid(fake.work)
+    grid.addressed = [0]
+    strategy = STRATEGIES["fedavg"].strategy({})
+    messages = strategy.configure_train(1, pack(START), ConfigRecord(), grid)
+    (reply,) = grid.send_and_receive(messages)
+    told = {"num-examples": 3, "loss": 0.5, "cluster": 2, "within": 7}
+    assert dict(reply.content["metrics"]) == told
 
 
 def test_metrics_are_averaged_by_examples():

@@ -6,7 +6,7 @@ import pytest
 from clients.checkpoints import read_checkpoint
 from clients.errors import BadInput
 from clients.program import Program
-from simulator.checkpoint import find_device, read_shared
+from simulator.checkpoint import find_device, read_server
 from simulator.materialize import materialize
 
 LEARNING = ["local", "all", "half", "half-personal", "finetune"]
@@ -71,6 +71,6 @@ def test_after_the_switch_to_learning_alone_nothing_is_shared(finished):
     device = next((finished.path / "devices" / "finetune").iterdir()).name
     found = find_device(folder, device)
     assert (found.round_, found.shares) == (4, False)
-    assert read_shared(folder, found.fold, 2)  # the last round of the shared phase
+    assert read_server(folder, found.fold, 2)  # the last round of the shared phase
     with pytest.raises(BadInput, match="of round 2; the checkpoint of round 4 is not whole"):
-        read_shared(folder, found.fold, 4)
+        read_server(folder, found.fold, 4)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from clients.outcome import Outcome
+from clients.outcome import Outcome, Sent
 from server.guard import Guard
-from simulator.reply import joined, reply_of
+from simulator.reply import Terms, joined, reply_of
 
 SENT = {"w": np.zeros((2, 2), np.float32), "b": np.zeros(2, np.float32)}
 DEVICES = np.array([10, 13, 16, 19])
@@ -21,17 +21,13 @@ def outcome(examples, losses=(1.0, 1.0, 1.0, 1.0)):
 def updates(*values):
     """Give updates of the form (row, w, b), each device in a part of its own."""
     for row, w, b in values:
-        yield (
-            np.array([row]),
-            {
-                "w": np.full((1, 2, 2), w, np.float32),
-                "b": np.array([b], np.float32),
-            },
-        )
+        arrays = {"w": np.full((1, 2, 2), w, np.float32), "b": np.array([b], np.float32)}
+        yield Sent(np.array([row]), arrays, {})
 
 
-def reply(parts, of, bound=None, folds=True):
-    return reply_of(2, DEVICES, SENT, parts, of, bound=bound, folds=folds)
+def reply(parts, of, bound=None, folds="mean", received=None, **terms):
+    received = received or {"parameters": SENT}
+    return reply_of(2, DEVICES, received, parts, of, Terms(folds, bound=bound, **terms))
 
 
 def test_updates_become_one_weighted_by_examples():
@@ -39,37 +35,39 @@ def test_updates_become_one_weighted_by_examples():
     parts = updates((0, 1.0, [4.0, 0.0]), (2, 5.0, [0.0, 8.0]))
     found = reply(parts, outcome([1, 9, 3, 9], [2.0, 9.0, 4.0, 9.0]))
     assert found.cohort == 2
-    np.testing.assert_array_equal(found.folded.arrays["w"], np.full((2, 2), 4.0))
-    np.testing.assert_array_equal(found.folded.arrays["b"], [1.0, 6.0])
-    assert found.folded.arrays["w"].dtype == np.float32
-    assert (found.folded.examples, found.folded.loss) == (4, 3.5)
+    np.testing.assert_array_equal(found.folded[0].arrays["w"], np.full((2, 2), 4.0))
+    np.testing.assert_array_equal(found.folded[0].arrays["b"], [1.0, 6.0])
+    assert found.folded[0].arrays["w"].dtype == np.float32
+    assert (found.folded[0].examples, found.folded[0].loss) == (4, 3.5)
     assert found.singles == {}
     assert found.refused == {}
 
 
 def test_where_nothing_is_folded_each_device_is_answered_for_by_itself():
     parts = updates((2, 5.0, [0.0, 8.0]), (0, 1.0, [4.0, 0.0]))  # tiles come in any order
-    found = reply(parts, outcome([1, 9, 3, 9], [2.0, 9.0, 4.0, 9.0]), folds=False)
-    assert found.folded is None
+    found = reply(parts, outcome([1, 9, 3, 9], [2.0, 9.0, 4.0, 9.0]), folds="none")
+    assert found.folded == {}
     assert list(found.singles) == [10, 16]
     assert (found.singles[16].examples, found.singles[16].loss) == (3, 4.0)
     np.testing.assert_array_equal(found.singles[10].arrays["w"], np.ones((2, 2)))
     np.testing.assert_array_equal(found.singles[16].arrays["b"], [0.0, 8.0])
 
 
-@pytest.mark.parametrize("folds", [True, False])
+@pytest.mark.parametrize("folds", ["mean", "none"])
 def test_how_devices_are_split_over_parts_makes_no_difference(folds):
     each = [(0, 0.1, [1, 2]), (1, 0.7, [3, 4]), (2, 1.3, [5, 6]), (3, -3.1, [7, 8])]
     one_by_one = list(updates(*each))
-    rows = np.concatenate([row for row, _ in one_by_one])
-    stacked = {name: np.concatenate([a[name] for _, a in one_by_one]) for name in SENT}
+    rows = np.concatenate([sent.rows for sent in one_by_one])
+    stacked = {name: np.concatenate([sent.arrays[name] for sent in one_by_one]) for name in SENT}
     of = outcome([1, 2, 3, 4])
-    apart, together = reply(one_by_one, of, 6.0, folds), reply([(rows, stacked)], of, 6.0, folds)
+    apart = reply(one_by_one, of, 6.0, folds)
+    together = reply([Sent(rows, stacked, {})], of, 6.0, folds)
     np.testing.assert_array_equal(apart.norms, together.norms)
     np.testing.assert_array_equal(apart.accepted, together.accepted)
     assert apart.refused == together.refused
     assert apart.singles.keys() == together.singles.keys()
-    pairs = [(apart.folded, together.folded)] if folds else []
+    assert list(apart.folded) == list(together.folded) == ([0] if folds == "mean" else [])
+    pairs = [(apart.folded[cluster], together.folded[cluster]) for cluster in apart.folded]
     pairs += [(apart.singles[device], together.singles[device]) for device in apart.singles]
     for one, other in pairs:
         assert (one.examples, one.loss) == (other.examples, other.loss)
@@ -86,12 +84,12 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize("folds", [True, False])
+@pytest.mark.parametrize("folds", ["mean", "none"])
 @pytest.mark.parametrize(("arrays", "reason"), BAD)
 def test_bad_update_is_not_among_what_is_sent_and_is_told(arrays, reason, folds):
-    parts = [*updates((0, 1.0, [4.0, 0.0])), (np.array([3]), arrays)]
+    parts = [*updates((0, 1.0, [4.0, 0.0])), Sent(np.array([3]), arrays, {})]
     found = reply(parts, outcome([1, 1, 1, 3]), folds=folds)
-    good = found.folded if folds else found.singles[10]
+    good = found.folded[0] if folds == "mean" else found.singles[10]
     np.testing.assert_array_equal(good.arrays["w"], np.ones((2, 2)))
     np.testing.assert_array_equal(good.arrays["b"], [4.0, 0.0])
     assert good.examples == 1
@@ -106,7 +104,7 @@ def test_update_beyond_the_bound_is_refused():
     found = reply(updates((0, 1.0, [0, 0]), (1, 4.0, [0, 0])), outcome([1, 1, 1, 1]), bound=6.0)
     assert found.norms.tolist() == [2.0, 8.0]
     assert found.refused == {13: "norm 8 exceeds the bound 6"}
-    np.testing.assert_array_equal(found.folded.arrays["w"], np.ones((2, 2)))
+    np.testing.assert_array_equal(found.folded[0].arrays["w"], np.ones((2, 2)))
 
 
 def test_bound_follows_the_norms_of_all_cohorts_of_the_round_before():
@@ -123,7 +121,7 @@ def test_bound_follows_the_norms_of_all_cohorts_of_the_round_before():
 def test_when_all_are_refused_nothing_is_sent():
     bad = updates((0, np.nan, [0, 0]), (1, np.inf, [0, 0]))
     found = reply(bad, outcome([1, 1, 1, 1]))
-    assert found.folded is None
+    assert found.folded == {}
     assert found.singles == {}
     assert list(found.refused) == [10, 13]
 
@@ -133,7 +131,7 @@ def test_means_of_cohorts_become_one_weighted_by_examples():
     first = reply(updates((0, 1.0, [4.0, 0.0]), (2, 5.0, [0.0, 8.0])), outcome([1, 9, 3, 9]))
     second = reply(updates((1, 10.0, [0.0, 0.0])), outcome([9, 2, 9, 9], [9.0, 4.0, 9.0, 9.0]))
     silent = reply(updates((1, np.nan, [0.0, 0.0])), outcome([9, 2, 9, 9]))
-    found = joined([first, silent, second])
+    (found,) = joined([first, silent, second]).values()
     np.testing.assert_allclose(found.arrays["w"], np.full((2, 2), 6.0), rtol=1e-6)
     np.testing.assert_allclose(found.arrays["b"], [4.0 / 6.0, 4.0], rtol=1e-6)
     assert found.arrays["w"].dtype == np.float32
@@ -141,5 +139,95 @@ def test_means_of_cohorts_become_one_weighted_by_examples():
 
 
 def test_cohorts_that_send_nothing_come_to_nothing():
-    assert joined([reply(updates((1, np.nan, [0.0, 0.0])), outcome([9, 2, 9, 9]))]) is None
-    assert joined([]) is None
+    assert joined([reply(updates((1, np.nan, [0.0, 0.0])), outcome([9, 2, 9, 9]))]) == {}
+    assert joined([]) == {}
+
+
+def told(values, **numbers):
+    """Give the updates of all devices in one part, with w throughout, and what they tell."""
+    arrays = {
+        "w": np.broadcast_to(np.array(values, np.float32)[:, None, None], (4, 2, 2)),
+        "b": np.zeros((4, 2), np.float32),
+    }
+    return [Sent(np.arange(4), arrays, {name: np.array(v) for name, v in numbers.items()})]
+
+
+def test_each_cluster_is_folded_and_guarded_by_itself():
+    received = {
+        "cluster/0": SENT,
+        "cluster/1": {**SENT, "w": np.full((2, 2), 100.0, np.float32)},
+        "cluster/2": SENT,
+    }
+    parts = told([101.0, 1.0, 107.0, 3.0], cluster=[1, 0, 1, 0])
+    of = outcome([1, 2, 3, 2], [4.0, 1.0, 8.0, 2.0])
+    found = reply(parts, of, 7.0, "cluster", received)
+    # A device of cluster 1 moved by 1 everywhere, and one by 7, which is a norm of 14.
+    assert list(found.folded) == [0, 1]
+    np.testing.assert_array_equal(found.folded[0].arrays["w"], np.full((2, 2), 2.0))
+    np.testing.assert_array_equal(found.folded[1].arrays["w"], np.full((2, 2), 101.0))
+    assert [(u.examples, u.loss) for u in found.folded.values()] == [(4, 1.5), (1, 4.0)]
+    assert found.refused == {16: "norm 14 exceeds the bound 7"}
+    assert dict(zip(found.devices.tolist(), found.norms.tolist(), strict=True)) == {
+        10: 2.0, 13: 2.0, 16: 14.0, 19: 6.0,
+    }  # fmt: skip
+    other = reply(
+        told([9.0] * 4, cluster=[2] * 4), outcome([1, 1, 1, 1]), None, "cluster", received
+    )
+    both = joined([found, other, found])
+    assert {cluster: update.examples for cluster, update in both.items()} == {0: 8, 1: 2, 2: 4}
+    np.testing.assert_array_equal(both[2].arrays["w"], np.full((2, 2), 9.0))
+
+
+def test_groups_beside_the_parameters_are_folded_by_the_networks_names():
+    received = {"parameters": SENT, "control": {"w": SENT["w"], "b": SENT["b"]}}
+    arrays = {
+        **{name: np.stack([value + 1.0, value + 3.0]) for name, value in SENT.items()},
+        **{f"control/{name}": np.stack([value, value - 4.0]) for name, value in SENT.items()},
+    }
+    sent = [Sent(np.array([0, 2]), arrays, {})]
+    found = reply(sent, outcome([1, 1, 1, 1]), received=received)
+    assert found.refused == {}
+    assert {name: value.mean() for name, value in found.folded[0].arrays.items()} == {
+        "w": 2.0, "b": 2.0, "control/w": -2.0, "control/b": -2.0,
+    }  # fmt: skip
+    assert found.bytes_each == 2 * (4 + 2) * 4
+
+
+def test_devices_may_weigh_alike():
+    of = outcome([1, 9, 3, 9], [2.0, 9.0, 4.0, 9.0])
+    parts = list(updates((0, 1.0, [4.0, 0.0]), (2, 5.0, [0.0, 8.0])))
+    (mean,) = reply(parts, of, weighs="devices").folded.values()
+    np.testing.assert_array_equal(mean.arrays["w"], np.full((2, 2), 3.0))
+    np.testing.assert_array_equal(mean.arrays["b"], [2.0, 4.0])
+    assert (mean.examples, mean.loss) == (2, 3.0)
+    singles = reply(parts, of, folds="none", weighs="devices").singles
+    assert [update.examples for update in singles.values()] == [1, 1]
+
+
+def test_changes_are_shortened_before_they_are_folded_and_told_as_they_were():
+    # Norms are 2 and 12: four times 1, and four times 6.
+    found = reply(updates((0, 1.0, [0, 0]), (1, 6.0, [0, 0])), outcome([1, 1, 1, 1]), clip=3.0)
+    assert found.norms.tolist() == [2.0, 12.0]
+    np.testing.assert_allclose(found.folded[0].arrays["w"], np.full((2, 2), (1.0 + 1.5) / 2))
+    assert found.refused == {}
+
+
+@pytest.mark.parametrize("folds", ["mean", "none"])
+def test_a_loss_that_is_told_stands_in_the_place_of_that_of_the_steps(folds):
+    parts = told([1.0] * 4, loss=[8.0, np.nan, 2.0, np.nan])
+    found = reply(parts, outcome([1, 1, 1, 1], [1.0, 3.0, 5.0, 7.0]), folds=folds)
+    assert found.devices.tolist() == DEVICES.tolist()
+    assert found.losses.tolist() == [8.0, 3.0, 2.0, 7.0]
+    if folds == "mean":
+        assert found.folded[0].loss == 5.0
+    else:
+        assert [update.loss for update in found.singles.values()] == [8.0, 3.0, 2.0, 7.0]
+
+
+def test_arrays_are_told_in_the_order_in_which_they_were_sent():
+    """Some of Flower's strategies go by the order of arrays alone."""
+    arrays = {"b": np.ones((1, 2), np.float32), "w": np.ones((1, 2, 2), np.float32)}
+    for folds in ("mean", "none"):
+        found = reply([Sent(np.array([1]), arrays, {})], outcome([1, 1, 1, 1]), folds=folds)
+        (update,) = (found.folded or found.singles).values()
+        assert list(update.arrays) == ["w", "b"]

@@ -38,8 +38,10 @@ def habits(opened):
 @pytest.fixture(scope="module")
 def alone(opened, wear, habits):
     """Play the device's recording in one go: what was predicted, and all variables in the end."""
-    device = Device(wear, habits, Program(opened[0].prepared.paths["adam"]))
-    outcomes = [device.work(round_, learns=True) for round_ in range(1, ROUNDS + 1)]
+    device = Device(wear, habits, Program(opened[0].prepared.paths["adam"]), LOCAL)
+    outcomes = [
+        device.work(round_, learns=True, method=LOCAL, shared={}) for round_ in range(1, ROUNDS + 1)
+    ]
     return np.concatenate([outcome.predicted[0] for outcome in outcomes]), device.snapshot()
 
 
@@ -48,12 +50,12 @@ def test_a_state_is_carried_and_matters(alone, wear, habits, opened):
     predicted, snapshot = alone
     assert (predicted >= 0).any(axis=1).all()
     assert np.abs(snapshot["program/state/live/cell"]).max() > 0.0
-    device = Device(wear, habits, Program(opened[0].prepared.paths["adam"]))
+    device = Device(wear, habits, Program(opened[0].prepared.paths["adam"]), LOCAL)
     forgetful = []
     for round_ in range(1, ROUNDS + 1):
         program = device._program
         program.assign_context({k: np.zeros_like(v) for k, v in program.read_context().items()})
-        forgetful.append(device.work(round_, learns=True).predicted[0])
+        forgetful.append(device.work(round_, learns=True, method=LOCAL, shared={}).predicted[0])
     assert (np.concatenate(forgetful) != predicted).any()
 
 
@@ -61,12 +63,12 @@ def test_saving_and_loading_its_savedmodel_in_the_middle_changes_nothing(
     alone, wear, habits, opened, tmp_path
 ):
     source = opened[0].prepared.paths["adam"]
-    device, predicted = Device(wear, habits, Program(source)), []
+    device, predicted = Device(wear, habits, Program(source), LOCAL), []
     for round_ in range(1, ROUNDS + 1):
-        predicted.append(device.work(round_, learns=True).predicted[0])
+        predicted.append(device.work(round_, learns=True, method=LOCAL, shared={}).predicted[0])
         path, before = tmp_path / f"round-{round_}", device.snapshot()
-        write_copy(source, path, device.state(LOCAL, None))
-        device = Device(wear, habits, Program(path))
+        write_copy(source, path, device.state(LOCAL, None, round_))
+        device = Device(wear, habits, Program(path), LOCAL)
         program = {k: v for k, v in device.snapshot().items() if k.startswith("program/")}
         device.restore(before | program)  # its memory, and the program as it was loaded
     np.testing.assert_array_equal(np.concatenate(predicted), alone[0])
