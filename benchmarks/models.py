@@ -231,9 +231,8 @@ def _row(program: str, scores: Sequence[Score], cost: Cost) -> str:
     kib = 4 * cost.parameters / 1024
     seconds = float(np.median(cost.training_s))
     cells = [program, f"{cost.parameters:,}", f"{kib:.1f}", f"{cost.int8_bytes / 1024:.1f}"]
-    return f"| {' | '.join(cells)} | {seconds:.0f} | " + " | ".join(
-        _cell(scores, s) for s in SCORES
-    )
+    cells += [f"{seconds:.0f}", *(_cell(scores, kind) for kind in SCORES)]
+    return f"| {' | '.join(cells)} |"
 
 
 def _cell(scores: Sequence[Score], kind: str) -> str:

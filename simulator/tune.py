@@ -15,6 +15,7 @@ import pandas as pd
 from clients import chance
 from clients.errors import BadScenario
 from simulator.arm import Arm
+from simulator.choice import choose_program
 from simulator.fleet import Fleet
 from simulator.metrics import users_frame
 from simulator.plan import Fold, Plan, build_plan
