@@ -2,7 +2,8 @@
 
 Donors are split by user into those who train and those who validate. Training stops early when
 the validating users are not served better any more; the number of steps that served them best is
-then taken anew with all donors, so that nobody's recordings are wasted.
+then taken anew with all donors, so that nobody's recordings are wasted. Where nobody validates, all
+steps are taken with all donors at once.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class Recipe:
             half a cosine.
         weight_decay: decoupled from the gradient (Loshchilov & Hutter 2019, algorithm 2).
         average: decay of the running average of the parameters that is kept in their place.
-        validation: share of the donors that validate.
+        validation: share of the donors that validate, one at least; 0 for none.
         refit: whether the best number of steps is taken anew with all donors.
         augmentation: how training windows are changed; feature rows are left as they are.
         smoothing: probability that the labels give to all activities alike (Szegedy et al. 2016,
@@ -88,14 +89,14 @@ class Base:
         mean, scale: float32 [C], of the training donors' samples.
         steps: that were taken.
         validation_accuracy: mean over activities of the share of the validating donors' windows
-            that is predicted rightly, at that number of steps.
+            that is predicted rightly, at that number of steps; None where nobody validated.
     """
 
     params: dict[str, NDArray[Any]]
     mean: NDArray[np.float32]
     scale: NDArray[np.float32]
     steps: int
-    validation_accuracy: float
+    validation_accuracy: float | None
 
 
 def train_base(
@@ -123,10 +124,12 @@ def train_base(
             f"a base model needs at least 2 donors, one of whom validates; there are {users.size}: "
             'give more users, fewer folds, or set model.base = "random"'
         )
+    trainer = _Trainer(blueprint.model(), recipe, progress)
+    if recipe.validation == 0.0:
+        return trainer.train(donated, None, recipe.steps, random)
     shuffled = random.permutation(users)
     held = min(max(1, round(recipe.validation * users.size)), users.size - 1)
     validating, training = donated.of(shuffled[:held]), donated.of(shuffled[held:])
-    trainer = _Trainer(blueprint.model(), recipe, progress)
     chosen = trainer.train(training, validating, recipe.steps, random)
     if not recipe.refit:
         return chosen
@@ -161,6 +164,7 @@ class _Trainer:
             for some in (params, slots, params)
         )
         best: Base | None = None
+        highest = -1.0
         for done in range(0, steps, recipe.look_every):
             x, labels = self._batches(training, random)
             x = scaled(x, mean, scale)
@@ -172,9 +176,10 @@ class _Trainer:
                 score = _balanced_accuracy(said, validating.labels)
             if self._progress is not None:
                 self._progress(taken, steps, score)
-            if best is None or validating is None or score > best.validation_accuracy:
+            if best is None or validating is None or score > highest:
                 averaged = {name: value[0].numpy() for name, value in state[2].items()}
-                best = Base(averaged, mean, scale, taken, score)
+                best = Base(averaged, mean, scale, taken, None if validating is None else score)
+                highest = score
             elif taken - best.steps >= recipe.patience * recipe.look_every:
                 break
         assert best is not None

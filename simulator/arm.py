@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails
 
 from simulator.options import LEARNING, OWN_KEYS, PRIVATE_PARTS, SHARING
 from simulator.sections import Count, Name, Positive, Section, Share
@@ -109,8 +110,27 @@ class Arm(Section):
                     f"tuned: {wrong[0]!r} in fold {fold} cannot be tuned; allowed: {allowed}"
                 )
             own = self.model_dump(exclude_none=True, by_alias=True, exclude={"tuned"})
-            Arm.model_validate({**own, **chosen})
+            try:
+                Arm.model_validate({**own, **chosen})
+            except ValidationError as error:
+                raise _in_place(error, "tuned", fold) from None
         return self
+
+
+def _in_place(error: ValidationError, *place: str | int) -> ValidationError:
+    """Say of problems that they lie in a table inside of the arm."""
+    return ValidationError.from_exception_data(
+        error.title,
+        [
+            InitErrorDetails(
+                type=problem["type"],
+                loc=(*place, *problem["loc"]),
+                input=problem["input"],
+                ctx=problem.get("ctx", {}),
+            )
+            for problem in error.errors()
+        ],
+    )
 
 
 def _attribute(key: str) -> str:

@@ -71,6 +71,7 @@ def prepare(plan: Plan, fold: Fold, folder: Path) -> Prepared:
         _copy_given(scenario, paths[scenario.model.optimizer])
     program = Program(paths[scenario.model.optimizer])
     _check_fit(plan, program)
+    _check_pure(scenario, program)
     if scenario.labels.ask == "uncertain" and not program.has_logits:
         raise BadScenario(
             f'labels.ask = "uncertain": {program.path} gives no logits to be uncertain by; '
@@ -127,6 +128,18 @@ def _copy_given(scenario: Scenario, path: Path) -> None:
                 "it (slots/learning_rate, as built-in programs do): take it out of the arm"
             )
     shutil.copytree(given, path)
+
+
+def _check_pure(scenario: Scenario, program: Program) -> None:
+    """Refuse arms whose steps are not those of a program that offers no other."""
+    for arm in scenario.arms:
+        method = method_in_round(arm, 1)
+        if program.functions is None and (method.looks or not method.plain):
+            raise BadScenario(
+                f'arms.{arm.name}.method = "{arm.method}": its steps need gradients, and '
+                f"{scenario.model.program} offers `learn` and `predict` alone; use local, fedavg, "
+                "finetune, fedper or a built-in program"
+            )
 
 
 def _check_fit(plan: Plan, program: Program) -> None:

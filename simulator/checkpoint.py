@@ -30,8 +30,6 @@ __all__ = [
 
 Arrays = Mapping[str, NDArray[Any]]
 
-_PROGRAM, _METHOD = "program/", "method/"
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
@@ -41,15 +39,30 @@ class Found:
         fold: index of its fold.
         round_: after which it was written.
         shares: whether what it answered with then came from the server in part.
-        variables: those of its program that are its own, by their names in the SavedModel.
-        apart: what its way of learning keeps beside them, groups of arrays.
+        state: all that it is, as its cohort's state names it, arrays [1, ...].
     """
 
     fold: int
     round_: int
     shares: bool
-    variables: dict[str, NDArray[Any]]
-    apart: dict[str, dict[str, NDArray[Any]]]
+    state: dict[str, NDArray[Any]]
+
+    @property
+    def variables(self) -> dict[str, NDArray[Any]]:
+        """Return those of its program that are its own, by their names in the SavedModel."""
+        start = "program/"
+        found = ((k, v) for k, v in self.state.items() if k.startswith(start))
+        return {key.removeprefix(start): value[0] for key, value in found}
+
+    @property
+    def apart(self) -> dict[str, dict[str, NDArray[Any]]]:
+        """Return what its way of learning keeps beside them, groups of arrays [1, ...]."""
+        start, groups = "method/", dict[str, dict[str, NDArray[Any]]]()
+        for key, value in self.state.items():
+            if key.startswith(start):
+                group, _, name = key.removeprefix(start).partition("/")
+                groups.setdefault(group, {})[name] = value
+        return groups
 
 
 def write_state(
@@ -136,18 +149,11 @@ def find_device(folder: Path, device: str) -> Found:
             facts = json.loads(file.metadata()["facts"])
             if device in facts["devices"]:
                 row = facts["devices"].index(device)
-                rows = {name: file.get_slice(name)[row] for name in file.keys()}  # noqa: SIM118
-                variables = {
-                    name.removeprefix(_PROGRAM): value
-                    for name, value in rows.items()
-                    if name.startswith(_PROGRAM)
+                state = {
+                    name: file.get_slice(name)[row : row + 1]
+                    for name in file.keys()  # noqa: SIM118
                 }
-                apart: dict[str, dict[str, NDArray[Any]]] = {}
-                for name, value in rows.items():
-                    if name.startswith(_METHOD):
-                        group, _, array = name.removeprefix(_METHOD).partition("/")
-                        apart.setdefault(group, {})[array] = value
-                return Found(facts["fold"], facts["round"], facts["shares"], variables, apart)
+                return Found(facts["fold"], facts["round"], facts["shares"], state)
     if not files:
         raise BadInput(f"{folder}: no state of devices there; give an arm of the run that learns")
     raise BadInput(f"device {device!r}: not in {folder}; devices are called as in rounds/")

@@ -11,16 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clients.checkpoints import read_checkpoint, write_copy
+from clients.device import Device
 from clients.errors import BadInput
-from clients.methods.groups import PARAMETERS, SLOTS, nested
+from clients.methods import Method
+from clients.methods.groups import PARAMETERS, SLOTS, Groups, nested
 from clients.program import Program
 from clients.steps import stack
 from simulator.arm import Arm
-from simulator.arms import method_in_round
+from simulator.arms import habits_of, method_in_round
 from simulator.base import base_path
 from simulator.checkpoint import Found, find_device, read_server
 from simulator.programs import need_new
 from simulator.scenario import Scenario
+from simulator.sittings import plan_of_run
 from simulator.store import RunFolder
 
 __all__ = ["materialize"]
@@ -49,22 +52,58 @@ def materialize(run: Path, arm_name: str, device: str, out: Path) -> None:
     source = base_path(run / "base", found.fold, scenario, arm.optimizer)
     program = Program(source)
     program.become(source, read_checkpoint(source) | found.variables)
+    # The resolved scenario names what an arm keeps private, so no program's parts are needed.
+    method = method_in_round(arm, found.round_)
+    state = program.read_state()
     if found.shares:
-        program.assign_parameters(_answering(program, arm, found, folder))
+        shared = nested(_shared(folder, found), method.offer({}))
+        if method.looks:
+            state = _looking(run, arm, device, program, method, found, shared)
+        else:
+            program.assign_parameters(_answering(program, method, found, shared))
+            state = program.read_state()
     unfinished = out.with_name(f".{out.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
-    write_copy(source, unfinished, program.read_state())
+    write_copy(source, unfinished, state)
     unfinished.rename(out)
 
 
-def _answering(program: Program, arm: Arm, found: Found, folder: Path) -> dict[str, NDArray[Any]]:
+def _shared(folder: Path, found: Found) -> dict[str, NDArray[Any]]:
+    """Read what the server shared when a device was written."""
+    server, start = read_server(folder, found.fold, found.round_), "shared/"
+    return {k.removeprefix(start): v for k, v in server.items() if k.startswith(start)}
+
+
+def _answering(
+    program: Program, method: Method, found: Found, shared: Groups
+) -> dict[str, NDArray[Any]]:
     """Return the parameters with which a device answers, once it has what the server shares."""
-    server = read_server(folder, found.fold, found.round_)
-    start = "shared/"
-    shared = {k.removeprefix(start): v for k, v in server.items() if k.startswith(start)}
-    # The resolved scenario names what an arm keeps private, so no program's parts are needed.
-    method = method_in_round(arm, found.round_)
     pure = program.read_pure()
-    own = {PARAMETERS: pure.params, SLOTS: pure.slots, **found.apart}
-    begun = method.begin(stack(nested(shared, method.offer({}))), stack(own), None)
+    own = {**stack({PARAMETERS: pure.params, SLOTS: pure.slots}), **found.apart}
+    begun = method.begin(stack(shared), own, None)
     return {name: np.asarray(value)[0] for name, value in begun[PARAMETERS].items()}
+
+
+def _looking(
+    run: Path,
+    arm: Arm,
+    name: str,
+    program: Program,
+    method: Method,
+    found: Found,
+    shared: Groups,
+) -> dict[str, NDArray[Any]]:
+    """Return the variables of a device that looks into its memory first; its data are read anew."""
+    plan = plan_of_run(run)
+    numbers = plan.folds[found.fold].devices
+    number = next(number for number in numbers if plan.name_of(number) == name)
+    habits = habits_of(
+        plan.scenario,
+        arm,
+        series=plan.population.series,
+        least=plan.population.form.least,
+        whole_questions=program.whole_questions,
+    )
+    device = Device(plan.wear(np.array([number])), habits, program, method)
+    device.restore(found.state)
+    return device.state(method, shared, found.round_)

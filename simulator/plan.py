@@ -15,12 +15,14 @@ from clients.pool import Pool, build_pool
 from clients.stream import Questions, cut_questions, deal_streams
 from clients.variation import Strength, draw_variations
 from clients.wear import Wear
+from simulator.options import PAIRWISE
 from simulator.population import AXES, Population, gather_people
 from simulator.scenario import Scenario
 
 __all__ = ["Cohort", "Fold", "Plan", "build_plan"]
 
 _LEAST_COHORTS = 8
+_MOST_PAIRWISE = 1000
 _MOST_DEVICES = 1024  # of a cohort
 
 
@@ -138,6 +140,7 @@ def build_plan(scenario: Scenario) -> Plan:
     devices = _devices(scenario, len(users), population.channels)
     folds = tuple(_with_devices(fold, users, devices) for fold in folds)
     _check_tuning(scenario, folds)
+    _check_participants(scenario, folds)
     pool = build_pool(
         {user: population.recordings[user] for user in users},
         scenario.data.activities,
@@ -178,6 +181,31 @@ def build_plan(scenario: Scenario) -> Plan:
     return Plan(
         scenario, population, pool, questions, devices, folds, _cohorts(folds), rounds, notes
     )
+
+
+def _check_participants(scenario: Scenario, folds: Sequence[Fold]) -> None:
+    """Refuse arms that compare updates pairwise where there are too many, or too few to trust."""
+    for arm in scenario.arms:
+        if arm.method not in PAIRWISE:
+            continue
+        share = 1.0 if arm.participation is None else arm.participation
+        for fold in folds:
+            count = max(1, round(share * fold.devices.size))
+            if count > _MOST_PAIRWISE:
+                raise BadScenario(
+                    f"arms.{arm.name}.participation = {share}: {count:,} of {fold.devices.size:,} "
+                    f'devices take part in a round, and method "{arm.method}" compares each with '
+                    f"each other one, up to {_MOST_PAIRWISE:,}; give participation = "
+                    f"{_MOST_PAIRWISE / fold.devices.size:.2g} or less, or fedtrimmedavg"
+                )
+            liars = int(arm.option("liars"))
+            least = 4 * liars + 3 if arm.method == "bulyan" else 2 * liars + 3
+            if count < least:
+                raise BadScenario(
+                    f"arms.{arm.name}.liars = {liars}: {count} devices take part in a round, and "
+                    f'method "{arm.method}" needs {least} to outvote so many; give fewer liars, '
+                    "or more devices"
+                )
 
 
 def _check_tuning(scenario: Scenario, folds: Sequence[Fold]) -> None:

@@ -132,17 +132,25 @@ def _check_arms(scenario: Scenario) -> None:
 
 def _check_arm(scenario: Scenario, arm: Arm) -> None:
     """Refuse keys of an arm that the rest of the scenario leaves no room for."""
-    folds, seeds = scenario.split.folds, len(scenario.tuning)
+    folds, seeds, place = scenario.split.folds, len(scenario.tuning), f"arms.{arm.name}"
     if arm.tuned is not None and len(arm.tuned) != folds * max(1, seeds):
         each = f" and the {seeds} seeds of `tuning`" if seeds else ""
         raise ValueError(
-            f"arms.{arm.name}.tuned: {len(arm.tuned)} tables for split.folds = {folds}{each}; "
+            f"{place}.tuned: {len(arm.tuned)} tables for split.folds = {folds}{each}; "
             "give one for each fold" + (" of each seed" if seeds else "")
         )
+    if arm.tuned is None:
+        _check_steps(scenario, arm, place)
+    for index in range(len(arm.tuned or [])):
+        _check_steps(scenario, arm.in_fold(index), f"{place}.tuned.{index}")
+
+
+def _check_steps(scenario: Scenario, arm: Arm, place: str) -> None:
+    """Refuse steps and a memory that leave nothing to the arm's method."""
     steps = scenario.learning.steps if arm.steps is None else arm.steps
     if arm.method == "fedrep" and arm.option("head_steps") >= steps:
         raise ValueError(
-            f"arms.{arm.name}.head_steps = {arm.option('head_steps')}: the head takes so many of "
+            f"{place}: head_steps = {arm.option('head_steps')}: the head takes so many of "
             f"the {steps} steps that an answer leads to, and the shared layers the others; give "
             f"fewer, or more steps"
         )
@@ -150,7 +158,7 @@ def _check_arm(scenario: Scenario, arm: Arm) -> None:
         memory = scenario.learning.memory if arm.memory is None else arm.memory
         if not memory:
             raise ValueError(
-                f'arms.{arm.name}.memory = 0: method "{arm.method}" looks into the memory when a '
+                f'{place}: memory = 0: method "{arm.method}" looks into the memory when a '
                 "round begins; give it room"
             )
 

@@ -93,7 +93,7 @@ class Training(Section):
     learning_rate: Positive = 0.005
     weight_decay: Annotated[float, Field(ge=0.0)] = 0.01
     average: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.995
-    validation: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
+    validation: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.2
     refit: bool = True
     hop_s: Annotated[float, Field(gt=0.0, le=600.0)] = 1.0
     warp: Annotated[float, Field(ge=1.0, le=1.5)] = 1.15

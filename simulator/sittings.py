@@ -22,7 +22,9 @@ from simulator.base import base_path
 from simulator.plan import Plan, build_plan
 from simulator.scenario_file import load_scenario
 
-__all__ = ["Question", "questions_from", "wear_device_of_run", "wear_program"]
+__all__ = ["Question", "plan_of_run", "questions_from", "wear_device_of_run", "wear_program"]
+
+_DO_NOT_LEARN = ("frozen", "heuristic", "pooled")  # on the device
 
 Question = tuple[NDArray[np.float32], float]
 """Windows, float32 [B, T, C], and the seconds that they take to come."""
@@ -40,9 +42,13 @@ def wear_device_of_run(run: Path, device: str | None, arm_name: str | None) -> N
     Raises:
         BadInput: there is no such device or arm, or the run has no base model yet.
     """
-    plan = _plan(run)
+    plan = plan_of_run(run)
     scenario, names = plan.scenario, [plan.name_of(i) for i in range(plan.devices)]
-    arms = {arm.name: arm for arm in scenario.arms if arm.method not in ("heuristic", "frozen")}
+    arms = {
+        arm.name: arm
+        for arm in scenario.arms
+        if arm.method not in ("heuristic", "frozen", "pooled")
+    }
     usual = sorted(arms, key=lambda name: arms[name].method != "local")
     device = names[0] if device is None else device
     arm_name = next(iter(usual), "") if arm_name is None else arm_name
@@ -54,6 +60,7 @@ def wear_device_of_run(run: Path, device: str | None, arm_name: str | None) -> N
         raise BadInput(f"--arm {arm_name}: arms of {run} that learn: {known}")
     arm, number = arms[arm_name], names.index(device)
     fold = next(fold.index for fold in plan.folds if number in fold.devices)
+    arm = arm.in_fold(fold)
     path = base_path(run / "base", fold, scenario, arm.optimizer)
     program = Program(path)
     if arm.learning_rate is not None:
@@ -178,7 +185,7 @@ def _wear(settings: Settings) -> Wear:
     """Return the wearer of a device, with the stream of what is played."""
     source = settings.source
     if source.get("run"):
-        plan = _plan(Path(str(source["run"])))
+        plan = plan_of_run(Path(str(source["run"])))
         names = [plan.name_of(i) for i in range(plan.devices)]
         return plan.wear(np.array([names.index(str(source["device"]))]))
     habits = settings.habits
@@ -194,7 +201,8 @@ def _wear(settings: Settings) -> Wear:
 
 
 @lru_cache(1)
-def _plan(run: Path) -> Plan:
+def plan_of_run(run: Path) -> Plan:
+    """Lay out a run again, from its resolved scenario and the data."""
     return build_plan(load_scenario(run / "scenario.toml"))
 
 

@@ -145,6 +145,16 @@ def test_refitting_takes_the_best_number_of_steps_with_all_donors(held_out):
     assert refitted.validation_accuracy == held_out.validation_accuracy
 
 
+def test_without_validation_all_steps_are_taken_with_all_donors_at_once():
+    looks = []
+    recipe = replace(BRIEF, steps=20, patience=1, validation=0.0, refit=True)
+    base = trained(donate([10, 20, 30]), recipe, progress=lambda *look: looks.append(look))
+    assert [taken for taken, _, _ in looks] == [10, 20]
+    assert base.steps == 20
+    assert base.validation_accuracy is None
+    np.testing.assert_allclose(base.mean, mean_of(donate([10, 20, 30])), atol=1e-4)
+
+
 def test_training_stops_when_patience_is_over():
     looks = []
     # Without any learning rate no look is better than the first.

@@ -71,6 +71,12 @@ def test_after_the_switch_to_learning_alone_nothing_is_shared(finished):
     device = next((finished.path / "devices" / "finetune").iterdir()).name
     found = find_device(folder, device)
     assert (found.round_, found.shares) == (4, False)
-    assert read_server(folder, found.fold, 2)  # the last round of the shared phase
-    with pytest.raises(BadInput, match="of round 2; the checkpoint of round 4 is not whole"):
-        read_server(folder, found.fold, 4)
+    kept = read_server(folder, found.fold, 4)  # the server is kept, and is not asked any more
+    shared = {k.removeprefix("shared/"): v for k, v in kept.items() if k.startswith("shared/")}
+    own = {
+        k.removeprefix("params/"): v for k, v in found.variables.items() if k.startswith("params/")
+    }
+    assert shared.keys() == own.keys()
+    assert not any(np.array_equal(shared[name], own[name]) for name in own)
+    with pytest.raises(BadInput, match="of round 4; the checkpoint of round 2 is not whole"):
+        read_server(folder, found.fold, 2)

@@ -11,6 +11,7 @@ from simulator.arms import habits_of
 
 DEVICE, ROUNDS, OTHERS = 7, 8, 64
 LOCAL = METHODS["local"](MethodOptions(1))
+LEARNS = {"learns": True, "method": LOCAL, "shared": {}}
 STREAM = {"batch": 32, "bout_windows": 72, "questions_per_round": 6, "rounds": ROUNDS}
 LEARNING = {"memory": 16, "steps": 2}
 
@@ -39,9 +40,7 @@ def habits(opened):
 def alone(opened, wear, habits):
     """Play the device's recording in one go: what was predicted, and all variables in the end."""
     device = Device(wear, habits, Program(opened[0].prepared.paths["adam"]), LOCAL)
-    outcomes = [
-        device.work(round_, learns=True, method=LOCAL, shared={}) for round_ in range(1, ROUNDS + 1)
-    ]
+    outcomes = [device.work(round_, **LEARNS) for round_ in range(1, ROUNDS + 1)]
     return np.concatenate([outcome.predicted[0] for outcome in outcomes]), device.snapshot()
 
 
@@ -55,7 +54,7 @@ def test_a_state_is_carried_and_matters(alone, wear, habits, opened):
     for round_ in range(1, ROUNDS + 1):
         program = device._program
         program.assign_context({k: np.zeros_like(v) for k, v in program.read_context().items()})
-        forgetful.append(device.work(round_, learns=True, method=LOCAL, shared={}).predicted[0])
+        forgetful.append(device.work(round_, **LEARNS).predicted[0])
     assert (np.concatenate(forgetful) != predicted).any()
 
 
@@ -65,7 +64,7 @@ def test_saving_and_loading_its_savedmodel_in_the_middle_changes_nothing(
     source = opened[0].prepared.paths["adam"]
     device, predicted = Device(wear, habits, Program(source), LOCAL), []
     for round_ in range(1, ROUNDS + 1):
-        predicted.append(device.work(round_, learns=True, method=LOCAL, shared={}).predicted[0])
+        predicted.append(device.work(round_, **LEARNS).predicted[0])
         path, before = tmp_path / f"round-{round_}", device.snapshot()
         write_copy(source, path, device.state(LOCAL, None, round_))
         device = Device(wear, habits, Program(path), LOCAL)
