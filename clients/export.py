@@ -17,7 +17,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from clients import tracking
-from clients.losses import balanced_loss
+from clients.losses import LOSSES
 from clients.models import MODELS, Carried, Model, Normalized, answer, moves
 from clients.optimizers import OPTIMIZERS, Optimizer
 
@@ -38,6 +38,7 @@ class Blueprint:
         optimizer: a name in `OPTIMIZERS`.
         learning_rate: of a device that learns.
         dtype: of its variables; "float64" is for tests of equality.
+        loss: a name in `LOSSES`.
     """
 
     program: str
@@ -47,6 +48,7 @@ class Blueprint:
     optimizer: str = "adam"
     learning_rate: float = 0.001
     dtype: str = "float32"
+    loss: str = "balanced"
 
     def model(self) -> Model:
         """Build the architecture."""
@@ -105,7 +107,7 @@ class _Exported(tf.Module):  # type: ignore[misc]
         with tf.GradientTape() as tape:
             tape.watch(params)
             logits, end, moved = self._learning(params, begin, x, y, mask)
-            loss = balanced_loss(logits, y, mask)
+            loss = LOSSES[self._blueprint.loss](logits, y, mask)
             total = tf.reduce_sum(loss)
         gradients = tape.gradient(total, params) | moved
         return gradients, tracking.learnt(state, end, y, mask), loss

@@ -33,9 +33,9 @@ class Lesson:
     Attributes:
         windows: int32 [D, B], the question's windows in the pool, -1 where there is none.
         answer: int32 [D], their class as answered, NO_ANSWER where the device learns nothing.
-        rehearsed: int32 [D, S, R], windows from the memory, -1 where there is none; R is B, or 0
-            without a memory. They are mixed with the question's, or are one whole question of
-            another activity that is learnt before it, as the habits say.
+        rehearsed: int32 [D, S, R], windows from the memory, -1 where there is none; R is B or as
+            the habits say, or 0 without a memory. They are mixed with the question's, or are one
+            whole question of another activity that is learnt before it, as the habits say.
         taught: int32 [D, S, R], their classes as answered.
         steps: bool [D, S], which steps are to be taken.
     """
@@ -169,7 +169,8 @@ class Lessons:
             answer: int32 [D], its class as answered, NO_ANSWER where there is none.
         """
         habits, (devices, batch) = self._habits, windows.shape
-        shape = (devices, habits.steps, batch if habits.memory else 0)
+        more = habits.rehearse or batch
+        shape = (devices, habits.steps, more if habits.memory else 0)
         rehearsed, taught = np.full(shape, -1, np.int32), np.full(shape, -1, np.int32)
         rows = np.flatnonzero(answer != NO_ANSWER)
         steps = np.zeros(shape[:2], np.bool_)
@@ -185,9 +186,11 @@ class Lessons:
             keep = self._draw("keep", round_, 2, rows).reshape(rows.size, 1, 2)
             self._memory.add(rows, windows[rows][:, None], answer[rows], keep)
         elif rows.size:
-            draws = self._draw("rehearse", round_, habits.steps * batch * 2, rows)
+            draws = self._draw("rehearse", round_, habits.steps * more * 2, rows)
             drawn, classes = self._memory.draw(draws.reshape(rows.size, -1, 2), rows)
-            there = (windows[rows] >= 0)[:, None, :] & (drawn >= 0).reshape(rows.size, *shape[1:])
+            there = (drawn >= 0).reshape(rows.size, *shape[1:])
+            if not habits.rehearse:  # as many as the question has
+                there &= (windows[rows] >= 0)[:, None, :]
             rehearsed[rows] = np.where(there, drawn.reshape(there.shape), -1)
             taught[rows] = np.where(there, classes.reshape(there.shape), -1)
             # One activity alone would only teach to forget the others.

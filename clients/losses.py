@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
-__all__ = ["balanced_loss"]
+__all__ = ["LOSSES", "balanced_loss", "plain_loss"]
 
 _NEVER = -1e9  # a logit that leaves a class no probability
 
@@ -43,6 +44,25 @@ def balanced_loss(logits: tf.Tensor, labels: tf.Tensor, mask: tf.Tensor) -> tf.T
     return _among(logits, never[:, None, :], share)
 
 
+def plain_loss(logits: tf.Tensor, labels: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """Cross-entropy among all classes, each window weighing the same.
+
+    It suits devices whose steps rehearse enough to hold every activity in proportion.
+
+    Args:
+        logits: [D, B, K].
+        labels: int32 [D, B].
+        mask: bool [D, B], which windows count.
+
+    Returns:
+        loss of each device, [D].
+    """
+    hot = tf.equal(labels[..., None], tf.range(logits.shape[2], dtype=labels.dtype))
+    hot = tf.cast(hot & mask[..., None], logits.dtype)
+    count = tf.maximum(tf.reduce_sum(hot, axis=[1, 2], keepdims=True), 1.0)
+    return _among(logits, tf.zeros_like(logits[:, :1]), hot / count)
+
+
 @tf.custom_gradient  # type: ignore[untyped-decorator]
 def _among(logits: tf.Tensor, never: tf.Tensor, share: tf.Tensor) -> tuple[tf.Tensor, Any]:
     """Sum the cross-entropies of one-hot labels that weigh `share` [D, B, K]: [D].
@@ -61,3 +81,10 @@ def _among(logits: tf.Tensor, never: tf.Tensor, share: tf.Tensor) -> tuple[tf.Te
         return (powers * (weight / total) - share) * upstream[:, None, None], None, None
 
     return loss, gradient
+
+
+LOSSES: dict[str, Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]] = {
+    "balanced": balanced_loss,
+    "plain": plain_loss,
+}
+"""By name."""

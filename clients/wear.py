@@ -90,6 +90,8 @@ class Habits:
         budget: most questions asked per round, where not all are.
         steps: gradient steps per answered question.
         memory: windows kept to rehearse from.
+        rehearse: windows from the memory in each step; 0 takes as many as the question has. Where
+            whole questions are rehearsed, it is one of them.
         whole_questions: whether a step rehearses a whole question of another activity and then
             learns its own, instead of mixing their windows, as foreign and recurrent programs need.
         series: whether windows are single samples, of which a question is a series.
@@ -109,6 +111,7 @@ class Habits:
     budget: int
     steps: int
     memory: int
+    rehearse: int = 0
     whole_questions: bool = False
     series: bool = False
     least: int = 1

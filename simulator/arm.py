@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails
 
 from simulator.options import LEARNING, OWN_KEYS, PRIVATE_PARTS, SHARING
@@ -25,8 +25,6 @@ BelowOne = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 class Arm(Section):
     """One way of learning; what it leaves out is as in the rest of the scenario."""
-
-    model_config = ConfigDict(populate_by_name=True)
 
     name: Name
     method: Method

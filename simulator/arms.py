@@ -72,6 +72,7 @@ def habits_of(
         budget=labels.budget or stream.questions_per_round,
         steps=learning.steps if arm.steps is None else arm.steps,
         memory=learning.memory if arm.memory is None else arm.memory,
+        rehearse=0 if learning.rehearse == "auto" or whole_questions else learning.rehearse,
         whole_questions=whole_questions,
         series=series,
         least=least,

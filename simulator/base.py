@@ -120,6 +120,11 @@ def _copy_given(scenario: Scenario, path: Path) -> None:
             f"model.base = {scenario.model.base!r} with the SavedModel {given} as program: its own "
             'values are the base; set model.base = "random" to say so'
         )
+    learning = scenario.learning
+    if learning.loss != "balanced":
+        raise BadScenario(
+            f'learning.loss = "{learning.loss}": {given} brings its own; take the key out'
+        )
     program = Program(given)
     for arm in scenario.arms:
         if arm.learning_rate is not None and not program.has_learning_rate:
@@ -152,6 +157,12 @@ def _check_fit(plan: Plan, program: Program) -> None:
             "data.window_s, data.rate_hz or the program"
         )
     batch, memory = plan.scenario.stream.batch, plan.scenario.learning.memory
+    rehearse = plan.scenario.learning.rehearse
+    if program.whole_questions and rehearse != "auto":
+        raise BadScenario(
+            f"learning.rehearse = {rehearse}: {plan.scenario.model.program} rehearses one whole "
+            'question in each step; give learning.rehearse = "auto"'
+        )
     for arm in plan.scenario.arms:
         own = memory if arm.memory is None else arm.memory
         learns = method_in_round(arm, 1).learns != "nobody"

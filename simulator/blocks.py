@@ -10,7 +10,7 @@ from clients.methods import Arrays
 from clients.methods.groups import Groups
 from simulator.compiled import Tensors
 
-__all__ = ["block_size", "chosen", "stacked"]
+__all__ = ["block_size", "chosen", "stacked", "tensors"]
 
 _BLOCK_BYTES = 16 * 2**20  # of the windows of a block in a round, and of its state
 
@@ -38,6 +38,11 @@ def stacked(arrays: Arrays, devices: int) -> Tensors:
         name: tf.constant(np.broadcast_to(value, (devices, *np.shape(value))))
         for name, value in arrays.items()
     }
+
+
+def tensors(arrays: Arrays) -> Tensors:
+    """Take in arrays as they are."""
+    return {name: tf.constant(value) for name, value in arrays.items()}
 
 
 def chosen(which: NDArray[np.bool_], new: Groups, old: Groups) -> Groups:

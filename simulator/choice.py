@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from clients import chance
 from clients.training import predict_windows, scaled, train_base
+from simulator.blocks import stacked
 from simulator.origin import blueprint_of, recipe_of, training_spans
 from simulator.plan import Fold, Plan
 from simulator.population import donated_windows
@@ -43,7 +43,7 @@ def choose_program(plan: Plan, fold: Fold) -> tuple[str, dict[str, float]]:
                 recipe_of(candidate),
                 chance.generator(scenario.seed, "choosing", fold.index, number),
             )
-            params = {name: tf.constant(value[None]) for name, value in base.params.items()}
+            params = dict(stacked(base.params, 1))
             for user in left_out:
                 unseen = donated_windows(
                     plan.population,

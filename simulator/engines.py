@@ -130,7 +130,13 @@ class Engines:
     def _renew(self, plan: Plan) -> None:
         """Forget loaded programs whose graph is not that of a plan's programs."""
         pool, scenario = plan.pool, plan.scenario
-        graph = (_of_graphs(scenario), pool.length, pool.channels, tuple(scenario.data.activities))
+        graph = (
+            _of_graphs(scenario),
+            scenario.learning.loss,
+            pool.length,
+            pool.channels,
+            tuple(scenario.data.activities),
+        )
         self._usual = scenario.model.optimizer
         if graph != self._graph:
             self._compiled, self._pools, self._graph = {}, {}, graph

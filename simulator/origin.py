@@ -36,6 +36,7 @@ def blueprint_of(scenario: Scenario, length: int, channels: int) -> Blueprint:
         tuple(scenario.data.activities),
         model.optimizer,
         model.learning_rate,
+        loss=scenario.learning.loss,
     )
 
 

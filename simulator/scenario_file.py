@@ -6,13 +6,12 @@ import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import tomli_w
 from pydantic import ValidationError
 
 from clients.errors import BadInput, BadScenario
-from simulator.arm import Arm
 from simulator.options import OWN_KEYS, SHARING
 from simulator.scenario import FEATURE_ROWS, PROGRAMS, Scenario
 
@@ -257,5 +256,5 @@ def _allowed_keys(location: tuple[str | int, ...]) -> list[str]:
     for part in location[:-1]:
         if isinstance(part, str):
             field = model.model_fields[part].annotation
-            model = Arm if part == "arms" else field
+            model = get_args(field)[0] if get_origin(field) is list else field
     return [field.alias or name for name, field in model.model_fields.items()]

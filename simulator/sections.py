@@ -138,6 +138,8 @@ class Learning(Section):
 
     steps: Annotated[int, Field(ge=1, le=10_000)] = 4
     memory: Annotated[int, Field(ge=0, le=1_000_000)] = 128
+    rehearse: Annotated[int, Field(ge=1, le=4096)] | Literal["auto"] = "auto"
+    loss: Literal["balanced", "plain"] = "balanced"
 
 
 class Fleet(Section):

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from clients import chance
@@ -15,7 +14,7 @@ from clients.methods import Arrays, Method
 from clients.methods.groups import CARRIED, PARAMETERS, SLOTS, Groups, flat, prefix_of
 from clients.outcome import Outcome, Sent
 from clients.wear import Habits, Wear
-from simulator.blocks import block_size, chosen, stacked
+from simulator.blocks import block_size, chosen, stacked, tensors
 from simulator.compiled import BlockState, Said, Tensors, Work, Worked
 
 __all__ = ["Kernel", "Stacked"]
@@ -94,7 +93,8 @@ class Stacked:
         self._wear, self._habits, self._kernel = wear, habits, kernel
         self._lessons = Lessons(wear.devices, habits)
         length, channels = wear.pool.length, wear.pool.channels
-        windows = habits.batch * (1 + (habits.steps if habits.memory else 0))
+        more = habits.rehearse or habits.batch
+        windows = habits.batch + (habits.steps * more if habits.memory else 0)
         question_bytes = windows * length * channels * 4
         params, slots, carried = kernel.start()
         one = {PARAMETERS: stacked(params, 1), SLOTS: stacked(slots, 1)}
@@ -294,7 +294,7 @@ class Stacked:
         self._steps[:] = snapshot["program/step"] - self._kernel.first_step
         for i, rows in enumerate(self._blocks):
             state = self._states[i]
-            read = {key: tf.constant(snapshot[key][rows]) for key in _kept(state)}
+            read = tensors({key: snapshot[key][rows] for key in _kept(state)})
             self._states[i] = _taken_back(state, read)
         self._lessons.restore(snapshot)
 

@@ -85,8 +85,30 @@ def test_only_the_files_meant_for_it_import_a_heavy_library(library):
     ids=["import simulator", "import simulator.cli", "wearfleet --help"],
 )
 def test_no_heavy_library_is_loaded_before_it_is_needed(code):
+    assert loaded_by(code) == "[]"
+
+
+def loaded_by(code):
+    """Return the heavy libraries that some code loads."""
     told = "\nimport sys\nprint(sorted({'tensorflow', 'ray', 'flwr'} & {*sys.modules}))"
     done = subprocess.run(
         [sys.executable, "-c", code + told], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert done.stdout.splitlines()[-1] == "[]"
+    return done.stdout.splitlines()[-1]
+
+
+def test_what_methods_mean_for_a_server_is_known_without_tensorflow():
+    """The process that only tells workers what to compute does not load it."""
+    code = (
+        "import numpy as np\n"
+        "from clients.methods import METHODS, MethodOptions\n"
+        "from clients.methods.groups import flat\n"
+        "from simulator.options import OWN_KEYS\n"
+        "for name, method in METHODS.items():\n"
+        "    made = method(MethodOptions(1, 1, ('head/*',), OWN_KEYS.get(name, {})))\n"
+        "    flat(made.offer({'head/w': np.zeros(2), 'base/w': np.zeros(3)}))\n"
+        "    print(made.plain, made.uploads, made.learns, made.downloads, made.key)\n"
+    )
+    assert loaded_by(code) == "[]"
+    assert loaded_by("import simulator.federation") == "['flwr']"
+    assert loaded_by("from clients.methods.late import tf\ntf.constant(0)") == "['tensorflow']"

@@ -1,12 +1,13 @@
 """What a learning device minimizes, against the same in NumPy."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import log_softmax
 
-from clients.losses import balanced_loss
+from clients.losses import balanced_loss, plain_loss
 
 
 def by_hand(logits, labels, mask):
@@ -90,3 +91,33 @@ def test_the_loss_is_of_the_type_of_the_logits():
     logits = tf.zeros([2, 3, 4], tf.float32)
     loss = balanced_loss(logits, np.zeros((2, 3), np.int32), np.ones((2, 3), np.bool_))
     assert (loss.dtype, loss.shape) == (tf.float32, (2,))
+
+
+def test_plain_loss_is_the_mean_cross_entropy_of_what_there_is():
+    logits = np.array([[[2.0, 0.0, -1.0], [0.5, 0.5, 0.0], [9.0, 9.0, 9.0]]])
+    labels, mask = np.array([[0, 2, -1]], np.int32), np.array([[True, True, False]])
+    first = np.log(np.exp([0.0, -2.0, -3.0]).sum())
+    second = np.log(np.exp([0.5, 0.5, 0.0]).sum())
+    found = plain_loss(tf.constant(logits), tf.constant(labels), tf.constant(mask))
+    np.testing.assert_allclose(found, [(first + second) / 2], rtol=1e-12)
+
+
+def test_gradient_of_the_plain_loss_is_that_of_finite_differences():
+    random = np.random.default_rng(5)
+    logits = random.standard_normal((2, 4, 3))
+    labels = random.integers(0, 3, (2, 4)).astype(np.int32)
+    mask = np.array([[True, True, False, True], [False, False, False, False]])
+
+    def loss(values):
+        return plain_loss(tf.constant(values), tf.constant(labels), tf.constant(mask)).numpy()
+
+    given = tf.constant(logits)
+    with tf.GradientTape() as tape:
+        tape.watch(given)
+        total = tf.reduce_sum(plain_loss(given, tf.constant(labels), tf.constant(mask)))
+    found, step = tape.gradient(total, given).numpy(), 1e-6
+    for place in np.ndindex(logits.shape):
+        moved = logits.copy()
+        moved[place] += step
+        slope = (loss(moved).sum() - loss(logits).sum()) / step
+        assert found[place] == pytest.approx(slope, abs=1e-5)

@@ -143,7 +143,10 @@ class Fleets:
         paths = {optimizer: self._export(plan, optimizer) for optimizer in RATES}
         program = Program(paths["adam"])
         base, whole = program.read_parameters(), program.whole_questions
-        self._workers.prepared = Prepared(0, self._program, paths, base, Parts(("classes/*",), ("norm*/*",)), whole, None, {}, 0, None)
+        parts = Parts(("classes/*",), ("norm*/*",))
+        self._workers.prepared = Prepared(
+            0, self._program, paths, base, parts, whole, None, {}, 0, None
+        )
         folder = self._folder / f"run-{next(self._runs)}"
         folder.mkdir()
         made = Fleet(self._workers)
@@ -162,7 +165,8 @@ class Fleets:
         return self.open(arm, sizes, **tables).run(rounds)
 
     def _export(self, plan: Plan, optimizer: str) -> Path:
-        path = self._folder / f"{self._program}-{optimizer}"
+        loss = plan.scenario.learning.loss
+        path = self._folder / f"{self._program}-{optimizer}-{loss}"
         if not path.exists():
             blueprint = Blueprint(
                 self._program,
@@ -172,6 +176,7 @@ class Fleets:
                 optimizer,
                 RATES[optimizer],
                 self._dtype,
+                loss,
             )
             params = blueprint.model().init(np.random.default_rng(3))
             samples = plan.pool.samples

@@ -47,6 +47,7 @@ OPTIONS = {
     "no memory": {"learning": {"memory": 0}},
     "small memory": {"learning": {"memory": 5}},
     "one step": {"learning": {"steps": 1}},
+    "plain loss, more rehearsed": {"learning": {"loss": "plain", "rehearse": 7}},
     "late answers": {"labels": {"delay_rounds": 2}},
     "random ones asked": {
         "labels": {"ask": "random", "budget": 2},
@@ -84,6 +85,7 @@ OPTIONS = {
 # The others share what they compile with these, or say less that is new.
 OFTEN = (
     "no memory",
+    "plain loss, more rehearsed",
     "one step",
     "late answers",
     "random ones asked",

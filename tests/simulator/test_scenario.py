@@ -3,6 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
+from simulator.arm import Arm
+from simulator.options import LEARNING, OWN_KEYS, PRIVATE_PARTS, SHARING
 from simulator.scenario import Scenario
 
 LOCAL = {"name": "own", "method": "local"}
@@ -43,6 +45,8 @@ def test_defaults_are_those_of_the_design():
     assert (one.checkpoints.every_rounds, one.checkpoints.keep) == (5, 2)
     assert one.checkpoints.materialize == 1000
     assert one.guard.max_norm == 3.0
+    faults = one.faults
+    assert (faults.availability, faults.duration_rounds, faults.speed) == (1.0, 0.0, 0.0)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1, "all", "none"])
@@ -66,18 +70,34 @@ def test_names_that_are_no_folder_names_are_refused(name):
 @pytest.mark.parametrize(
     ("method", "key", "value", "owners"),
     [
-        ("local", "participation", 0.5, "fedavg, finetune, fedper"),
-        ("frozen", "participation", 0.5, "fedavg, finetune, fedper"),
-        ("fedavg", "switch_round", 3, "finetune"),
-        ("fedavg", "private", ["a/*"], "fedper"),
-        ("frozen", "steps", 2, "fedavg, finetune, fedper, local"),
-        ("heuristic", "memory", 0, "fedavg, finetune, fedper, local"),
-        ("frozen", "learning_rate", 0.1, "fedavg, finetune, fedper, local"),
+        ("local", "participation", 0.5, SHARING),
+        ("frozen", "participation", 0.5, SHARING),
+        ("fedavg", "switch_round", 3, ("finetune",)),
+        ("fedavg", "private", ["a/*"], PRIVATE_PARTS),
+        ("ditto", "private", ["a/*"], PRIVATE_PARTS),
+        ("frozen", "steps", 2, LEARNING),
+        ("heuristic", "memory", 0, LEARNING),
+        ("frozen", "learning_rate", 0.1, LEARNING),
+        ("heuristic", "tuned", [{}, {}], LEARNING),
+        ("pooled", "participation", 0.5, SHARING),
+        ("pooled", "choice", "random", tuple(m for m in SHARING if m != "dpfedavg")),
+        ("dpfedavg", "choice", "loss", tuple(m for m in SHARING if m != "dpfedavg")),
+        ("fedavg", "mu", 0.1, ("fedprox",)),
+        ("fedprox", "lambda", 0.1, ("ditto", "pfedme")),
+        ("fedavg", "alpha", 0.1, ("apfl", "perfedavg")),
+        ("perfedavg", "adaptive", True, ("apfl",)),
+        ("fedadagrad", "beta_1", 0.5, ("fedadam", "fedyogi")),
+        ("krum", "selected", 2, ("multikrum",)),
+        ("fedmedian", "liars", 1, ("krum", "multikrum", "bulyan")),
+        ("fedper", "head_steps", 1, ("fedrep",)),
+        ("fedavg", "clip", 1.0, ("dpfedavg",)),
     ],
 )
 def test_option_that_means_nothing_for_a_method_is_refused(method, key, value, owners):
     message = refusal(arms=[{"name": "a", "method": method, key: value}])
-    assert message == f'{key} means nothing for method "{method}"; it belongs to: {owners}'
+    assert (
+        message == f'{key} means nothing for method "{method}"; it belongs to: {", ".join(owners)}'
+    )
 
 
 @pytest.mark.parametrize(
@@ -87,6 +107,13 @@ def test_option_that_means_nothing_for_a_method_is_refused(method, key, value, o
         {"method": "fedavg", "participation": 1.0, "steps": 1, "memory": 0},
         {"method": "finetune", "participation": 0.5, "switch_round": 2},
         {"method": "fedper", "participation": 0.5, "private": ["classes/*"]},
+        {"method": "fedrep", "private": ["classes/*"], "steps": 4, "head_steps": 3},
+        {"method": "fedbn", "private": ["norm*/*"], "choice": "loss", "candidates": 1.0},
+        {"method": "pooled", "steps": 1, "memory": 0, "tuned": [{"steps": 2}, {}]},
+        {"method": "dpfedavg", "participation": 0.5, "noise": 0.0, "clip": 1.0, "delta": 1e-6},
+        {"method": "ditto", "lambda": 0.0},
+        {"method": "pfedme", "lambda": 2.0, "eta": 0.1, "inner_steps": 1},
+        {"method": "fedbuff", "buffer": "round"},
     ],
 )
 def test_options_of_their_own_methods_are_accepted(arm):
@@ -193,3 +220,188 @@ def test_windows_that_overlap_are_not_held_out_by_chance():
     assert scenario(data=overlapping).split.holdout_by == "time"
     assert scenario(split=chance).split.holdout_by == "chance"
     assert scenario(data={"users": 8, "hop_s": 6.0}, split=chance).data.hop_s == 6.0
+
+
+def arm(method, **keys):
+    return {"name": "a", "method": method, **keys}
+
+
+def arm_of(method, **keys):
+    return scenario(arms=[arm(method, **keys)]).arms[0]
+
+
+def test_every_key_that_a_method_has_is_one_of_an_arm_and_its_default_is_allowed():
+    for method, keys in OWN_KEYS.items():
+        assert {**keys} == {key: Arm(name="a", method=method).option(key) for key in keys}
+        made = Arm.model_validate(arm(method, **keys))
+        assert {key: made.option(key) for key in keys} == keys
+        assert made.model_dump(by_alias=True, exclude_none=True) == arm(method, **keys)
+
+
+def test_lambda_is_said_as_such():
+    assert arm_of("ditto", **{"lambda": 0.5}).option("lambda") == 0.5
+    assert arm_of("ditto").option("lambda") == 1.0
+    assert arm_of("pfedme").option("lambda") == 15.0
+
+
+@pytest.mark.parametrize(
+    ("method", "key", "wrong"),
+    [
+        ("fedprox", "mu", [-0.1, float("inf"), "much"]),
+        ("ditto", "lambda", [-0.1, True]),
+        ("apfl", "alpha", [-0.1, 1.1]),
+        ("apfl", "adaptive", [1, "yes"]),
+        ("pfedme", "eta", [0.0, -1.0]),
+        ("pfedme", "inner_steps", [0, 101, 1.5]),
+        ("fedrep", "head_steps", [0, -1]),
+        ("ifca", "clusters", [0, 65]),
+        ("qfedavg", "q", [-1.0]),
+        ("fedadam", "server_learning_rate", [0.0]),
+        ("fedavgm", "server_momentum", [1.0, -0.1]),
+        ("fedadam", "beta_1", [1.0, -0.1]),
+        ("fedyogi", "beta_2", [1.0, -0.1]),
+        ("fedadagrad", "tau", [0.0]),
+        ("fedbuff", "buffer", [0, "some", 1.5]),
+        ("fedtrimmedavg", "trim", [0.5, -0.1]),
+        ("krum", "liars", [-1, 0.5]),
+        ("multikrum", "selected", [0]),
+        ("dpfedavg", "noise", [-0.1]),
+        ("dpfedavg", "clip", [0.0]),
+        ("dpfedavg", "clip_quantile", [1.0, -0.1]),
+        ("dpfedavg", "clip_learning_rate", [0.0]),
+        ("dpfedavg", "delta", [0.0, 1.0]),
+        ("fedavg", "choice", ["best"]),
+        ("fedavg", "candidates", [0.0, 1.1]),
+    ],
+)
+def test_a_method_is_told_what_it_can_use(method, key, wrong):
+    for value in wrong:
+        with pytest.raises(ValidationError, match=key):
+            arm_of(method, **{key: value})
+
+
+def test_candidates_go_with_a_choice_by_loss():
+    for choice in ({}, {"choice": "random"}):
+        message = refusal(arms=[arm("fedavg", candidates=0.5, participation=0.25, **choice)])
+        assert message.startswith("candidates = 0.5: ")
+        assert message.endswith('it goes with choice = "loss"')
+    made = arm_of("fedavg", candidates=0.5, participation=0.25, choice="loss")
+    assert (made.candidates, made.choice) == (0.5, "loss")
+
+
+@pytest.mark.parametrize("keys", [{}, {"participation": 0.75}])
+def test_fewer_candidates_than_participants_are_refused(keys):
+    message = refusal(arms=[arm("fedavg", candidates=0.5, choice="loss", **keys)])
+    share = keys.get("participation", 1.0)
+    assert message.startswith(f"candidates = 0.5: fewer than participation = {share}")
+
+
+@pytest.mark.parametrize("split", [{"folds": 2}, {"folds": 3}])
+def test_what_was_tuned_is_given_for_each_fold(split):
+    tables = [{"mu": 0.1 * (i + 1)} for i in range(split["folds"])]
+    one = scenario(split=split, arms=[arm("fedprox", mu=5.0, tuned=tables)]).arms[0]
+    for fold in range(split["folds"]):
+        chosen = one.in_fold(fold)
+        assert (chosen.option("mu"), chosen.tuned) == (0.1 * (fold + 1), None)
+    for wrong in (tables[1:], [*tables, {}]):
+        message = refusal(split=split, arms=[arm("fedprox", tuned=wrong)])
+        assert message == (
+            f"arms.a.tuned: {len(wrong)} tables for split.folds = {split['folds']}; "
+            "give one for each fold"
+        )
+
+
+def test_what_was_not_tuned_is_as_the_arm_says_in_every_fold():
+    one = arm_of("ditto", **{"lambda": 3.0}, steps=2, tuned=[{"lambda": 0.5}, {"steps": 7}])
+    folds = [one.in_fold(fold) for fold in (0, 1)]
+    assert [(fold.option("lambda"), fold.steps) for fold in folds] == [(0.5, 2), (3.0, 7)]
+    untuned = arm_of("ditto", steps=2)
+    assert untuned.in_fold(1) is untuned
+
+
+@pytest.mark.parametrize(
+    ("method", "key", "value"),
+    [
+        ("fedprox", "q", 1.0),  # of another method
+        ("fedprox", "colour", 1.0),
+        ("fedper", "private", ["a/*"]),  # these are the same in every fold
+        ("local", "optimizer", "sgd"),
+        ("fedavg", "choice", "loss"),
+        ("fedavg", "tuned", []),
+        ("fedavg", "name", "b"),
+        ("fedavg", "method", "fedprox"),
+    ],
+)
+def test_keys_that_cannot_be_tuned_are_refused_with_those_that_can(method, key, value):
+    message = refusal(arms=[arm(method, tuned=[{}, {key: value}])])
+    assert message.startswith(f"tuned: {key!r} in fold 1 cannot be tuned; allowed: ")
+    allowed = message.partition("allowed: ")[2].split(", ")
+    assert {"learning_rate", "steps", "memory"} <= set(allowed)
+    assert key not in allowed
+    assert set(OWN_KEYS.get(method, {})) <= set(allowed)
+
+
+@pytest.mark.parametrize(
+    ("method", "chosen", "place"),
+    [
+        ("fedprox", {"mu": -1.0}, ("mu",)),
+        ("ditto", {"lambda": "much"}, ("lambda",)),
+        ("fedavg", {"participation": 0.0}, ("participation",)),
+        ("fedavg", {"candidates": 0.5}, ()),
+    ],
+)
+def test_values_that_an_arm_refuses_are_refused_where_they_are_tuned(method, chosen, place):
+    with pytest.raises(ValidationError) as error:
+        arm_of(method, tuned=[{}, chosen])
+    (problem,) = error.value.errors()
+    assert problem["loc"] == ("arms", 0, "tuned", 1, *place)
+
+
+@pytest.mark.parametrize("steps", [{}, {"steps": 2}])
+def test_the_head_leaves_steps_to_the_shared_layers(steps):
+    most = steps.get("steps", 4)
+    for head in (most, most + 1):
+        message = refusal(arms=[arm("fedrep", head_steps=head, **steps)])
+        assert message.startswith(f"arms.a: head_steps = {head}: the head takes so many of ")
+        assert f"the {most} steps" in message
+    assert arm_of("fedrep", head_steps=most - 1, **steps).option("head_steps") == most - 1
+
+
+def test_tuned_steps_leave_some_to_the_shared_layers_in_every_fold():
+    for chosen in ({"head_steps": 4}, {"steps": 1}):
+        message = refusal(arms=[arm("fedrep", head_steps=2, tuned=[{}, chosen])])
+        assert message.startswith("arms.a.tuned.1: head_steps = ")
+    tuned = [{"head_steps": 3}, {"steps": 9, "head_steps": 8}]
+    assert arm_of("fedrep", tuned=tuned).in_fold(1).steps == 9
+
+
+@pytest.mark.parametrize("method", ["qfedavg", "perfedavg", "ifca"])
+def test_methods_that_look_into_the_memory_need_one(method):
+    told = f'memory = 0: method "{method}" looks into the memory when a round begins; give it room'
+    assert refusal(arms=[arm(method, memory=0)]) == f"arms.a: {told}"
+    assert refusal(arms=[arm(method)], learning={"memory": 0}) == f"arms.a: {told}"
+    tuned = [{"memory": 0}, {}]
+    assert refusal(arms=[arm(method, tuned=tuned)]) == f"arms.a.tuned.0: {told}"
+    made = scenario(arms=[arm(method, memory=8)], learning={"memory": 0})
+    assert made.arms[0].memory == 8
+
+
+def test_other_methods_do_without_a_memory():
+    arms = [arm("fedavg", memory=0)]
+    assert scenario(arms=arms, learning={"memory": 0}).arms[0].memory == 0
+
+
+@pytest.mark.parametrize(
+    ("key", "most", "wrong"),
+    [
+        ("availability", [1e-6, 1.0], [0.0, -0.5, 1.1, "always"]),
+        ("duration_rounds", [0.0, 1000.0], [-0.1, 1000.1]),
+        ("speed", [0.0, 5.0], [-0.1, 5.1]),
+    ],
+)
+def test_faults_have_their_ranges(key, most, wrong):
+    for value in most:
+        assert getattr(scenario(faults={key: value}).faults, key) == value
+    for value in wrong:
+        with pytest.raises(ValidationError, match=f"faults.{key}"):
+            scenario(faults={key: value})

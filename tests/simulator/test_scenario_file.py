@@ -1,6 +1,7 @@
 """Scenario files: what is wrong is said with file, key, value and what is allowed."""
 
 import contextlib
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clients.errors import BadScenario
+from clients.methods import METHODS
+from simulator.options import OWN_KEYS, SHARING
 from simulator.scenario import PROGRAMS, Scenario
 from simulator.scenario_file import load_scenario, scenario_toml
 
@@ -93,7 +96,29 @@ def test_baseline_is_the_first_arm_unless_one_is_named(file):
         ("variation.speed=1", "variation.speed", "", "unknown key; allowed here: tilt_deg, gain"),
         ("records.windows=1.5", "records.windows", "1.5", "less than or equal to 1, or 'all' or"),
         ("records.windows=few", "records.windows", "'few'", "'all' or 'none'"),
-        ("arms.own.method=magic", "arms.own.method", "'magic'", "'frozen', 'heuristic', 'local'"),
+        (
+            "arms.own.method=magic",
+            "arms.own.method",
+            "'magic'",
+            "'heuristic', 'pooled', 'local'",
+        ),
+        ("arms.shared.lambda_=1.0", "arms.shared.lambda_", "", "inner_steps, head_steps, clusters"),
+        ("arms.shared.mu=-1.0", "arms.shared.mu", "-1.0", "greater than or equal to 0"),
+        ("arms.shared.lambda=-1.0", "arms.shared.lambda", "-1.0", "greater than or equal to 0"),
+        ("arms.shared.buffer=some", "arms.shared.buffer", "'some'", "integer, or 'round'"),
+        ("arms.shared.buffer=0", "arms.shared.buffer", "0", "or equal to 1, or 'round'"),
+        ("arms.shared.tuned=[]", "arms.shared.tuned", "[]", "at least 1 item"),
+        ("arms.shared.tuned=3", "arms.shared.tuned", "3", "a list"),
+        ("arms.shared.tuned=[{}, 3]", "arms.shared.tuned.1", "3", "a table"),
+        (
+            "arms.shared.tuned=[{}, {steps = 0}]",
+            "arms.shared.tuned.1.steps",
+            "0",
+            "greater than or equal to 1",
+        ),
+        ("faults.availability=0", "faults.availability", "0", "greater than 0"),
+        ("faults.speed=5.5", "faults.speed", "5.5", "less than or equal to 5"),
+        ("faults.colour=1", "faults.colour", "", "allowed here: availability, duration_rounds, sp"),
         ("arms.shared.participation=0", "arms.shared.participation", "0", "greater than 0"),
     ],
 )
@@ -138,6 +163,16 @@ def test_no_arms_are_told(file):
         (["split.folds=1"], 'model.base: "donors" with split.folds = 1'),
         (["arms.own.participation=0.5"], 'participation means nothing for method "local"'),
         (["data.source=wisdm-2019"], "data.path: missing"),
+        (["arms.shared.lambda=0.5"], 'arms.shared: lambda means nothing for method "fedavg"'),
+        (["arms.shared.candidates=0.5"], 'it goes with choice = "loss"'),
+        (["arms.shared.tuned=[{}]"], "arms.shared.tuned: 1 tables for split.folds = 2"),
+        (["arms.shared.tuned=[{}, {mu = 1.0}]"], "tuned: 'mu' in fold 1 cannot be tuned; allowed"),
+        (
+            ["arms.shared.tuned=[{candidates = 0.5}, {}]"],
+            "arms.shared.tuned.0: candidates = 0.5: those among whom",
+        ),
+        (["arms.shared.method=fedrep", "arms.shared.steps=1"], "arms.shared: head_steps = 1: "),
+        (["arms.shared.method=ifca", "learning.memory=0"], "arms.shared: memory = 0: method"),
         (["data.activities=['walking', 'walking']"], "data.activities: 'walking' is listed twice"),
     ],
 )
@@ -398,3 +433,56 @@ def test_default_of_an_arm_is_in_the_resolved_scenario(file):
     scenario = load_scenario(file, ['arms=[{name = "a", method = "fedavg"}]', "baseline=a"])
     assert scenario.arms[0].participation == 1.0
     assert "participation = 1.0" in scenario_toml(scenario)
+
+
+def arms_of(file, *arms, **tables):
+    """Load a scenario with these arms; returns them, and those that its resolved form has."""
+    table = {"name": "x", "seed": 1, "data": {"users": 8}, "arms": list(arms), **tables}
+    file.write_text(tomli_w.dumps(table))
+    scenario = load_scenario(file)
+    resolved = scenario_toml(scenario)
+    file.write_text(resolved)
+    assert load_scenario(file) == scenario
+    return scenario.arms, tomllib.loads(resolved)["arms"]
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_what_an_arm_leaves_out_is_in_the_resolved_scenario(file, method):
+    needed = {"switch_round": 2} if method == "finetune" else {}
+    (arm,), (written,) = arms_of(file, {"name": "a", "method": method, **needed})
+    expected = {"name": "a", "method": method, **needed, **OWN_KEYS.get(method, {})}
+    if method in SHARING:
+        expected |= {"participation": 1.0}
+    if method in SHARING and method != "dpfedavg":
+        expected |= {"choice": "random"}
+    assert written == expected
+    assert {key: arm.option(key) for key in OWN_KEYS.get(method, {})} == OWN_KEYS.get(method, {})
+
+
+def test_what_an_arm_says_is_not_replaced_by_defaults(file):
+    said = {"name": "a", "method": "fedadam", "tau": 0.5, "participation": 0.25, "choice": "loss"}
+    _, (written,) = arms_of(file, said)
+    rest = {"server_learning_rate": 0.01, "beta_1": 0.9, "beta_2": 0.99, "candidates": 1.0}
+    assert written == {**said, **rest}
+
+
+def test_lambda_is_written_as_it_is_read(file):
+    arms, written = arms_of(
+        file,
+        {"name": "a", "method": "ditto", "lambda": 0.25},
+        {"name": "b", "method": "pfedme", "tuned": [{"lambda": 1.5}, {"lambda": 2.5}]},
+    )
+    assert [arm.option("lambda") for arm in arms] == [0.25, 15.0]
+    assert [arms[1].in_fold(fold).option("lambda") for fold in (0, 1)] == [1.5, 2.5]
+    assert [arm["lambda"] for arm in written] == [0.25, 15.0]
+    assert written[1]["tuned"] == [{"lambda": 1.5}, {"lambda": 2.5}]
+    assert not any("lambda_" in arm for arm in written)
+
+
+@pytest.mark.parametrize(
+    ("own", "learning", "head_steps"),
+    [({}, {}, 3), ({"steps": 2}, {}, 1), ({}, {"steps": 8}, 7), ({"steps": 3}, {"steps": 8}, 2)],
+)
+def test_the_head_takes_all_steps_but_the_last_unless_it_is_said(file, own, learning, head_steps):
+    _, (written,) = arms_of(file, {"name": "a", "method": "fedrep", **own}, learning=learning)
+    assert written["head_steps"] == head_steps
