@@ -15,14 +15,13 @@ from clients.pool import Pool, build_pool
 from clients.stream import Questions, cut_questions, deal_streams
 from clients.variation import Strength, draw_variations
 from clients.wear import Wear
-from simulator.options import PAIRWISE
 from simulator.population import AXES, Population, gather_people
+from simulator.refusals import check_holdout, check_participants, check_tuning
 from simulator.scenario import Scenario
 
 __all__ = ["Cohort", "Fold", "Plan", "build_plan"]
 
 _LEAST_COHORTS = 8
-_MOST_PAIRWISE = 1000
 _MOST_DEVICES = 1024  # of a cohort
 
 
@@ -134,13 +133,13 @@ def build_plan(scenario: Scenario) -> Plan:
         BadScenario: windows, folds, devices or rounds do not fit the data.
     """
     population = gather_people(scenario)
-    _check_holdout(scenario, population)
+    check_holdout(scenario, population)
     folds = _folds(scenario, list(population.recordings))
     users = [user for user in population.recordings if any(user in f.wearers for f in folds)]
     devices = _devices(scenario, len(users), population.channels)
     folds = tuple(_with_devices(fold, users, devices) for fold in folds)
-    _check_tuning(scenario, folds)
-    _check_participants(scenario, folds)
+    check_tuning(scenario, folds)
+    check_participants(scenario, folds)
     pool = build_pool(
         {user: population.recordings[user] for user in users},
         scenario.data.activities,
@@ -181,62 +180,6 @@ def build_plan(scenario: Scenario) -> Plan:
     return Plan(
         scenario, population, pool, questions, devices, folds, _cohorts(folds), rounds, notes
     )
-
-
-def _check_participants(scenario: Scenario, folds: Sequence[Fold]) -> None:
-    """Refuse arms that compare updates pairwise where there are too many, or too few to trust."""
-    for arm in scenario.arms:
-        if arm.method not in PAIRWISE:
-            continue
-        share = 1.0 if arm.participation is None else arm.participation
-        for fold in folds:
-            count = max(1, round(share * fold.devices.size))
-            if count > _MOST_PAIRWISE:
-                raise BadScenario(
-                    f"arms.{arm.name}.participation = {share}: {count:,} of {fold.devices.size:,} "
-                    f'devices take part in a round, and method "{arm.method}" compares each with '
-                    f"each other one, up to {_MOST_PAIRWISE:,}; give participation = "
-                    f"{_MOST_PAIRWISE / fold.devices.size:.2g} or less, or fedtrimmedavg"
-                )
-            liars = int(arm.option("liars"))
-            least = 4 * liars + 3 if arm.method == "bulyan" else 2 * liars + 3
-            if count < least:
-                raise BadScenario(
-                    f"arms.{arm.name}.liars = {liars}: {count} devices take part in a round, and "
-                    f'method "{arm.method}" needs {least} to outvote so many; give fewer liars, '
-                    "or more devices"
-                )
-
-
-def _check_tuning(scenario: Scenario, folds: Sequence[Fold]) -> None:
-    """Refuse keys that were chosen on people who wear devices in the fold that they are for."""
-    for tuning in scenario.tuning:
-        if tuning.seed != scenario.seed:
-            continue
-        for fold, donors in zip(folds, tuning.donors, strict=False):
-            seen = sorted(set(donors) & set(fold.wearers))
-            if seen:
-                raise BadScenario(
-                    f"tuning: the arms' keys of fold {fold.index} were tuned on users who wear "
-                    f"devices in it ({', '.join(seen[:5])}); tune it anew for these data"
-                )
-        return
-    if scenario.tuning:
-        seeds = ", ".join(str(tuning.seed) for tuning in scenario.tuning)
-        raise BadScenario(
-            f"seed = {scenario.seed}: arms were tuned for seed {seeds}, and other seeds have other "
-            "donors; tune it for this one too, or take `tuned` and `tuning` out"
-        )
-
-
-def _check_holdout(scenario: Scenario, population: Population) -> None:
-    """Refuse to draw a holdout at random from single samples."""
-    if scenario.split.holdout_by == "chance" and population.series:
-        raise BadScenario(
-            f'split.holdout_by = "chance": {scenario.model.program} takes single samples, and a '
-            'sample is like the one before; set split.holdout_by = "time", or give a program that '
-            "takes windows"
-        )
 
 
 def _devices(scenario: Scenario, users: int, channels: int) -> int:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,63 +15,14 @@ from clients.methods.groups import CARRIED, PARAMETERS, SLOTS, Groups, flat, pre
 from clients.outcome import Outcome, Sent
 from clients.wear import Habits, Wear
 from simulator.blocks import block_size, chosen, stacked, tensors
-from simulator.compiled import BlockState, Said, Tensors, Work, Worked
+from simulator.compiled import BlockState, Said, Tensors, Work
+from simulator.kernel import Kernel
+from simulator.tally import count, record
 
-__all__ = ["Kernel", "Stacked"]
+__all__ = ["Stacked"]
 
 _CALL_BYTES = 64 * 2**20  # of windows that one call is given at most
 _SCORED_SAMPLES = 2048  # of one device's holdout that a call is given
-
-
-class Kernel(Protocol):
-    """What computes blocks of devices: a compiled program, or a rule.
-
-    Attributes:
-        tile: devices of a block that it computes at once.
-    """
-
-    tile: int
-
-    @property
-    def first_step(self) -> int:
-        """Steps that a new device's program has taken before."""
-        ...
-
-    def start(self) -> tuple[Arrays, ...]:
-        """Return the parameters, the slots and what is carried, of a device that is new."""
-        ...
-
-    def say(
-        self,
-        params: Tensors,
-        x: NDArray[np.float32],
-        label: NDArray[np.int32],
-        mask: NDArray[np.bool_],
-    ) -> Said:
-        """Predict questions [D, S, B, T, C] whose windows are truly `label`, without learning."""
-        ...
-
-    def begin(
-        self, method: Method, shared: Groups, state: BlockState, look: Sequence[NDArray[Any]]
-    ) -> Groups:
-        """Let devices take in what the server sent, by what they see in their memories."""
-        ...
-
-    def work(
-        self,
-        method: Method,
-        shared: Groups,
-        state: BlockState,
-        work: Work,
-        opened: Tensors | None,
-        late: NDArray[np.bool_],
-    ) -> Worked:
-        """Work through questions, learning from each; also score the model `opened`, if any."""
-        ...
-
-    def variables(self, state: BlockState, place: int, steps: int) -> dict[str, NDArray[Any]]:
-        """Return the variables of one device's SavedModel by their names in the checkpoint."""
-        ...
 
 
 class Stacked:
@@ -133,21 +84,26 @@ class Stacked:
             downloads: bool [D], who receives it.
             round_: which begins, from 1.
         """
+        sent = self._sent(method, shared)
         for i, rows in enumerate(self._blocks):
             if downloads[rows].any():
-                begun = self._begun(method, shared, i, round_)
+                begun = self._begun(method, sent, i, round_)
                 old = self._states[i]
                 self._states[i] = BlockState(chosen(downloads[rows], begun, old.own), old.carried)
 
-    def _begun(self, method: Method, shared: Groups, i: int, round_: int) -> Groups:
+    def _sent(self, method: Method, shared: Groups) -> Groups:
+        """Give what the server sent the device axis with which blocks begin from it."""
+        devices = 1 if method.looks else len(self._blocks[0])
+        return {group: stacked(arrays, devices) for group, arrays in shared.items()}
+
+    def _begun(self, method: Method, sent: Groups, i: int, round_: int) -> Groups:
         """Return what the devices of a block are with what the server sent."""
         rows, state = self._blocks[i], self._states[i]
         if not method.looks:
-            sent = {group: stacked(arrays, rows.size) for group, arrays in shared.items()}
             return method.begin(sent, state.own, None)
         windows, labels = self._lessons.look(round_)
         look = self._wear.read(windows[rows], rows), labels[rows], windows[rows] >= 0
-        return self._kernel.begin(method, _one(shared), state, look)
+        return self._kernel.begin(method, sent, state, look)
 
     def work(
         self, round_: int, learns: NDArray[np.bool_], method: Method, shared: Groups
@@ -179,7 +135,7 @@ class Stacked:
                 taken = given.take(rows)
                 done = self._work_block(i, taken, len(late), outcome, method, sent)
                 losses[own] = done[: own.size]
-        _count(outcome, given, losses, habits, method.gradients)
+        count(outcome, given, losses, habits, method.gradients)
         self._steps += outcome.gradients // method.gradients
         outcome.memory_windows[:] = lessons.memory_windows
         return outcome
@@ -221,8 +177,9 @@ class Stacked:
         """
         classes, wear = self._habits.classes, self._wear
         confusion = np.zeros((len(wear), classes, classes), np.int64)
+        sent = None if shared is None else self._sent(method, shared)
         for i, rows in enumerate(self._blocks):
-            served = self._served(method, shared, i, round_)
+            served = self._served(method, sent, i, round_)
             for windows in self._examined(rows):
                 label, there = wear.pool.windows.label[windows], windows >= 0
                 said = self._kernel.say(served, wear.read(windows, rows), label, there)
@@ -231,11 +188,11 @@ class Stacked:
                 np.add.at(confusion, (which, label[there], said.predicted[there]), 1)
         return confusion
 
-    def _served(self, method: Method, shared: Groups | None, i: int, round_: int) -> Tensors:
+    def _served(self, method: Method, sent: Groups | None, i: int, round_: int) -> Tensors:
         """Return the parameters with which a block's devices answer after a round."""
-        if shared is None:
+        if sent is None:
             return self._states[i].params
-        return self._begun(method, shared, i, round_ + 1)[PARAMETERS]
+        return self._begun(method, sent, i, round_ + 1)[PARAMETERS]
 
     def _examined(self, rows: NDArray[np.int64]) -> Iterator[NDArray[np.int32]]:
         """Give the holdout windows of devices, a part for each call: int32 [D, S, B], -1 = none."""
@@ -274,7 +231,8 @@ class Stacked:
         """
         i = next(i for i, rows in enumerate(self._blocks) if row in rows)
         state, place = self._states[i], int(np.flatnonzero(self._blocks[i] == row)[0])
-        own = {**state.own, PARAMETERS: self._served(method, shared, i, round_)}
+        sent = None if shared is None else self._sent(method, shared)
+        own = {**state.own, PARAMETERS: self._served(method, sent, i, round_)}
         served = BlockState(own, state.carried)
         return self._kernel.variables(served, place, int(self._steps[row]))
 
@@ -327,7 +285,7 @@ class Stacked:
                 said = self._open(start.params, x, label, part.windows >= 0)
                 predicted, loss = said.predicted, said.loss
                 opened = predicted if self._habits.scores_opened else None
-            _record(outcome, rows[:own], first - late, part, predicted, loss, opened)
+            record(outcome, rows[:own], first - late, part, predicted, loss, opened)
         return losses
 
     def _open(
@@ -368,29 +326,6 @@ class Stacked:
         return np.asarray(margin.sum(axis=2) / count, np.float32)
 
 
-def _record(
-    outcome: Outcome,
-    rows: NDArray[np.int64],
-    first: int,
-    part: Lesson,
-    predicted: NDArray[np.int32],
-    loss: NDArray[np.float32],
-    opened: NDArray[np.int32] | None,
-) -> None:
-    """Write down what devices said of questions, of which part's first is number `first`."""
-    begin = max(first, 0)
-    questions = slice(begin, min(first + part.answer.shape[1], outcome.label.shape[1]))
-    told = (slice(rows.size), slice(begin - first, questions.stop - first))
-    if questions.stop <= begin:
-        return
-    there = part.windows[told] >= 0
-    outcome.predicted[rows, questions] = np.where(there, predicted[told], -1)
-    if opened is not None:
-        right = opened[told] == outcome.label[rows, questions][..., None]
-        outcome.opened_correct[rows, questions] = there & right
-    outcome.loss[rows, questions] = np.where(there, loss[told], np.float32(np.nan))
-
-
 def _one(shared: Groups) -> Groups:
     """Give what the server sent a device axis of 1."""
     return {group: stacked(arrays, 1) for group, arrays in shared.items()}
@@ -415,28 +350,3 @@ def _taken_back(state: BlockState, read: Tensors) -> BlockState:
         for groups in (state.own, {CARRIED: state.carried})
     )
     return BlockState(own, carried[CARRIED])
-
-
-def _count(
-    outcome: Outcome,
-    given: Lesson,
-    losses: NDArray[np.float64],
-    habits: Habits,
-    gradients_per_step: int,
-) -> None:
-    """Write down votes, examples and steps."""
-    classes = habits.classes
-    of_question = np.arange(outcome.label.size).reshape(outcome.label.shape)[..., None] * classes
-    said = (of_question + outcome.predicted)[outcome.predicted >= 0]
-    votes = np.bincount(said, minlength=outcome.label.size * classes)
-    votes = votes.reshape(*outcome.label.shape, classes)
-    outcome.voted[:] = np.where(outcome.label >= 0, votes.argmax(axis=2), -1)
-    outcome.examples[:] = given.examples().sum(axis=1)
-    outcome.steps[:] = given.steps.sum(axis=(1, 2))
-    taken = outcome.steps.copy()
-    if habits.whole_questions:
-        rehearsals = given.steps & (given.rehearsed >= 0).any(axis=3)
-        taken += rehearsals.sum(axis=(1, 2), dtype=np.int32)
-    outcome.gradients[:] = taken * gradients_per_step
-    learnt = taken > 0
-    outcome.learning_loss[learnt] = losses[learnt] / taken[learnt]

@@ -95,9 +95,8 @@ def test_names_that_are_no_folder_names_are_refused(name):
 )
 def test_option_that_means_nothing_for_a_method_is_refused(method, key, value, owners):
     message = refusal(arms=[{"name": "a", "method": method, key: value}])
-    assert (
-        message == f'{key} means nothing for method "{method}"; it belongs to: {", ".join(owners)}'
-    )
+    allowed = ", ".join(owners)
+    assert message == f'{key} means nothing for method "{method}"; it belongs to: {allowed}'
 
 
 @pytest.mark.parametrize(
