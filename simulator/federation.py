@@ -20,6 +20,7 @@ from server.strategies import STRATEGIES
 from server.strategies.buffered import BufferedFedAvg
 from server.strategies.kept import restore, state
 from server.strategies.private import PrivateFedAvg
+from server.strategies.remembering import RememberingFedAvg
 from simulator.arms import keys_of, method_in_round
 from simulator.fleet import Fleet
 from simulator.flight import Flights
@@ -85,13 +86,17 @@ class Server:
         arm, busy = session.arm, self._flights.busy(self._plan.devices)
         self._participants = choose(self._plan, arm, session.fold, round_, self._losses, busy)
         self._grid.addressed = self._nodes(method)
+        # What a private arm releases must not tell that nobody took part.
+        private = isinstance(self._strategy, PrivateFedAvg)
         messages = (
             self._strategy.configure_train(round_, pack(session.shared), ConfigRecord(), self._grid)
-            if self._participants.size
+            if self._participants.size or private
             else []
         )
         replies = list(self._grid.send_and_receive(messages))
-        if replies or (messages and isinstance(self._strategy, PrivateFedAvg)):
+        if isinstance(self._strategy, RememberingFedAvg):
+            self._strategy.sent = dict(session.shared)  # nobody may have been addressed
+        if replies or private:
             arrays, _ = self._strategy.aggregate_train(round_, replies)
             if isinstance(arrays, ArrayRecord):
                 # Some of Flower's strategies compute with, and return, float64.
