@@ -204,7 +204,8 @@ class Compiled:
         tiles = np.int32(busy[-1] // self.tile + 1 if busy.size else 0)
         fields = (getattr(work, name) for name in Work.__slots__)
         before = (shared, state.own, state.carried, opened or {})
-        key, step = ("work", *method.key), partial(self._graphs.work, method)
+        key = ("work", *(() if method.plain else method.key))  # one program serves all plain ones
+        step = partial(self._graphs.work, method)
         done = self._call(key, step, tiles, late, *before, *fields)
         return Worked(BlockState(*done[:2]), *done[2:])
 

@@ -124,10 +124,11 @@ def summary_frame(
         own = users[users["arm"] == arm.name]
         if not own.empty:
             reference = users[users["arm"] == local] if local else None
+            epsilon = epsilons.get(arm.name)
             rows.append(
                 {
                     **_arm_row(arm, own, reference, base_accuracy),
-                    "epsilon": epsilons.get(arm.name),
+                    "epsilon": np.nan if epsilon is None else epsilon,
                 }
             )
     return pd.DataFrame(rows)

@@ -20,6 +20,8 @@ _ABSENT = "absent"
 def state(strategy: Strategy, keeps: Sequence[str]) -> dict[str, NDArray[Any]]:
     """Return a strategy's attributes as arrays named `<attribute>/<kind>/<name>`.
 
+    Those of records and lists are numbered.
+
     Args:
         strategy: any.
         keeps: its attributes that change: numbers, records, or arrays in a list or by name.
@@ -30,7 +32,9 @@ def state(strategy: Strategy, keeps: Sequence[str]) -> dict[str, NDArray[Any]]:
         if value is None:
             found[f"{attribute}/{_ABSENT}/"] = np.zeros(1)
         elif isinstance(value, ArrayRecord):
-            found |= {f"{attribute}/record/{name}": a.numpy() for name, a in value.items()}
+            # In its own order, by which some of Flower's strategies go; a file has another one.
+            for i, (name, array) in enumerate(value.items()):
+                found[f"{attribute}/record/{i:05d}/{name}"] = array.numpy()
         elif isinstance(value, Mapping):
             found |= {f"{attribute}/dict/{name}": np.asarray(a) for name, a in value.items()}
         elif isinstance(value, int | float):
@@ -54,7 +58,7 @@ def _put_back(kind: str, arrays: Mapping[str, NDArray[Any]]) -> Any:
     if kind == _ABSENT:
         return None
     if kind == "record":
-        return record_of(arrays)
+        return record_of({key.split("/", 1)[1]: arrays[key] for key in sorted(arrays)})
     if kind == "list":
         return [arrays[name] for name in sorted(arrays)]
     if kind in ("int", "float"):

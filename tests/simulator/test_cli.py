@@ -103,7 +103,7 @@ CASES = {
     ),
     "program that is not there": (
         ["model.program={tmp}/none", "model.base=random"],
-        ["{tmp}/none", "model.program", "neither one of bilstm, cnn, dense"],
+        ["{tmp}/none", "model.program", "neither one of bilstm, cnn"],
     ),
     "program that lacks predict": (
         ["model.program={mute}", "model.base=random"],

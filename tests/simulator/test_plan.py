@@ -8,7 +8,7 @@ import pytest
 from clients.errors import BadRecordings, BadScenario
 from simulator.plan import build_plan
 from simulator.population import donated_windows, gather_people
-from simulator.prepared import Prepared
+from simulator.prepared import Parts, Prepared
 from simulator.scenario import Scenario
 from tests.clients.keras_programs import dense_any, dense_of_32
 
@@ -274,7 +274,7 @@ def test_holdout_of_a_device_is_no_part_of_its_stream():
 
 def prepared_with(parameters):
     params = {"kernel": np.zeros(parameters, np.float32)}
-    return Prepared(0, {}, params, (), False, None, {}, 0, None)
+    return Prepared(0, "cnn", {}, params, Parts(), False, None, {}, 0, None)
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ SUMMARY = [
     "arm", "method", "devices", "base_accuracy", "prequential_accuracy",
     "prequential_vote_accuracy", "prequential_kappa_temporal", "holdout_accuracy",
     "holdout_macro_f1", "holdout_worst_tenth", "holdout_min", "holdout_std", "worse_than_local",
-    "gradients_per_answer", "bytes_up", "bytes_down",
+    "gradients_per_answer", "bytes_up", "bytes_down", "epsilon",
 ]  # fmt: skip
 USERS_CSV = [
     "arm", "user", "devices", "windows", "answered", "prequential_accuracy", "holdout_accuracy",

@@ -1,0 +1,118 @@
+"""Arms that are saved after some rounds, and go on from there in a process of their own.
+
+As a script: `python -m tests.simulator.made_halves PEOPLE SAVED FOLDER` goes on with what lies in
+SAVED, and prints the run folder of each arm as JSON.
+"""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+from simulator.checkpoint import read_server, write_server
+from simulator.federation import Server, Session
+from tests.simulator.made_few import open_few
+from tests.simulator.made_fleets import Fleets
+
+SAVED, LAST = 2, 4
+HALF = {"participation": 0.7}
+FLEET = {
+    "frozen": {},
+    "local": {},
+    "fedavg": HALF,
+    "fedavgm": HALF,
+    "fedadam": HALF,
+    "fedyogi": HALF,
+    "fedadagrad": HALF,
+    "qfedavg": HALF,
+    "scaffold": HALF,
+    "fedbuff": {"buffer": 2},
+    "fedmedian": {},
+    "fedtrimmedavg": {"trim": 0.34},
+    "krum": {},
+    "multikrum": {"selected": 2},
+    "bulyan": {},
+    "dpfedavg": {"participation": 0.7, "noise": 0.05, "clip_quantile": 0.5},
+    "finetune": {"switch_round": 3},
+    "fedper": HALF,
+    "fedbn": {"private": ["*/bias"], **HALF},
+    "apfl": {"adaptive": True, **HALF},
+    "ifca": {"clusters": 3, **HALF},
+}
+REFERENCE = {
+    "pooled": {},
+    "fedavg": {"choice": "loss", **HALF},
+    "fedprox": HALF,
+    "fedavgm": HALF,
+    "scaffold": HALF,
+    "fedbuff": {"buffer": 2},
+    "fedrep": {"head_steps": 1, **HALF},
+    "ditto": HALF,
+    "apfl": {"adaptive": True, **HALF},
+    "pfedme": {"inner_steps": 2, **HALF},
+    "perfedavg": HALF,
+    "ifca": {"clusters": 3, **HALF},
+}
+CASES = [(method, "fleet") for method in FLEET] + [(method, "reference") for method in REFERENCE]
+TABLES = {
+    "labels": {"answer_rate": 0.9, "mistake_rate": 0.1},
+    "stream": {"questions_per_round": 2},
+    "guard": {"max_norm": 3.0},
+}
+
+
+class Half:
+    """An arm of three devices in two cohorts, some rounds long."""
+
+    def __init__(self, fleets, method, engine):
+        arm = (FLEET if engine == "fleet" else REFERENCE)[method]
+        steps = 1 if engine == "fleet" else 2  # one step is compiled sooner
+        tables = {**TABLES, "learning": {"steps": steps, "memory": 16}}
+        if engine == "reference":
+            tables["labels"] = {**TABLES["labels"], "delay_rounds": 1}
+        if method == "fedbuff":
+            tables["faults"] = {"duration_rounds": 1.5, "speed": 0.8}
+        optimizer = {} if method == "frozen" else {"optimizer": "adam"}
+        arm = {"method": method, **optimizer, **arm}
+        self.opened = open_few(fleets, arm, (2, 1), engine=engine, **tables)
+        self.folder, self.fleet = self.opened.folder, self.opened.fleet
+        self.session = Session(self.opened.plan.scenario.arms[0], 0)
+        self.server = Server(self.opened.plan, self.session, self.opened.prepared, self.fleet)
+
+    @property
+    def checkpoint(self):
+        return self.folder / "checkpoints" / "trial"
+
+    def play(self, first, last):
+        """Run some rounds, then save everything, as a run does."""
+        shared = None
+        for round_ in range(first, last + 1):
+            shared = self.server.round(round_)
+            self.fleet.score(round_, shared)
+        self.fleet.save(last, shared)
+        if self.session.shared:
+            write_server(self.checkpoint, 0, last, self.server.snapshot())
+
+    def restore(self, round_):
+        """Become what was saved."""
+        self.fleet.restore(round_)
+        if (self.checkpoint / "server-0.safetensors").exists():
+            self.server.restore(read_server(self.checkpoint, 0, round_))
+
+
+def go_on(people, saved, folder):
+    """Go on with everything that was saved: returns the run folders by method and engine."""
+    fleets, folders = Fleets(folder, people, "dense", "float32"), {}
+    for method, engine in CASES:
+        half = Half(fleets, method, engine)
+        shutil.copytree(saved / f"{method}-{engine}", half.checkpoint)
+        half.restore(SAVED)
+        # Records of earlier rounds are with who ran them; a round is added to those from 0 on.
+        half.play(SAVED + 1, LAST)
+        half.fleet.write(LAST)
+        folders[f"{method}-{engine}"] = str(half.folder)
+    return folders
+
+
+if __name__ == "__main__":
+    print(json.dumps(go_on(*map(Path, sys.argv[1:]))))
