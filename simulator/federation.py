@@ -104,6 +104,9 @@ class Server:
                     name: np.asarray(value, session.shared[name].dtype)
                     for name, value in unpack(arrays).items()
                 }
+            else:
+                told = f"{len(replies)} updates are too few for method {session.arm.method}"
+                self._tell("not-aggregated", "", told)
         return session.shared
 
     def snapshot(self) -> dict[str, NDArray[Any]]:
@@ -124,7 +127,9 @@ class Server:
         def under(start: str) -> dict[str, NDArray[Any]]:
             return {k.removeprefix(start): v for k, v in snapshot.items() if k.startswith(start)}
 
-        self._session.shared = under("shared/")
+        shared = under("shared/")
+        # In its own order, by which some of Flower's strategies go; a file has another one.
+        self._session.shared = {name: shared[name] for name in self._session.shared}
         if self._half is None or self._strategy is None:
             return
         self._losses = snapshot["losses"].copy()
@@ -157,7 +162,7 @@ class Server:
         for reply in replies:
             self._losses[reply.devices] = reply.losses
             for device, reason in sorted(reply.refused.items()):
-                self._refused(device, reason)
+                self._tell("refused", self._plan.name_of(device), reason)
         if replies:
             self._guard.rebound(
                 np.concatenate([reply.norms for reply in replies]),
@@ -185,14 +190,15 @@ class Server:
             return {}
         return {"within": sum(int((r.norms[r.accepted] <= terms.clip).sum()) for r in replies)}
 
-    def _refused(self, device: int, reason: str) -> None:
+    def _tell(self, kind: str, device: str, reason: str) -> None:
+        """Note what happened in the simulation; what befell no one device names none."""
         self._session.events.append(
             {
                 "arm": self._session.arm.name,
                 "fold": self._session.fold,
                 "round": self._round,
-                "device": self._plan.name_of(device),
-                "kind": "refused",
+                "device": device,
+                "kind": kind,
                 "reason": reason,
             }
         )

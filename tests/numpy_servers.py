@@ -245,7 +245,7 @@ class Buffered(Server):
     def __init__(self, sent, **keys):
         super().__init__(sent, **keys)
         self.flying, self.buffer, self.version, self.now = [], [], 0, 0
-        self.staleness = []
+        self.staleness, self.lands = [], []  # the versions behind, and the changes of each round
 
     def round(self, came):
         self.now += 1
@@ -254,6 +254,7 @@ class Buffered(Server):
         self.flying += came
         landed = sorted((o for o in self.flying if o.arrives <= self.now), key=lambda o: o.arrives)
         self.flying = [one for one in self.flying if one.arrives > self.now]
+        self.lands.append(len(landed))
         for one in landed:
             stale = self.version - one.version
             self.staleness.append(stale)

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any, Literal
 
 from flwr.serverapp.strategy import (
-    Bulyan,
     FedAdagrad,
     FedAdam,
     FedAvg,
@@ -16,13 +15,12 @@ from flwr.serverapp.strategy import (
     FedMedian,
     FedTrimmedAvg,
     FedYogi,
-    Krum,
-    MultiKrum,
     QFedAvg,
     Strategy,
 )
 
 from server.strategies.buffered import BufferedFedAvg
+from server.strategies.centred import CentredBulyan, CentredKrum, CentredMultiKrum
 from server.strategies.clustered import ClusteredFedAvg
 from server.strategies.controlled import ControlledFedAvg
 from server.strategies.private import PrivateFedAvg
@@ -104,11 +102,11 @@ STRATEGIES: dict[str, ServerHalf] = {
     ),
     "fedmedian": _single(_made(FedMedian)),
     "fedtrimmedavg": _single(_made(FedTrimmedAvg, beta="trim")),
-    "krum": _single(_made(Krum, num_malicious_nodes="liars")),
+    "krum": _single(_made(CentredKrum, num_malicious_nodes="liars")),
     "multikrum": _single(
-        _made(MultiKrum, num_malicious_nodes="liars", num_nodes_to_select="selected")
+        _made(CentredMultiKrum, num_malicious_nodes="liars", num_nodes_to_select="selected")
     ),
-    "bulyan": _single(_made(Bulyan, num_malicious_nodes="liars")),
+    "bulyan": _single(_made(CentredBulyan, num_malicious_nodes="liars")),
     "dpfedavg": ServerHalf(
         _made(
             PrivateFedAvg,

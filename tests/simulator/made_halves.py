@@ -36,7 +36,6 @@ FLEET = {
     "finetune": {"switch_round": 3},
     "fedper": HALF,
     "fedbn": {"private": ["*/bias"], **HALF},
-    "apfl": {"adaptive": True, **HALF},
     "ifca": {"clusters": 3, **HALF},
 }
 REFERENCE = {

@@ -72,9 +72,8 @@ def test_what_was_restored_writes_the_same_rows(halves, method, engine, kind):
     whole = whole[whole["round"] > SAVED].reset_index(drop=True)
     restored = restored.reset_index(drop=True)
     assert len(whole) >= 6
-    # What fades goes back to the first round; a run restores its records beside its devices.
-    faded = [column for column in whole if column == "faded_accuracy"]
-    columns = [column for column in whole if column not in (*faded, "label_repeats")]
+    # These two go back to earlier rounds: a run restores its records beside its devices.
+    columns = [c for c in whole if c not in ("faded_accuracy", "label_repeats")]
     pd.testing.assert_frame_equal(whole[columns], restored[columns], check_exact=True)
 
 
@@ -91,3 +90,13 @@ def test_much_happened_after_the_state_was_saved(halves, method, engine):
         return
     server = load_file(whole / "checkpoints" / "trial" / "server-0.safetensors")
     assert np.isfinite(server["losses"]).sum() >= 2
+
+
+def test_shared_arrays_keep_their_order_whatever_that_of_the_file(fleets):
+    """Some of Flower's strategies pair arrays by it."""
+    half = Half(fleets("dense", "float32"), "fedavgm", "reference")
+    names = list(half.session.shared)
+    half.play(1, 1)
+    backwards = dict(reversed(half.server.snapshot().items()))
+    half.server.restore(backwards)
+    assert list(half.session.shared) == names

@@ -105,6 +105,30 @@ def test_late_updates_reach_fedbuff_when_and_as_they_should(fleets):
     assert len(set(numpy.server.staleness)) > 1
 
 
+def test_updates_that_arrive_while_nobody_takes_part_are_added_to_what_is_there(fleets):
+    faults = {"duration_rounds": 1.1, "speed": 0.8, "availability": 0.4}
+    tables = {"learning": {"steps": 2, "memory": 0}, "stream": {"questions_per_round": 1}}
+    arm = {"method": "fedbuff", "buffer": 1}
+    opened = open_few(fleets("dense"), arm, faults=faults, seed=2, **tables)
+    trial = opened.run(3)
+    numpy = InNumpy(opened, trial, 3, durations=duration_rounds(opened.plan, np.arange(3)))
+    participants = trial.rounds.groupby("round")["participant"].sum()
+    assert participants.loc[1:].tolist() == [2, 0, 2]
+    assert numpy.server.lands == [1, 1, 2]
+    assert_alike(trial, numpy)
+
+
+def test_noise_is_released_in_rounds_in_which_nobody_takes_part(fleets):
+    arm = {"method": "dpfedavg", "participation": 0.02, "noise": 0.5, "clip": 0.2}
+    opened = open_few(fleets("dense"), arm)
+    trial = opened.run(3)
+    assert trial.rounds["participant"].sum() == 0
+    # Three times, of the standard deviation 0.5 * 0.2 over the 0.06 devices that are expected.
+    moved = [(trial.shared[n] - v).ravel() for n, v in opened.prepared.params.items()]
+    wanted = np.sqrt(3.0) * 0.1 / 0.06
+    assert np.std(np.concatenate(moved)) == pytest.approx(wanted, rel=0.03)
+
+
 def test_clip_follows_the_norms_where_it_is_to_and_stays_where_not(play, fleets):
     _, adapts = play("dpfedavg", False)
     assert adapts.server.clip != 0.02
