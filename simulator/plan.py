@@ -3,58 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clients import chance
 from clients.errors import BadRecordings, BadScenario
 from clients.pool import Pool, build_pool
 from clients.stream import Questions, cut_questions, deal_streams
 from clients.variation import Strength, draw_variations
 from clients.wear import Wear
+from simulator.folds import Cohort, Fold, cut_cohorts, deal_folds, with_devices
 from simulator.population import AXES, Population, gather_people
 from simulator.refusals import check_holdout, check_participants, check_tuning
 from simulator.scenario import Scenario
 
 __all__ = ["Cohort", "Fold", "Plan", "build_plan"]
-
-_LEAST_COHORTS = 8
-_MOST_DEVICES = 1024  # of a cohort
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Fold:
-    """Users who wear devices, and users who donated the data of the base model.
-
-    Attributes:
-        index: from 0.
-        devices: int64 [N], indices of the fold's devices.
-        donors: ids of the users whose recordings train the base model.
-        wearers: ids of the users who wear the fold's devices.
-    """
-
-    index: int
-    devices: NDArray[np.int64]
-    donors: tuple[str, ...]
-    wearers: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Cohort:
-    """Devices of one fold that are kept together.
-
-    Attributes:
-        index: from 0 within the run.
-        fold: index of their fold.
-        devices: int64 [D], their indices.
-    """
-
-    index: int
-    fold: int
-    devices: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,10 +99,10 @@ def build_plan(scenario: Scenario) -> Plan:
     """
     population = gather_people(scenario)
     check_holdout(scenario, population)
-    folds = _folds(scenario, list(population.recordings))
+    folds = deal_folds(scenario, list(population.recordings))
     users = [user for user in population.recordings if any(user in f.wearers for f in folds)]
     devices = _devices(scenario, len(users), population.channels)
-    folds = tuple(_with_devices(fold, users, devices) for fold in folds)
+    folds = tuple(with_devices(fold, users, devices) for fold in folds)
     check_tuning(scenario, folds)
     check_participants(scenario, folds)
     pool = build_pool(
@@ -178,7 +143,7 @@ def build_plan(scenario: Scenario) -> Plan:
     notes = _notes(scenario, rounds) + _holdout_note(scenario)
     notes += _short(pool, questions, population.form.least)
     return Plan(
-        scenario, population, pool, questions, devices, folds, _cohorts(folds), rounds, notes
+        scenario, population, pool, questions, devices, folds, cut_cohorts(folds), rounds, notes
     )
 
 
@@ -241,52 +206,6 @@ def _short(pool: Pool, questions: Questions, least: int) -> tuple[str, ...]:
             "not scored"
         )
     return tuple(notes)
-
-
-def _folds(scenario: Scenario, users: Sequence[str]) -> tuple[Fold, ...]:
-    """Deal the users to folds in random order; the donors of a fold are all other users.
-
-    With one fold, as many users as the scenario says are donors, and the others wear devices.
-    """
-    count, donors = scenario.split.folds, scenario.split.donors
-    if count > 1 and len(users) < 2 * count:
-        raise BadScenario(
-            f"split.folds = {count}: the data has {len(users)} users, and each fold "
-            "needs 2 at least; give fewer folds or more users"
-        )
-    if donors and not 2 <= donors < len(users):
-        raise BadScenario(
-            f"split.donors = {donors}: the data has {len(users)} users; give 2 to "
-            f"{len(users) - 1}, so that two train a base model and one wears a device at least"
-        )
-    order = chance.generator(scenario.seed, "folds").permutation(len(users))
-    parts = [order[donors:]] if count == 1 else [order[index::count] for index in range(count)]
-    return tuple(
-        Fold(
-            index,
-            np.zeros(0, np.int64),
-            tuple(user for i, user in enumerate(users) if i not in part and (donors or count > 1)),
-            tuple(user for i, user in enumerate(users) if i in part),
-        )
-        for index, part in enumerate(set(map(int, part)) for part in parts)
-    )
-
-
-def _with_devices(fold: Fold, users: Sequence[str], devices: int) -> Fold:
-    """Give a fold the devices of its wearers."""
-    own = np.array([user in fold.wearers for user in users])
-    return replace(fold, devices=np.flatnonzero(own[np.arange(devices) % len(users)]))
-
-
-def _cohorts(folds: Sequence[Fold]) -> tuple[Cohort, ...]:
-    """Cut each fold's devices into cohorts; their sizes depend on the number of devices alone."""
-    cohorts: list[Cohort] = []
-    for fold in folds:
-        count = max(_LEAST_COHORTS, -(-len(fold.devices) // _MOST_DEVICES))
-        for part in np.array_split(fold.devices, count):
-            if part.size:
-                cohorts.append(Cohort(len(cohorts), fold.index, part))
-    return tuple(cohorts)
 
 
 def _rounds(scenario: Scenario, questions: Sequence[int]) -> int:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from clients.errors import BadScenario
+from simulator.folds import Fold
 from simulator.options import PAIRWISE
 from simulator.population import Population
 from simulator.scenario import Scenario
-
-if TYPE_CHECKING:
-    from simulator.plan import Fold
 
 __all__ = ["check_holdout", "check_participants", "check_tuning"]
 
