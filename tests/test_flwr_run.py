@@ -46,6 +46,8 @@ def test_devices_learn_and_are_scored_on_flowers_own_engine(
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",  # flower-superexec is started by name
         "RAY_ADDRESS": "local",  # else it would join a cluster that another test started here
         "FLWR_HOME": str(flower_home),
+        # The tests before this one hold much memory; Ray would kill its workers for that.
+        "RAY_memory_monitor_refresh_ms": "0",
         "FLWR_TELEMETRY_ENABLED": "0",
         "FLWR_DISABLE_UPDATE_CHECK": "1",
         "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",

@@ -90,7 +90,7 @@ def refusal(path):
 def test_a_folder_that_is_missing_is_refused(tmp_path):
     message = refusal(tmp_path / "nowhere")
     assert "no file saved_model.pb" in message
-    assert "cnn, dense" in message
+    assert "cnn, cnn_norm, dense" in message
 
 
 def test_a_folder_without_a_saved_model_is_refused(tmp_path):
