@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 PEERS := jax pfl
+SIDE_BY_SIDE := -n 2 --dist loadfile
 
 .PHONY: demo test test-all lint types check bench bench-peers bench-forest clean
 
@@ -12,7 +13,7 @@ demo: $(READY)
 test: $(READY) lint types check
 
 test-all: $(READY) lint types
-	$(BIN)/pytest -m "exhaustive or not exhaustive"
+	$(BIN)/pytest $(SIDE_BY_SIDE) -m "exhaustive or not exhaustive"
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -21,8 +22,9 @@ lint: $(READY)
 types: $(READY)
 	$(BIN)/mypy
 
+# In two processes, of which each keeps what TensorFlow compiled for it.
 check: $(READY)
-	$(BIN)/pytest
+	$(BIN)/pytest $(SIDE_BY_SIDE)
 
 # Wearfleet beside other simulators; BENCH="--sizes 100 --workloads w1" measures less.
 bench: $(READY)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -63,6 +64,7 @@ class Server:
                 "seed": chance.key(plan.scenario.seed, f"noise-{fold.index}"),
             }
             self._strategy = self._half.strategy(options)
+            gc.freeze()  # some of Flower's strategies collect garbage for every single reply
         if self._half is not None or arm.method == "pooled":
             session.shared = flat(self._method(1).offer(prepared.params))
         bound = plan.scenario.guard.max_norm

@@ -1,5 +1,6 @@
 """What servers make of replies, by numbers worked out by hand; their state; the clip."""
 
+import gc
 from math import exp, sqrt
 
 import numpy as np
@@ -18,6 +19,14 @@ from simulator.grid import FleetGrid
 from simulator.options import OWN_KEYS
 
 COMMON = {"devices": 8, "learning_rate": 0.1, "participation": 0.5, "seed": 5}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _settled():
+    """Keep what other tests left out of the garbage that Flower collects for every reply."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 def server_of(method, **keys):
