@@ -20,7 +20,7 @@ from clients.augment import Augmentation, augment
 from clients.donors import Donated
 from clients.errors import BadInput
 from clients.export import Blueprint
-from clients.models import Model, Normalized, answer, moves
+from clients.models import Informed, Model, Normalized, answer, moves
 from clients.optimizers import OPTIMIZERS
 
 __all__ = [
@@ -158,6 +158,9 @@ class _Trainer:
         recipe, length = self._recipe, self._length
         mean, scale = _scaling(training.x, self._model.isotropic)
         params = self._model.init(random)
+        if hasattr(self._model, "informed"):
+            x = scaled(training.x[:, :length], mean, scale)
+            params |= cast(Informed, self._model).informed(x, training.labels, training.users)
         slots = self._optimizer.start({n: v.shape for n, v in params.items()}, 0.0, "float32")
         state = tuple(
             {name: tf.constant(value[None]) for name, value in some.items()}

@@ -8,11 +8,11 @@ from clients.models.cnn import Cnn
 from clients.models.dense import Dense, TrackerDense
 from clients.models.features import Features
 from clients.models.gravity import GravityCnn, GravityCnnSmall
-from clients.models.model import Carried, Model, Normalized, answer, moves
+from clients.models.model import Carried, Informed, Model, Normalized, answer, moves
 from clients.models.normalized import CnnNorm
 from clients.models.recurrent import Bilstm, Gru, TrackerLstm
 
-__all__ = ["MODELS", "Carried", "Model", "Normalized", "answer", "moves"]
+__all__ = ["MODELS", "Carried", "Informed", "Model", "Normalized", "answer", "moves"]
 
 MODELS: dict[str, Callable[[int, int, int], Model]] = {
     "bilstm": Bilstm,

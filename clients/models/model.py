@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-__all__ = ["Carried", "Model", "Normalized", "Recurrent", "answer", "moves"]
+__all__ = ["Carried", "Informed", "Model", "Normalized", "Recurrent", "answer", "moves"]
 
 _RATE = 0.1  # at which running statistics follow those of a step
 
@@ -96,6 +96,22 @@ class Normalized(Model, Protocol):
 
         Returns:
             logits [D, B, K], and by name the statistics that the running ones follow.
+        """
+        ...
+
+
+class Informed(Model, Protocol):
+    """An architecture some of whose first parameters are not drawn, but taken from donors."""
+
+    def informed(
+        self, x: NDArray[np.float32], labels: NDArray[np.int32], users: NDArray[np.int32]
+    ) -> dict[str, NDArray[np.float32]]:
+        """Return first parameters by name, in place of those that `init` draws.
+
+        Args:
+            x: the training donors' windows, scaled, float32 [N, T, C].
+            labels: int32 [N].
+            users: int32 [N], a number for each user.
         """
         ...
 

@@ -153,6 +153,7 @@ def test_windows_of_nothing_have_no_direction_and_finite_logits():
 def test_features_count_from_knot_to_knot():
     model = MODELS["features"](1, 2, 3)
     params = model.init(np.random.default_rng(1))
+    params["features/weight"] = np.array([0.7, 1.3], np.float32)
     values = [-30.0, -2.3, -2.1, -2.0, -0.45, 0.0, 0.2, 2.9, 3.0, 30.0]
 
     def encoded(value):
@@ -163,10 +164,31 @@ def test_features_count_from_knot_to_knot():
 
     for one in values:
         for two in (-1.0, 0.7):
-            inputs = np.concatenate([encoded(one), encoded(two)])
+            inputs = np.concatenate([0.7 * encoded(one), 1.3 * encoded(two)])
             hidden = np.maximum(inputs @ params["hidden/kernel"] + params["hidden/bias"], 0.0)
             expected = hidden @ params["classes/kernel"] + params["classes/bias"]
             stacked = {key: tf.constant(value[None]) for key, value in params.items()}
             x = np.array([one, two], np.float32).reshape(1, 1, 1, 2)
             found = model.forward(stacked, tf.constant(x))[0, 0]
             np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_feature_weighs_as_much_as_it_tells_one_persons_activities_apart():
+    random = np.random.default_rng(4)
+    people, activities, each = 3, 2, 400
+    users, labels, _ = (a.ravel() for a in np.indices((people, activities, each)))
+    noise = random.normal(size=(users.size, 4))
+    # What tells activities apart; the same, but only by who wears it; nothing; and a constant.
+    apart = np.stack([labels, users, np.zeros_like(users), np.zeros_like(users)], axis=1)
+    x = (apart + noise * [0.1, 1.0, 1.0, 0.0]).astype(np.float32)[:, None]
+    found = MODELS["features"](1, 4, activities).informed(x, labels, users)["features/weight"]
+    # Variances: of 0 and 1, 1/4; of 0, 1 and 2, 2/3; of the noise, 0.01 and 1.
+    expected = np.array([(0.25 + 0.01) / 0.01, (2 / 3 + 1.0) / 1.0, 1.0, 0.0])
+    np.testing.assert_allclose(found, expected / np.sqrt(np.mean(expected**2)), rtol=0.15)
+
+
+def test_features_of_a_single_window_or_of_constants_weigh_something_finite():
+    for x in (np.zeros((1, 1, 3)), np.zeros((6, 1, 3))):
+        none = np.zeros(len(x), np.int32)
+        found = MODELS["features"](1, 3, 2).informed(x.astype(np.float32), none, none)
+        assert np.isfinite(found["features/weight"]).all()

@@ -199,3 +199,25 @@ def test_predictions_do_not_depend_on_how_windows_are_batched():
     clear = np.diff(np.sort(logits, axis=1)[:, -2:], axis=1)[:, 0] > 1e-4
     assert (said[:, 0] == logits.argmax(axis=1))[clear].all()
     assert clear.mean() > 0.9
+
+
+def test_what_a_model_takes_from_donors_comes_from_those_who_train():
+    labels = np.tile([0, 1], 60).astype(np.int32)
+    users = np.repeat([1, 2, 3], 40).astype(np.int32)
+    random = np.random.default_rng(5)
+    x = random.normal(size=(120, 1, 2)).astype(np.float32)
+    x[:, 0, 0] += 3.0 * labels
+    recipe = replace(RECIPE, steps=10, learning_rate=0.0, refit=False, validation=0.3)
+    blueprint = Blueprint("features", 1, 2, ("a", "b"))
+
+    def weights(changed):
+        """Train where one user's second feature tells activities apart too."""
+        own = x.copy()
+        own[users == changed, 0, 1] = labels[users == changed]
+        base = train_base(blueprint, Donated(own, labels, users), recipe, np.random.default_rng(0))
+        return base.params["features/weight"]
+
+    of_none = weights(0)
+    moved = [not np.allclose(weights(user), of_none) for user in (1, 2, 3)]
+    assert sorted(moved) == [False, True, True]  # one of them validates
+    assert of_none[0] > 2 * of_none[1]
