@@ -65,7 +65,7 @@ class Device:
             return None
         windows, labels = self._lessons.look(round_)
         carried = nothing(self._program.read_pure().carried)
-        return take_of(self._program, carried, self._read_all, windows[0], labels[0])
+        return take_of(self._program, method, carried, self._read_all, windows[0], labels[0])
 
     def work(self, round_: int, *, learns: bool, method: Method, shared: Groups) -> Outcome:
         """Work through the questions of one round.

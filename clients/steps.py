@@ -82,7 +82,7 @@ class Apart:
 
         def learn(windows: NDArray[np.int32], labels: NDArray[np.int32], index: int) -> float:
             carried = program.read_pure().carried
-            take = take_of(program, carried, read, windows, labels, index)
+            take = take_of(program, method, carried, read, windows, labels, index)
             new, loss = method.step(take, self._own(), sent)
             params, slots = (_first(new[group]) for group in (PARAMETERS, SLOTS))
             program.assign_pure(Pure(params, slots, _first(take.end or {})), steps=1)
@@ -101,6 +101,7 @@ class Apart:
 
 def take_of(
     program: Learner,
+    method: Method,
     carried: Arrays,
     read: Read,
     windows: NDArray[np.int32],
@@ -110,7 +111,8 @@ def take_of(
     """Lay out a step of one device; places without a window (-1) are masked, not left out."""
     x, there = read(np.maximum(windows, 0)), windows >= 0
     begin = {name: value[None] for name, value in carried.items()}
-    return Take(program.functions, begin, x[None], labels[None], there[None], index)
+    given = x[None], labels[None], there[None]
+    return Take(program.functions, begin, *given, index, method.numbers)
 
 
 def stack(groups: Groups) -> dict[str, dict[str, Any]]:

@@ -145,7 +145,8 @@ class Compiled:
         """
         key = ("begin", *method.key)
         begin = partial(self._graphs.begin, method)
-        return cast(Groups, self._call(key, begin, shared, state.own, state.carried, *look))
+        before = (_scalars(method), shared, state.own, state.carried)
+        return cast(Groups, self._call(key, begin, *before, *look))
 
     def variables(self, state: BlockState, place: int, steps: int) -> dict[str, NDArray[Any]]:
         """Return the variables of one device's SavedModel by their names in the checkpoint.
@@ -203,7 +204,7 @@ class Compiled:
         busy = np.flatnonzero(work.mask.any(axis=(1, 2)))
         tiles = np.int32(busy[-1] // self.tile + 1 if busy.size else 0)
         fields = (getattr(work, name) for name in Work.__slots__)
-        before = (shared, state.own, state.carried, opened or {})
+        before = (_scalars(method), shared, state.own, state.carried, opened or {})
         key = ("work", *(() if method.plain else method.key))  # one program serves all plain ones
         step = partial(self._graphs.work, method)
         done = self._call(key, step, tiles, late, *before, *fields)
@@ -233,6 +234,11 @@ class Compiled:
         if not fresh:
             self.seconds += time.perf_counter() - begun
         return done
+
+
+def _scalars(method: Method) -> Tensors:
+    """Return a method's numbers as tensors: a compiled call would keep plain ones for good."""
+    return {name: tf.constant(value, tf.float64) for name, value in method.numbers.items()}
 
 
 def _plain(given: Any) -> Any:

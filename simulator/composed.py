@@ -52,11 +52,14 @@ class Composed:
         results = [(kind, count) for kind in (tf.int32, tf.float32, tf.float32)]
         return _by_tile(tile, self._tile, every, (), (params, x, label, mask), results)[1]
 
-    def begin(self, method: Method, shared: Any, own: Any, carried: Any, *look: Any) -> Any:
+    def begin(
+        self, method: Method, numbers: Any, shared: Any, own: Any, carried: Any, *look: Any
+    ) -> Any:
         """Let devices take in what the server sent, by what they see in their memories.
 
         Args:
             method: one that looks.
+            numbers: of the method, float64 [] by name.
             shared: groups of arrays [1, ...].
             own: groups of arrays [D, ...].
             carried: stacked, [D, ...], what recurrent programs remember.
@@ -66,12 +69,14 @@ class Composed:
             own.
         """
         nest, tile = tf.nest, self._tile
+        numbers = _like(own[PARAMETERS], numbers)
         sent = nest.map_structure(lambda v: tf.repeat(v, tile, axis=0), shared)
 
         def one(state: Any, given: Any) -> Any:
-            carried, *look = given
+            carried, x, y, mask = given
             nothing = {name: tf.zeros_like(value) for name, value in carried.items()}
-            return method.begin(sent, state, Take(self._functions, nothing, *look)), ()
+            take = Take(self._functions, nothing, x, y, mask, numbers=numbers)
+            return method.begin(sent, state, take), ()
 
         every = tf.constant(look[0].shape[0] // tile)
         return _by_tile(one, tile, every, own, (carried, *look), ())[0]
@@ -81,6 +86,7 @@ class Composed:
         method: Method,
         tiles: Any,
         late: Any,
+        numbers: Any,
         shared: Any,
         own: Any,
         carried: Any,
@@ -93,6 +99,7 @@ class Composed:
             method: says what a step is.
             tiles: int32 [], how many.
             late: bool [E], the questions that were predicted before, and only now are answered.
+            numbers: of the method, float64 [] by name.
             shared: what the server sent, groups of arrays [1, ...].
             own: what the devices are, groups of arrays [D, ...].
             carried: stacked, [D, ...], what recurrent programs remember from question to question.
@@ -104,10 +111,13 @@ class Composed:
             each step, summed over its questions, [D, E, S], and what the opened parameters
             predict, [D, E, B], if they are scored.
         """
+        numbers = _like(own[PARAMETERS], numbers)
 
         def tile(state: Any, given: Any) -> Any:
             opened, x, mask = given[0], given[1], given[3]
-            *state, predicted, loss, by_step = self._learn(method, late, shared, *state, *given[1:])
+            *state, predicted, loss, by_step = self._learn(
+                method, late, numbers, shared, *state, *given[1:]
+            )
             said = [predicted, loss, by_step]
             if opened:
                 logits = self._score(opened, x, mask)
@@ -124,6 +134,7 @@ class Composed:
         self,
         method: Method,
         late: Any,
+        numbers: Any,
         shared: Any,
         own: Any,
         carried: Any,
@@ -148,7 +159,7 @@ class Composed:
         def step(on: Any, own: Any, begin: Any, j: Any, *batch: Any) -> Any:
             """Take a step where `on`; also return what is carried in its end, and its loss."""
             x, y, mask = batch
-            take = Take(self._functions, begin, x, y, mask, j)
+            take = Take(self._functions, begin, x, y, mask, j, numbers)
             stepped, loss = method.step(take, own, shared)
             loss = tf.where(on, tf.cast(loss, tf.float32), 0.0)
             return _each_where(on, stepped, own), take.end, loss
@@ -256,6 +267,12 @@ def _margin(logits: Any, predicted: Any) -> Any:
     logits = tf.cast(logits, tf.float32)
     others = tf.one_hot(predicted, logits.shape[-1], on_value=-np.inf, off_value=0.0) + logits
     return tf.reduce_max(logits, axis=-1) - tf.reduce_max(others, axis=-1)
+
+
+def _like(params: Any, numbers: Any) -> Any:
+    """Give numbers by name the dtype of parameters."""
+    dtype = next(iter(params.values())).dtype
+    return {name: tf.cast(value, dtype) for name, value in numbers.items()}
 
 
 def _each_where(on: Any, new: Any, old: Any) -> Any:

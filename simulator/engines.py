@@ -157,5 +157,5 @@ def _programs(
 
 
 def _of_graphs(scenario: Scenario) -> Model:
-    """Return what a scenario says of programs, but for which of them its folds chose."""
-    return scenario.model.model_copy(update={"chosen": []})
+    """Return what a scenario says of programs, but for which of them they are."""
+    return scenario.model.model_copy(update={"program": "", "candidates": [], "chosen": []})

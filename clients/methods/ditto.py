@@ -21,7 +21,6 @@ def ditto(options: MethodOptions) -> Method:
     The shared one is learnt as in `fedavg`; the own one minimizes f(v) + lambda / 2 ||v - w||²,
     where w is what the server sent (their algorithm 1). It and its optimizer never leave.
     """
-    weight = float(options.values["lambda"])
 
     def start(own: Groups, chance: Any) -> Groups:
         del chance
@@ -33,7 +32,7 @@ def ditto(options: MethodOptions) -> Method:
 
     def step(take: Take, own: Groups, shared: Groups) -> tuple[Groups, Any]:
         gradients, loss = take.gradients(own[PARAMETERS])
-        gradients = plus(gradients, weight, own[PARAMETERS], shared[PARAMETERS])
+        gradients = plus(gradients, take.numbers["lambda"], own[PARAMETERS], shared[PARAMETERS])
         params, slots = take.apply(own[PARAMETERS], own[SLOTS], gradients)
         gradients, _ = take.gradients(own[_SHARED])
         theirs, their_slots = take.apply(own[_SHARED], own[_SHARED_SLOTS], gradients)
@@ -47,5 +46,5 @@ def ditto(options: MethodOptions) -> Method:
 
     return replace(
         fedavg(options), start=start, begin=begin, step=step, end=end, gradients=2,
-        key=("ditto", weight),
+        numbers={"lambda": float(options.values["lambda"])}, key=("ditto",),
     )  # fmt: skip

@@ -18,13 +18,13 @@ def fedprox(options: MethodOptions) -> Method:
 
     A step minimizes f(w) + mu / 2 ||w - w_sent||² (their equation 2).
     """
-    mu = float(options.values["mu"])
 
     def step(take: Take, own: Groups, shared: Groups) -> tuple[Groups, Any]:
         params = own[PARAMETERS]
         gradients, loss = take.gradients(params)
-        gradients = plus(gradients, mu, params, shared[PARAMETERS])
+        gradients = plus(gradients, take.numbers["mu"], params, shared[PARAMETERS])
         params, slots = take.apply(params, own[SLOTS], gradients)
         return {**own, PARAMETERS: params, SLOTS: slots}, loss
 
-    return replace(fedavg(options), step=step, key=("fedprox", mu))
+    numbers = {"mu": float(options.values["mu"])}
+    return replace(fedavg(options), step=step, numbers=numbers, key=("fedprox",))

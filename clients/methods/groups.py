@@ -77,7 +77,7 @@ def _keeps_of(slot: str, names: Collection[str] | None) -> bool:
     return of is not None and (names is None or of in names)
 
 
-def plus(gradients: Group, weight: float, ours: Group, theirs: Group) -> dict[str, Any]:
+def plus(gradients: Group, weight: Any, ours: Group, theirs: Group) -> dict[str, Any]:
     """Add the gradient of weight / 2 times the squared distance of ours from theirs."""
     return {
         name: gradient if is_statistic(name) else gradient + weight * (ours[name] - theirs[name])

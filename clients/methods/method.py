@@ -74,6 +74,8 @@ class Method:
         gradients: evaluations of a gradient in a step.
         clusters: models that the server keeps, of which each device has one; 0 where there is one
             for all.
+        numbers: what a step, or `begin`, reads as `take.numbers`; steps that differ by nothing else
+            are compiled once.
         key: tells the step apart from that of other methods.
     """
 
@@ -88,6 +90,7 @@ class Method:
     looks: bool = False
     gradients: int = 1
     clusters: int = 0
+    numbers: Mapping[str, float] = field(default_factory=dict)
     key: tuple[Any, ...] = ()
 
     @property

@@ -24,10 +24,10 @@ def perfedavg(options: MethodOptions) -> Method:
     windows. The user is answered by w - alpha grad f(w) on all windows of the step, and after a
     download on windows from the memory.
     """
-    alpha = float(options.values["alpha"])
 
-    def adapted(params: Any, gradients: Any) -> dict[str, Any]:
-        rates = {name: 1.0 if is_statistic(name) else alpha for name in params}
+    def adapted(take: Take, params: Any, half: int | None = None) -> dict[str, Any]:
+        gradients, _ = take.gradients(params, half)
+        rates = {n: 1.0 if is_statistic(n) else take.numbers["alpha"] for n in params}
         return {name: value - rates[name] * gradients[name] for name, value in params.items()}
 
     def start(own: Groups, chance: Any) -> Groups:
@@ -37,15 +37,14 @@ def perfedavg(options: MethodOptions) -> Method:
     def begin(shared: Groups, own: Groups, take: Take | None) -> Groups:
         meta = answering = shared[PARAMETERS]
         if take is not None:
-            answering = adapted(meta, take.gradients(meta)[0])
+            answering = adapted(take, meta)
         return {**own, PARAMETERS: answering, SLOTS: fresh(own[SLOTS]), _META: meta}
 
     def step(take: Take, own: Groups, shared: Groups) -> tuple[Groups, Any]:
         del shared
-        ahead, _ = take.gradients(own[_META], half=0)
-        gradients, loss = take.gradients(adapted(own[_META], ahead), half=1)
+        gradients, loss = take.gradients(adapted(take, own[_META], half=0), half=1)
         meta, slots = take.apply(own[_META], own[SLOTS], gradients)
-        answering = adapted(meta, take.gradients(meta)[0])
+        answering = adapted(take, meta)
         return {**own, PARAMETERS: answering, SLOTS: slots, _META: meta}, loss
 
     def end(own: Groups, shared: Groups) -> tuple[Groups, Groups, dict[str, Any]]:
@@ -54,5 +53,5 @@ def perfedavg(options: MethodOptions) -> Method:
 
     return replace(
         fedavg(options), start=start, begin=begin, step=step, end=end, looks=True, gradients=3,
-        key=("perfedavg", alpha),
+        numbers={"alpha": float(options.values["alpha"])}, key=("perfedavg",),
     )  # fmt: skip

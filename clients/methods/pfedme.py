@@ -37,13 +37,14 @@ def pfedme(options: MethodOptions) -> Method:
     def step(take: Take, own: Groups, shared: Groups) -> tuple[Groups, Any]:
         del shared
         params, slots, theirs = own[PARAMETERS], own[SLOTS], own[_SHARED]
+        weight, pull = take.numbers["lambda"], take.numbers["eta_lambda"]
         losses = []
         for _ in range(inner):
             gradients, loss = take.gradients(params)
             losses.append(loss)
             gradients = plus(gradients, weight, params, theirs)
             params, slots = take.apply(params, slots, gradients)
-        theirs = {n: w - eta * weight * (w - params[n]) for n, w in theirs.items()}
+        theirs = {n: w - pull * (w - params[n]) for n, w in theirs.items()}
         return {**own, PARAMETERS: params, SLOTS: slots, _SHARED: theirs}, losses[0]
 
     def end(own: Groups, shared: Groups) -> tuple[Groups, Groups, dict[str, Any]]:
@@ -52,5 +53,5 @@ def pfedme(options: MethodOptions) -> Method:
 
     return replace(
         fedavg(options), start=start, begin=begin, step=step, end=end, gradients=inner,
-        key=("pfedme", weight, eta, inner),
+        numbers={"lambda": weight, "eta_lambda": eta * weight}, key=("pfedme", inner),
     )  # fmt: skip

@@ -17,11 +17,19 @@ class Take:
 
     Attributes:
         index: place of the step among those of its question, from 0; a number or int32 [].
+        numbers: those of the method, by name; numbers, or [] of the parameters' dtype.
         end: what is carried after the first gradients that were taken, by name [D, ...].
     """
 
     def __init__(
-        self, functions: Any, begin: Tensors, x: Any, y: Any, mask: Any, index: Any = 0
+        self,
+        functions: Any,
+        begin: Tensors,
+        x: Any,
+        y: Any,
+        mask: Any,
+        index: Any = 0,
+        numbers: Mapping[str, Any] | None = None,
     ) -> None:
         """Lay out a step.
 
@@ -32,10 +40,11 @@ class Take:
             y: int32 [D, B], their classes as answered.
             mask: bool [D, B], which of them there are.
             index: place of the step among those of its question, from 0.
+            numbers: of the method.
         """
         self._functions, self._begin = functions, begin
         self._x, self._y, self._mask = x, y, mask
-        self.index = index
+        self.index, self.numbers = index, numbers or {}
         self.end: Tensors | None = None
 
     @property

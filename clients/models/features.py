@@ -34,8 +34,8 @@ class Features:
     embeddings for numerical features in tabular deep learning", section 3.1, with fixed knots).
     Below the first knot it goes on falling, down to -2.
 
-    Each feature has a weight, which is learnt like the rest. It starts at the donors' total variance
-    over the variance within one person's windows of one activity, which is how much a discriminant
+    Each feature has a weight, which is learnt like the rest. It starts at the donors' total
+    variance over that within one person's windows of one activity, which is how much a discriminant
     of people's own activities would heed it (Fisher 1936, "The use of multiple measurements in
     taxonomic problems", for uncorrelated features), and a root mean square of 1 over all features.
     """

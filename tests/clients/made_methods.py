@@ -129,15 +129,16 @@ def everything(method, first=50.0):
     return {group: numbered(first, devices=DEVICES) for group in {"parameters", *offered}}
 
 
-def take_of(functions=None, *, devices=DEVICES, rows=slice(None), there=True, index=0, carried=()):
+def take_of(
+    method, functions=None, *, devices=DEVICES, rows=slice(None), there=True, index=0, carried=()
+):
     """Lay out a step of windows that hold 1, 2, ... and, of the second device, 11, 12, ..."""
     x = 1.0 + np.arange(BATCH) + 10.0 * np.arange(devices)[:, None]
     x = np.broadcast_to(x[:, :, None, None], (devices, BATCH, LENGTH, CHANNELS))
     y, mask = np.zeros((devices, BATCH), np.int32), np.full((devices, BATCH), there)
     begin = {name: np.zeros(devices)[rows] for name in carried}
-    return Take(
-        functions or Valley(), begin, x[rows].astype(np.float32), y[rows], mask[rows], index
-    )
+    given = x[rows].astype(np.float32), y[rows], mask[rows]
+    return Take(functions or Valley(), begin, *given, index, method.numbers)
 
 
 def plainly(groups):
