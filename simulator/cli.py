@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from simulator.fleet import Fleet
+    from simulator.scenario import Scenario
 
 __all__ = ["app", "main"]
 
@@ -88,7 +89,7 @@ def run(
         raise
     finally:
         _stop(fleet)
-    _show(summary, scenario.question, folder, as_json=as_json)
+    _show(summary, scenario, folder, as_json=as_json)
 
 
 @app.command()
@@ -184,7 +185,7 @@ def main() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _show(summary: pd.DataFrame, question: str, folder: Path, *, as_json: bool) -> None:
+def _show(summary: pd.DataFrame, scenario: Scenario, folder: Path, *, as_json: bool) -> None:
     """Print the arms' figures, and where the report is."""
     if as_json:
         rows: list[dict[str, Any]] = json.loads(summary.round(6).to_json(orient="records"))
@@ -192,7 +193,8 @@ def _show(summary: pd.DataFrame, question: str, folder: Path, *, as_json: bool) 
     else:
         from simulator.report import answer_of
 
-        print_summary(summary, question, answer_of(folder))
+        answer, holdout_by = answer_of(folder), scenario.split.holdout_by
+        print_summary(summary, scenario.question, answer, holdout_by)
     typer.echo(f"report: {folder / 'report.html'}", err=as_json)
 
 

@@ -26,6 +26,7 @@ _SHOWN = {
     "holdout_worst_tenth": "worst\ntenth",
     "worse_than_local": "worse than\nlocal",
 }
+_HOLDOUT = {"time": "the last part of each recording", "chance": "windows drawn at random"}
 _RANGED = "holdout_accuracy"  # shown with its range over seeds
 
 
@@ -85,7 +86,9 @@ class Display:
             self._progress.stop_task(self._task)
 
 
-def print_summary(summary: pd.DataFrame, question: str, answer: str = "") -> None:
+def print_summary(
+    summary: pd.DataFrame, question: str, answer: str = "", holdout_by: str = "time"
+) -> None:
     """Print the arms of a run, a row each, and below them the answer in a sentence."""
     seeds = f"{_RANGED}_min" in summary
     columns = [c for c in _SHOWN if c in summary and not (seeds and c == "holdout_macro_f1")]
@@ -99,7 +102,7 @@ def print_summary(summary: pd.DataFrame, question: str, answer: str = "") -> Non
         base = 100.0 * float(summary["base_accuracy"].iloc[0])
         print(f"unseen-users: the untouched base model is right on {base:.1f}% of the windows of")
         print("              people whom it never saw")
-    print("prequential:  scored before learning; holdout: the last part of each recording, never")
+    print(f"prequential:  scored before learning; holdout: {_HOLDOUT[holdout_by]}, never")
     print("              streamed; both per window, every user counting the same")
 
 

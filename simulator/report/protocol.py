@@ -25,8 +25,8 @@ def protocol_in_words(scenario: Mapping[str, Any], manifest: Mapping[str, Any]) 
         {
             "prequential": "Each window of the stream is predicted, and scored, before the device "
             "learns from it.",
-            "holdout": "The last part of each user's recordings, never streamed, scored after a "
-            "round; nothing is learnt from it.",
+            "holdout": "Windows of each user that are never streamed, scored after a round; "
+            "nothing is learnt from them.",
             "unseen-users": "All windows of users on whom the base model was not trained, scored "
             "by that model, untouched.",
         }
@@ -106,8 +106,12 @@ def _split(split: Mapping[str, Any], model: Mapping[str, Any]) -> list[str]:
     elif model.get("base") == "random":
         sentences.append("The base model is random: it has been trained on nobody.")
     if "holdout" in split:
+        share = f"{100 * split['holdout']:g} %"
         sentences.append(
-            f"The last {100 * split['holdout']:g} % of each recording is holdout, never streamed."
+            f"{share} of each user's windows of each activity, drawn at random, are holdout, never "
+            "streamed; many of them are neighbours of what is."
+            if split.get("holdout_by") == "chance"
+            else f"The last {share} of each recording is holdout, never streamed."
         )
     return sentences
 

@@ -20,3 +20,14 @@ def test_without_an_answer_there_is_no_empty_line(capsys):
     bare = capsys.readouterr().out
     print_summary(SUMMARY, "Own or shared?", "So it is.")
     assert capsys.readouterr().out.replace("So it is.\n", "") == bare
+
+
+def test_it_says_how_the_holdout_was_chosen(capsys):
+    print_summary(SUMMARY, "Own or shared?")
+    by_time = capsys.readouterr().out
+    print_summary(SUMMARY, "Own or shared?", holdout_by="chance")
+    by_chance = capsys.readouterr().out
+    assert "holdout: the last part of each recording, never\n" in by_time
+    assert (
+        by_time.replace("the last part of each recording", "windows drawn at random") == by_chance
+    )

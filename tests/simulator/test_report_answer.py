@@ -1,9 +1,13 @@
 """The answer of a run in words."""
 
+import re
+from html import unescape
+
 import pandas as pd
 import pytest
 
 from simulator.report import answer_of, answer_sentences
+from simulator.report.protocol import protocol_in_words
 from simulator.statistics import paired_tests
 from tests.simulator.made_runs import fake_seeds, hand_written_run
 
@@ -190,3 +194,16 @@ def test_answer_of_a_folder_is_its_first_sentence(tmp_path):
     (run / "users.csv").unlink()
     (run / "summary.csv").unlink()
     assert answer_of(run) == "No accuracy has been recorded in this run folder."
+
+
+def test_protocol_tells_a_holdout_by_chance_from_one_by_time():
+    split = {"folds": 2, "holdout": 0.3}
+    by_time, by_chance = (
+        unescape(
+            re.sub("<[^>]*>", "", protocol_in_words({"split": {**split, "holdout_by": by}}, {}))
+        )
+        for by in ("time", "chance")
+    )
+    assert "The last 30 % of each recording is holdout" in by_time
+    assert "30 % of each user's windows of each activity, drawn at random" in by_chance
+    assert "The last" not in by_chance
