@@ -31,6 +31,19 @@ __all__ = ["tune", "tune_seeds"]
 _LEAST_DONORS = 4  # two who train, two who wear
 
 
+class _Unheard:
+    """Is told of the rounds of each trial, of which nobody needs to know."""
+
+    def stage(self, name: str, rounds: int) -> None:
+        pass
+
+    def advance(self) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        pass
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Bench:
     """The donors of one fold, of whom some train and the others wear devices, in turn."""
@@ -44,10 +57,11 @@ class _Bench:
     def score(self, arm: Arm) -> float:
         """Return the accuracy of an arm on the holdout of donors, each counting the same."""
         run = RunFolder(self.folder)
-        run_arm(self.plan, arm, self.prepared, self.fleet, run, self.watcher)
+        run_arm(self.plan, arm, self.prepared, self.fleet, run, _Unheard())
         users = users_frame(self.folder, [arm])
         for kind in ("rounds", "checkpoints", "devices", "events", "windows"):
             shutil.rmtree(self.folder / kind, ignore_errors=True)
+        self.watcher.advance()
         return float(users["holdout_accuracy"].mean())
 
 
@@ -90,14 +104,14 @@ def tune(
     for fold in outer.folds:
         own, program = folder / f"fold-{fold.index}", None
         if scenario.model.candidates:  # the donors choose once, for all that is tried on them
-            watcher.stage(f"program, fold {fold.index}", 0)
+            watcher.stage(f"{_place(scenario, fold)}: program", 0)
             program, _ = choose_program(outer, fold)
             programs.append(program)
         bench = _bench(scenario, program, fold, inner_folds, own, fleet, watcher)
         for arm in outer.scenario.arms:
             ranges = ranges_of(arm, bench.plan.rounds)
             if ranges:
-                study = _search(bench, scenario, arm, ranges, trials, fold.index)
+                study = _search(bench, scenario, arm, ranges, trials, fold)
                 chosen[arm.name].append(_values(study.best_trial))
                 rows += _told(study, arm, fold.index)
     arms = [
@@ -201,7 +215,7 @@ def _bench(
         ),
     }
     folder.mkdir(parents=True)
-    watcher.stage(f"base models, fold {fold.index}", 0)
+    watcher.stage(f"{_place(scenario, fold)}: base models", 0)
     inner = build_plan(plan.model_copy(update=update))
     return _Bench(inner, fleet.prepare(inner, folder), fleet, folder, watcher)
 
@@ -212,10 +226,11 @@ def _search(
     arm: Arm,
     ranges: Mapping[str, Range],
     trials: int,
-    fold: int,
+    fold: Fold,
 ) -> optuna.Study:
     """Try an arm with other keys, and with its own first."""
-    key = chance.key(scenario.seed, f"tune/{arm.name}/{fold}") % 2**32
+    bench.watcher.stage(f"{_place(scenario, fold)}: {arm.name}", trials)
+    key = chance.key(scenario.seed, f"tune/{arm.name}/{fold.index}") % 2**32
     study = optuna.create_study(
         direction="maximize", sampler=optuna.samplers.TPESampler(seed=key, n_startup_trials=5)
     )
@@ -224,11 +239,21 @@ def _search(
     def objective(trial: optuna.Trial) -> float:
         values = suggested(arm, ranges, trial)
         trial.set_user_attr("values", values)
-        tried = arm.model_copy(update={"tuned": [values]}).in_fold(0)
-        return bench.score(tried)
+        own = arm.model_dump(by_alias=True, exclude_none=True)
+        return bench.score(Arm.model_validate({**own, "tuned": [values]}).in_fold(0))
 
     study.optimize(objective, n_trials=trials - 1)
+    keys = ", ".join(f"{key} = {value}" for key, value in _values(study.best_trial).items())
+    bench.watcher.note(
+        f"{_place(scenario, fold)}: {arm.name}: {100 * study.trials[0].values[0]:.1f}% on donors' "
+        f"holdout as it stands, {100 * study.best_value:.1f}% with {keys or 'its own keys'}"
+    )
     return study
+
+
+def _place(scenario: Scenario, fold: Fold) -> str:
+    """Say for whom something is chosen."""
+    return f"seed {scenario.seed}, fold {fold.index}"
 
 
 def _values(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
