@@ -1,21 +1,24 @@
 """Variations of a user: the same person, with the wearable worn and moved a little differently.
 
-A variation is applied to a window's span when it is read; no varied window is kept.
+A variation is applied to a window's span when it is read; no varied window is kept. What a device
+measures while something has drifted is a variation, too (`clients.drift`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtri
 
 from clients import chance
 from clients.pool import Pool, spans
 
-__all__ = ["Strength", "Variations", "draw_variations"]
+__all__ = ["Strength", "Variations", "as_recorded", "draw_variations", "rotations"]
 
 _NOISE_ROWS = 2**16
+_MISSING_ROWS = 2**15 + 1  # from where the noise of a sample stands to what decides its loss
 _BLOCK_SAMPLES = 2**16  # that are varied together
 
 
@@ -44,17 +47,24 @@ class Variations:
     """What sets D devices apart from the recordings of their users.
 
     Attributes:
-        turn: float32 [D, 3, 3], by which samples [T, 3] are multiplied from the right: the
-            rotation and the gain.
         cadence: float64 [D], samples of the recording that pass in the time of one.
-        noise: float32 [D], standard deviation, m/s².
+        amplitude: float32 [D], how much further samples go from the mean of their window.
+        turn: float32 [D, 3, 3], by which samples [T, 3] are then multiplied from the right: the
+            rotation and the gain.
+        bias: float32 [D, 3], what is then added, m/s².
+        noise: float32 [D], standard deviation of what else is added, m/s².
+        missing: float64 [D], share of the samples that are lost at last; the sample before stands
+            in for each, or the first one that there is.
         offset: int64 [D], where in the table of noise the device begins.
         table: float32 [M, 3], normal noise that all devices share.
     """
 
-    turn: NDArray[np.float32]
     cadence: NDArray[np.float64]
+    amplitude: NDArray[np.float32]
+    turn: NDArray[np.float32]
+    bias: NDArray[np.float32]
     noise: NDArray[np.float32]
+    missing: NDArray[np.float64]
     offset: NDArray[np.int64]
     table: NDArray[np.float32]
 
@@ -87,17 +97,27 @@ class Variations:
     def _read(self, pool: Pool, windows: NDArray[np.int32], values: NDArray[np.float32]) -> None:
         """Read windows [D, N] of so few devices that all stays in the processor's cache."""
         base, paced = self._paced(pool, windows)
+        swung = np.flatnonzero(self.amplitude != 1.0)
+        if swung.size:
+            middle = paced[swung].mean(axis=2, keepdims=True)
+            swing = self.amplitude[swung, None, None, None] * (paced[swung] - middle)
+            paced[swung] = middle + swing
         joined = (len(windows), -1, pool.channels)
         rows = paced.reshape(joined)
         if rows.shape[1] == 1:  # a product of a single row is rounded in another way
             values[...] = np.matmul(rows.repeat(2, axis=1), self.turn)[:, :1].reshape(values.shape)
         else:
             np.matmul(rows, self.turn, out=values.reshape(joined))
+        if self.bias.any():
+            values += self.bias[:, None, None]
+        first = base + self.offset[:, None]
         if self.noise.any():
-            first = (base + self.offset[:, None]) % _NOISE_ROWS
-            noise = spans(self.table, pool.length)[first]
+            noise = spans(self.table, pool.length)[first % _NOISE_ROWS]
             noise *= self.noise[:, None, None, None]
             values += noise
+        if self.missing.any():
+            draws = spans(self.table, pool.length)[(first + _MISSING_ROWS) % _NOISE_ROWS][..., 0]
+            _hold(values, draws < ndtri(self.missing)[:, None, None])
 
     def _paced(
         self, pool: Pool, windows: NDArray[np.int32]
@@ -144,23 +164,52 @@ def draw_variations(
     """
     if (devices < users).all() or strength == _NONE:
         return None
+    none = as_recorded(seed, devices.size, length)
     draws = chance.uniforms(seed, "variation", 0, devices, 8)
     draws[devices < users] = 0.5  # the middle: no turn, no gain, no change of cadence
     either = 2.0 * draws - 1.0
     gain = strength.gain ** either[:, 3]
-    turn = _rotations(draws[:, :2], np.radians(strength.tilt_deg) * either[:, 2])
+    turn = rotations(draws[:, :2], np.radians(strength.tilt_deg) * either[:, 2])
     noise = strength.noise * draws[:, 5] * (devices >= users)
+    return replace(
+        none,
+        turn=(gain[:, None, None] * turn).astype(np.float32),
+        cadence=strength.cadence ** either[:, 4],
+        noise=noise.astype(np.float32),
+        offset=(draws[:, 6] * _NOISE_ROWS).astype(np.int64),
+    )
+
+
+def as_recorded(seed: int, devices: int, length: int) -> Variations:
+    """Return the variations of devices that measure what was recorded.
+
+    Args:
+        seed: the scenario's, which decides the table of noise.
+        devices: D.
+        length: samples per window.
+    """
     table = chance.generator(seed, "noise").standard_normal((_NOISE_ROWS, 3), np.float32)
     return Variations(
-        (gain[:, None, None] * turn).astype(np.float32),
-        strength.cadence ** either[:, 4],
-        noise.astype(np.float32),
-        (draws[:, 6] * _NOISE_ROWS).astype(np.int64),
+        np.ones(devices),
+        np.ones(devices, np.float32),
+        np.tile(np.eye(3, dtype=np.float32), (devices, 1, 1)),
+        np.zeros((devices, 3), np.float32),
+        np.zeros(devices, np.float32),
+        np.zeros(devices),
+        np.zeros(devices, np.int64),
         np.concatenate([table, table[:length]]),
     )
 
 
-def _rotations(draws: NDArray[np.float64], angle: NDArray[np.float64]) -> NDArray[np.float64]:
+def _hold(values: NDArray[np.float32], lost: NDArray[np.bool_]) -> None:
+    """Let the last sample stand in for those that are lost, bool [D, N, T], in [D, N, T, 3]."""
+    place = np.arange(lost.shape[2])
+    last = np.maximum.accumulate(np.where(lost, -1, place), axis=2)
+    first = np.argmin(lost, axis=2)[..., None]  # 0 where all are lost
+    values[...] = np.take_along_axis(values, np.where(last < 0, first, last)[..., None], axis=2)
+
+
+def rotations(draws: NDArray[np.float64], angle: NDArray[np.float64]) -> NDArray[np.float64]:
     """Turn about random axes: float64 [D, 3, 3], by Rodrigues' formula.
 
     Args:

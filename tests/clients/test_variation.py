@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from clients.pool import build_pool
-from clients.variation import Strength, Variations, draw_variations
+from clients.variation import Strength, Variations, as_recorded, draw_variations
 from tests.clients.made_people import ACTIVITIES, SIZES, recording_of
 
 USERS = 2
@@ -35,14 +35,8 @@ def drawn(devices, strength=FULL, *, seed=7, length=40):
 
 def paced(*cadences, length):
     """Make devices that differ from the recordings by their cadence alone."""
-    count = len(cadences)
-    return Variations(
-        np.tile(np.eye(3, dtype=np.float32), (count, 1, 1)),
-        np.array(cadences, np.float64),
-        np.zeros(count, np.float32),
-        np.zeros(count, np.int64),
-        np.zeros((2**16 + length, 3), np.float32),
-    )
+    none = as_recorded(7, len(cadences), length)
+    return replace(none, cadence=np.array(cadences, np.float64))
 
 
 def all_of(pool, devices):
@@ -329,3 +323,54 @@ def test_windows_are_read_in_whatever_shape_they_are_asked_for(shape):
     read, flat = variations.read(pool, windows), windows.reshape(3, int(np.prod(shape)))
     assert (read.shape, read.dtype) == ((3, *shape, 40, 3), np.float32)
     assert read.tobytes() == variations.read(pool, flat).tobytes()
+
+
+def test_amplitude_moves_samples_away_from_the_mean_of_their_window():
+    pool = pool_of([400])
+    calm = replace(as_recorded(7, 2, 40), amplitude=np.array([1.0, 0.5], np.float32))
+    read, plain = calm.read(pool, all_of(pool, 2)), pool.read(all_of(pool, 1)[0])
+    assert read[0].tobytes() == plain.tobytes()
+    np.testing.assert_allclose(read[1].mean(axis=1), plain.mean(axis=1), atol=1e-6)
+    np.testing.assert_allclose(read[1].std(axis=1), 0.5 * plain.std(axis=1), rtol=1e-5)
+
+
+def test_bias_is_added_after_the_turn():
+    pool, bias = pool_of([400]), np.array([[1.0, -2.0, 0.5]], np.float32)
+    turn = 2.0 * np.eye(3, dtype=np.float32)[None]
+    read = replace(as_recorded(7, 1, 40), bias=bias, turn=turn).read(pool, all_of(pool, 1))
+    np.testing.assert_allclose(read, 2.0 * pool.read(all_of(pool, 1)) + bias[0], rtol=1e-6)
+
+
+def test_a_lost_sample_is_stood_in_for_by_the_one_before():
+    samples = np.arange(4000.0)[:, None] * [1.0, 10.0, 100.0]
+    pool = pool_of([4000], samples=samples)
+    lossy = replace(as_recorded(7, 2, 40), missing=np.array([0.0, 0.3]))
+    read = lossy.read(pool, all_of(pool, 2))
+    assert read[0].tobytes() == pool.read(all_of(pool, 1)[0]).tobytes()
+    at = read[1, ..., 0].astype(int)
+    here = pool.read(all_of(pool, 1)[0])[..., 0].astype(int)
+    kept = at == here
+    assert 0.65 < kept.mean() < 0.75
+    assert (read[1] == read[1, ..., :1] * [1.0, 10.0, 100.0]).all()  # whole samples are lost
+    for window in range(len(at)):
+        own = at[window]
+        first = int(np.argmax(kept[window]))
+        for i in range(40):
+            assert own[i] == (own[i - 1] if i > first and not kept[window, i] else
+                              here[window, first] if i < first else here[window, i])  # fmt: skip
+
+
+def test_what_is_lost_is_lost_in_every_window_that_holds_it():
+    pool = pool_of([400], hop=10)
+    lossy = replace(as_recorded(7, 1, 40), missing=np.array([0.3]))
+    read = lossy.read(pool, all_of(pool, 1))[0]
+    # Where the sample before is in the window as well, neighbours agree on what stands in.
+    first_kept = 10
+    np.testing.assert_array_equal(read[0, 10 + first_kept :], read[1, first_kept:-10])
+
+
+def test_windows_that_are_lost_whole_are_finite():
+    pool = pool_of([400])
+    lost = replace(as_recorded(7, 1, 40), missing=np.ones(1)).read(pool, all_of(pool, 1))
+    first = pool.read(all_of(pool, 1))[..., :1, :]
+    np.testing.assert_array_equal(lost, np.broadcast_to(first, lost.shape))
