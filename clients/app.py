@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from clients.device import Device
 from clients.errors import BadInput
 from clients.messages import ARRAYS, CONFIG, METRICS, pack, reply_to, unpack
-from clients.methods import METHODS, Method, MethodOptions
+from clients.methods import AVERAGED, METHODS, Method, MethodOptions
 from clients.methods.groups import nested
 from clients.outcome import Update
 from clients.pool import build_pool
@@ -81,11 +81,10 @@ def _round(message: Message) -> int:
 def _method(config: Config, round_: int) -> Method:
     """Return the way of learning that the run's configuration names."""
     name = str(config["method"])
-    if name not in METHODS:
-        raise BadInput(f"method = {name!r}: expected one of {', '.join(sorted(METHODS))}")
+    if name not in AVERAGED:
+        raise BadInput(f"method = {name!r}: expected one of {', '.join(AVERAGED)}")
     private = tuple(str(config["private"]).split())
-    keys = {key.removeprefix("method-"): v for key, v in config.items() if key[:7] == "method-"}
-    return METHODS[name](MethodOptions(round_, int(config["rounds"]), private, keys))
+    return METHODS[name](MethodOptions(round_, int(config["rounds"]), private, {}))
 
 
 def _device(context: Context) -> Device:

@@ -8,6 +8,7 @@ from flwr.app import Array, ArrayRecord, Context
 from flwr.serverapp import Grid, ServerApp
 from safetensors.numpy import load_file, save
 
+from clients.methods import AVERAGED
 from server.strategies.answered import AnsweredFedAvg
 
 __all__ = ["app"]
@@ -21,8 +22,14 @@ def main(grid: Grid, context: Context) -> None:
 
     Raises:
         FileNotFoundError: the configuration names no such file.
+        ValueError: it names a method that asks for more than a plain mean.
     """
     config = context.run_config
+    if config["method"] not in AVERAGED:
+        raise ValueError(
+            f"method = {config['method']!r}: this server takes the plain mean; expected one of "
+            f"{', '.join(AVERAGED)}; `wearfleet run` has all methods"
+        )
     shared = Path(str(config["shared"]))
     if not shared.is_file():
         raise FileNotFoundError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails
@@ -11,7 +11,7 @@ from pydantic_core import InitErrorDetails
 from simulator.options import LEARNING, OWN_KEYS, PRIVATE_PARTS, SHARING
 from simulator.sections import Count, Name, Positive, Section, Share
 
-__all__ = ["Arm"]
+__all__ = ["METHODS", "Arm", "keys_of"]
 
 Method = Literal[
     "frozen", "heuristic", "pooled", "local", "fedavg", "fedprox", "fedavgm", "fedadam", "fedyogi",
@@ -19,6 +19,7 @@ Method = Literal[
     "multikrum", "bulyan", "dpfedavg", "finetune", "fedper", "fedrep", "fedbn", "ditto", "apfl",
     "pfedme", "perfedavg", "ifca",
 ]  # fmt: skip
+METHODS: tuple[str, ...] = get_args(Method)
 NotNegative = Annotated[float, Field(ge=0.0)]
 BelowOne = Annotated[float, Field(ge=0.0, lt=1.0)]
 
@@ -155,6 +156,13 @@ def _owners() -> Mapping[str, tuple[str, ...]]:
         for key in keys:
             owners[key] = (*owners.get(key, ()), method)
     return owners
+
+
+def keys_of(method: str) -> list[str]:
+    """Return the keys that an arm of a method may have."""
+    owners = _owners()
+    keys = [field.alias or name for name, field in Arm.model_fields.items()]
+    return [key for key in keys if key not in owners or method in owners[key]]
 
 
 def _tunable(method: str) -> set[str]:

@@ -22,7 +22,7 @@ from clients.program import Program
 from clients.windows import cut_windows, read_windows
 from simulator.arms import method_in_round
 from simulator.choice import choose_program
-from simulator.options import PRIVATE_PARTS
+from simulator.options import PLAIN, PRIVATE_PARTS
 from simulator.origin import Origin, blueprint_of, origin_of
 from simulator.plan import Fold, Plan
 from simulator.population import donated_windows
@@ -142,8 +142,8 @@ def _check_pure(scenario: Scenario, program: Program) -> None:
         if program.functions is None and (method.looks or not method.plain):
             raise BadScenario(
                 f'arms.{arm.name}.method = "{arm.method}": its steps need gradients, and '
-                f"{scenario.model.program} offers `learn` and `predict` alone; use local, fedavg, "
-                "finetune, fedper or a built-in program"
+                f"{scenario.model.program} offers `learn` and `predict` alone; use a built-in "
+                f"program, or a method of plain steps: {', '.join(PLAIN)}"
             )
 
 

@@ -117,7 +117,7 @@ def print_rows(
 ) -> None:
     """Print rows of text under a header, figures to the right."""
     body = [list(row) for row in rows]
-    table = Table(show_header=any(header), box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table = Table(show_header=any(header), box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for place, name in enumerate(header):
         figures = all(_is_figure(row[place]) for row in body)
         cells = [line for row in body for line in row[place].splitlines()]

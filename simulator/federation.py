@@ -57,6 +57,7 @@ class Server:
         arm, fold = session.arm, plan.folds[session.fold]
         self._half = STRATEGIES.get(arm.method)
         self._strategy = None
+        self._grid = FleetGrid(self._work)  # it silences what strategies say of themselves
         if self._half is not None:
             options = {
                 **keys_of(plan.scenario, arm),
@@ -70,7 +71,6 @@ class Server:
         bound = plan.scenario.guard.max_norm
         private = isinstance(self._strategy, PrivateFedAvg)  # a bound would tell of the others
         self._guard = Guard(None if bound == "off" or private else float(bound))
-        self._grid = FleetGrid(self._work)
         self._flights = Flights()
         self._losses = np.full(plan.devices, np.nan)
 

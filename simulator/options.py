@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["LEARNING", "OWN_KEYS", "PAIRWISE", "PRIVATE_PARTS", "SHARING"]
+__all__ = ["LEARNING", "OWN_KEYS", "PAIRWISE", "PLAIN", "PRIVATE_PARTS", "SHARING"]
 
 OWN_KEYS: Mapping[str, Mapping[str, Any]] = {
     # Li et al. 2020: 1 was best on three of their five data sets.
@@ -60,6 +60,13 @@ LEARNING = ("local", "pooled", *SHARING)
 
 PRIVATE_PARTS = ("fedper", "fedrep", "fedbn")
 """Methods that keep some of a model's parameters on the device, named by patterns."""
+
+PLAIN = (
+    "local", "pooled", "fedavg", "fedavgm", "fedadam", "fedyogi", "fedadagrad", "fedbuff",
+    "fedmedian", "fedtrimmedavg", "krum", "multikrum", "bulyan", "dpfedavg", "finetune", "fedper",
+    "fedbn",
+)  # fmt: skip
+"""Methods whose devices learn by their program's own step, as SavedModels of others offer it."""
 
 PAIRWISE = ("krum", "multikrum", "bulyan")
 """Methods that compare each update with each other one."""

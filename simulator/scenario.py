@@ -34,6 +34,8 @@ PROGRAMS = (
     "bilstm", "cnn", "cnn_norm", "dense", "features", "gravity_cnn", "gravity_cnn_small", "gru",
     "tracker_dense", "tracker_lstm",
 )  # fmt: skip
+ROWS = ("dense", "features")
+"""Programs that can look at a row of features."""
 SINGLE_SAMPLES = ("tracker_dense", "tracker_lstm")
 """Programs that follow single samples: they have no windows, whatever the scenario says."""
 
@@ -243,11 +245,16 @@ def _check_data(scenario: Scenario) -> None:
         )
     if data.source == "wisdm-v1.1-features":
         _check_features(scenario)
-        if model.program in SINGLE_SAMPLES:
+        if model.program in PROGRAMS and model.program not in ROWS:
             raise ValueError(
-                f'model.program: "{model.program}" follows single samples, and a row of '
-                'wisdm-v1.1-features is none; use "dense"'
+                f'model.program: "{model.program}" looks at samples, and a row of '
+                f"wisdm-v1.1-features has none; allowed: {', '.join(ROWS)} or a SavedModel"
             )
+    elif model.program == "features":
+        raise ValueError(
+            'model.program: "features" looks at rows of wisdm-v1.1-features, and source = '
+            f'"{data.source}" gives windows of samples; use another program, such as "cnn"'
+        )
     if data.source == "synthetic" and data.users == "all":
         raise ValueError(
             'data.users: "all" of synthetic people is no number; give one, such as users = 36'

@@ -12,6 +12,7 @@ import tomli_w
 from pydantic import ValidationError
 
 from clients.errors import BadInput, BadScenario
+from simulator.arm import METHODS, keys_of
 from simulator.options import OWN_KEYS, SHARING
 from simulator.scenario import FEATURE_ROWS, PROGRAMS, Scenario
 
@@ -120,6 +121,9 @@ def _resolved_defaults(table: dict[str, Any]) -> dict[str, Any]:
         for section, keys in FEATURE_ROWS.items():
             own = table.get(section, {})
             table = {**table, section: {**keys, **own} if isinstance(own, dict) else own}
+        model = table.get("model", {})
+        if isinstance(model, dict):
+            table = {**table, "model": {"program": "features", **model}}
     return table
 
 
@@ -197,7 +201,7 @@ def _explain(path: Path, table: dict[str, Any], error: ValidationError) -> str:
     for problem in error.errors():
         key = _key(problem["loc"], table)
         if problem["type"] == "extra_forbidden":
-            allowed = ", ".join(_allowed_keys(problem["loc"]))
+            allowed = ", ".join(_allowed_keys(problem["loc"], table))
             lines.append(f"{path}: {key}: unknown key; allowed here: {allowed}")
         elif problem["type"] == "missing":
             lines.append(f"{path}: {key}: missing; this key is needed")
@@ -250,8 +254,12 @@ def _key(location: tuple[str | int, ...], table: Any) -> str:
     return ".".join(parts)
 
 
-def _allowed_keys(location: tuple[str | int, ...]) -> list[str]:
-    """Return the keys that are allowed beside an unknown one."""
+def _allowed_keys(location: tuple[str | int, ...], table: dict[str, Any]) -> list[str]:
+    """Return the keys that are allowed beside an unknown one; of an arm, those of its method."""
+    if location[0] == "arms" and len(location) == 3 and isinstance(location[1], int):
+        method = table["arms"][location[1]].get("method")
+        if method in METHODS:
+            return keys_of(method)
     model: Any = Scenario
     for part in location[:-1]:
         if isinstance(part, str):

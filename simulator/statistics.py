@@ -48,7 +48,7 @@ class Comparison:
         arm, against: their names.
         protocol: "holdout" or "prequential", which accuracy was compared.
         pairs: users whom both arms scored; with one arm `better`, `worse` or `equal`.
-        mean_difference: over users; `interval_low` and `interval_high` bound it at 95 %.
+        mean_difference: over users; `interval_low` and `interval_high` bound it at 95%.
         median_difference: likewise over users.
         rank_biserial: effect size from -1 to 1, see `rank_biserial`.
         p: Wilcoxon signed-rank, two-sided; NaN, as the interval, where pairs are too few.
@@ -198,7 +198,7 @@ def rank_biserial(differences: NDArray[np.float64]) -> float:
 
 
 def bootstrap_interval(differences: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the 95 % interval of the mean over users, resampled (BCa, Efron 1987)."""
+    """Return the 95% interval of the mean over users, resampled (BCa, Efron 1987)."""
     if np.ptp(differences) <= _EQUAL:
         return float(differences.mean()), float(differences.mean())
     found = stats.bootstrap(

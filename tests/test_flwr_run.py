@@ -6,10 +6,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
+from flwr.app import Context, RecordDict
 from safetensors.numpy import load_file
+
+from server.app import main
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
@@ -28,6 +32,13 @@ def flower_home(tmp_path: Path) -> Iterator[Path]:
             continue  # it ended meanwhile, or is not ours to read
         if str(home).encode() in command and int(process.name) != os.getpid():
             os.kill(int(process.name), signal.SIGTERM)
+
+
+@pytest.mark.parametrize("method", ["fedadam", "krum", "scaffold", "local"])
+def test_methods_that_ask_for_more_than_the_plain_mean_are_refused(method: str) -> None:
+    context = Context(1, 1, {}, RecordDict(), {"method": method})
+    with pytest.raises(ValueError, match=f"method = '{method}'.* expected one of fedavg, fedper"):
+        main(MagicMock(), context)
 
 
 def test_devices_learn_and_are_scored_on_flowers_own_engine(

@@ -22,7 +22,10 @@ from clients.methods.pooled import pooled
 from clients.methods.qfedavg import qfedavg
 from clients.methods.scaffold import scaffold
 
-__all__ = ["METHODS", "Arrays", "Method", "MethodOptions"]
+__all__ = ["AVERAGED", "METHODS", "Arrays", "Method", "MethodOptions"]
+
+AVERAGED = ("fedavg", "fedper")
+"""Those of which a server needs the plain mean alone, and which have no keys to be told."""
 
 METHODS: dict[str, Callable[[MethodOptions], Method]] = {
     "frozen": frozen,

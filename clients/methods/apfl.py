@@ -60,7 +60,11 @@ def apfl(options: MethodOptions) -> Method:
         theirs, their_slots = take.apply(own[_SHARED], own[_SHARED_SLOTS], of_shared)
         if adaptive:
             slope = tf.add_n(
-                [_dot(g, own[_PERSONAL][n] - own[_SHARED][n]) for n, g in at_mix.items()]
+                [
+                    _dot(g, own[_PERSONAL][n] - own[_SHARED][n])
+                    for n, g in at_mix.items()
+                    if not is_statistic(n)
+                ]
             )
             share = tf.clip_by_value(share - own[SLOTS]["learning_rate"] * slope, 0.0, 1.0)
         return answering(

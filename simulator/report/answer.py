@@ -117,7 +117,7 @@ def _lead(
     if not test.tested:
         return f"{opening}; {told}."
     low, high = signed(test.interval_low), signed(test.interval_high)
-    return f"{opening} (95 % interval {low} to {high}): {told}."
+    return f"{opening} (95% interval of the mean {low} to {high}): {told}."
 
 
 def _apart(difference: float) -> str:

@@ -97,7 +97,7 @@ def _split(split: Mapping[str, Any], model: Mapping[str, Any]) -> list[str]:
     elif folds is not None:
         sentences.append(
             f"In each of {folds} folds some users are donors and the others wear devices; every "
-            "user is a device once."
+            "user wears a device once."
         )
     if model.get("base") == "donors":
         sentences.append(
@@ -106,7 +106,7 @@ def _split(split: Mapping[str, Any], model: Mapping[str, Any]) -> list[str]:
     elif model.get("base") == "random":
         sentences.append("The base model is random: it has been trained on nobody.")
     if "holdout" in split:
-        share = f"{100 * split['holdout']:g} %"
+        share = f"{100 * split['holdout']:g}%"
         sentences.append(
             f"{share} of each user's windows of each activity, drawn at random, are holdout, never "
             "streamed; many of them are neighbours of what is."
@@ -135,8 +135,8 @@ def _labels(labels: Mapping[str, Any], learning: Mapping[str, Any]) -> list[str]
     if "answer_rate" in labels:
         mistakes = labels.get("mistake_rate", 0)
         sentences.append(
-            f"Users answer {100 * labels['answer_rate']:g} % of the questions they are asked, "
-            f"{100 * mistakes:g} % of the answers being wrong."
+            f"Users answer {100 * labels['answer_rate']:g}% of the questions they are asked, "
+            f"{100 * mistakes:g}% of the answers being wrong."
         )
     delay = labels.get("delay_rounds")
     if delay:
@@ -152,7 +152,7 @@ def _records(records: Mapping[str, Any]) -> list[str]:
     windows = records.get("windows", "all")
     if windows in ("all", 1):
         return []
-    whose = "no device" if windows in ("none", 0) else f"{100 * windows:g} % of the devices alone"
+    whose = "no device" if windows in ("none", 0) else f"{100 * windows:g}% of the devices alone"
     return [
         f"Single windows were written down of {whose} (`records.windows`); every number here is "
         "of all windows of all devices all the same."
@@ -174,18 +174,19 @@ def _base_models(manifest: Mapping[str, Any]) -> str:
     rows = [
         [
             str(base.get("fold", "–")),
-            str(base.get("epochs", "–")),
+            str(base.get("steps", "–")),
             _share(base.get("validation_accuracy")),
             _share(base.get("unseen_accuracy")),
         ]
         for base in bases
         if isinstance(base, dict)
     ]
-    head = ["fold", "epochs", "validation, %", "unseen-users, %"]
+    head = ["fold", "steps", "validation, %", "unseen-users, %"]
     return plain_table(
         head,
         rows,
-        "The base models: accuracy on donors' validation windows and on users they never saw",
+        "The base models: the mean over activities of what is right on validating donors' windows, "
+        "and accuracy on users they never saw",
     )
 
 

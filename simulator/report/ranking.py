@@ -124,7 +124,7 @@ def ranking(
             "only where the difference is more than chance. Not told apart does not mean equal."
         )
     rows = [_row(test) for test in held]
-    head = ["arm", "mean, points", "95 % interval", "median, points", "better / worse / equal"]
+    head = ["arm", "mean, points", "95% interval", "median, points", "better / worse / equal"]
     table = plain_table(
         [*head, "effect size", "p"], rows, f"Each arm against {baseline}, {protocol} accuracy"
     )

@@ -255,7 +255,7 @@ def _told(what: str, means: pd.DataFrame, view: View) -> str:
         if not rows.empty:
             first, last = rows.iloc[0], rows.iloc[-1]
             parts.append(
-                f"{arm} from {percent(first['mean'])} % (round {first['round']:.0f}) "
-                f"to {percent(last['mean'])} % (round {last['round']:.0f})"
+                f"{arm} from {percent(first['mean'])}% (round {first['round']:.0f}) "
+                f"to {percent(last['mean'])}% (round {last['round']:.0f})"
             )
     return f"{what}, mean over users, as lines through the rounds: " + "; ".join(parts) + "."

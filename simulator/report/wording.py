@@ -6,8 +6,8 @@ __all__ = ["chance", "listed", "percents", "points", "signed"]
 
 
 def percents(share: float) -> str:
-    """Write a share: 0.912 -> "91.2 %"."""
-    return f"{100 * share:.1f} %"
+    """Write a share: 0.912 -> "91.2%"."""
+    return f"{100 * share:.1f}%"
 
 
 def points(difference: float) -> str:

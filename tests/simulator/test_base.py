@@ -8,7 +8,10 @@ import pytest
 from clients.errors import BadScenario
 from clients.export import Blueprint, export_program
 from clients.program import Program
+from simulator.arm import Arm
+from simulator.arms import method_in_round
 from simulator.base import prepare
+from simulator.options import LEARNING, PLAIN
 from simulator.plan import build_plan
 from simulator.scenario import Scenario
 from tests.clients.keras_programs import dense_of_32
@@ -86,6 +89,15 @@ def test_finetune_that_never_leaves_its_shared_phase_is_noted(base):
     notes = plan_of(base, method="finetune", switch_round=50).notes
     assert len(notes) == 1
     assert "never fine-tunes: switch_round = 50" in notes[0]
+
+
+def test_methods_of_plain_steps_are_named_as_such():
+    keys = {"finetune": {"switch_round": 1}}
+    plain = []
+    for name in LEARNING:
+        method = method_in_round(Arm(name="a", method=name, **keys.get(name, {})), 1)
+        plain += [name] if method.plain and not method.looks else []
+    assert tuple(plain) == PLAIN
 
 
 FIVE = ["walking", "jogging", "stairs", "sitting", "standing"]

@@ -59,7 +59,7 @@ def test_answer_of_a_hand_written_run(tmp_path: Path):
     html = page_without_plotly(write_report(hand_written_run(tmp_path / "run")))
     told = words(html)
     assert (
-        "On holdout, the best mean over users is that of the baseline own: 75.0 % of windows "
+        "On holdout, the best mean over users is that of the baseline own: 75.0% of windows "
         "right, 8.3 points above shared; 3 people are too few to tell it from chance (the test "
         "needs 6 at the least)."
     ) in told
@@ -67,7 +67,7 @@ def test_answer_of_a_hand_written_run(tmp_path: Path):
         "Against own on holdout, shared is better for 1 of 3 people, worse for 1 and equal for 1; "
         "it gains most for user z (25.0 points) and loses most for user x (50.0 points)."
     ) in told
-    assert "The untouched base model gives 50.0 % on people it never saw (unseen-users)." in told
+    assert "The untouched base model gives 50.0% on people it never saw (unseen-users)." in told
     assert "more than chance (" not in told
 
 
@@ -87,7 +87,7 @@ def test_report_does_not_need_the_windows(run: Path):
 @pytest.mark.parametrize(
     ("windows", "told"),
     [("all", ""), (1.0, ""), ("none", "of no device"), (0.0, "of no device"),
-     (0.25, "of 25 % of the devices alone")],
+     (0.25, "of 25% of the devices alone")],
 )  # fmt: skip
 def test_whose_windows_were_written_is_told_unless_all_were(run: Path, windows, told):
     scenario = tomllib.loads((run / "scenario.toml").read_text())
@@ -125,7 +125,7 @@ def test_run_without_holdout_tells_prequential_accuracy(tmp_path: Path):
 
 def test_run_with_one_arm(tmp_path: Path):
     html = page_without_plotly(write_report(fake_run(tmp_path / "run", arms=("local",))))
-    assert re.search(r"On holdout, local is right on [\d.]+ % of each person", words(html))
+    assert re.search(r"On holdout, local is right on [\d.]+% of each person", words(html))
     assert "★</span>" not in html
 
 

@@ -41,7 +41,7 @@ def test_answer_of_too_few_people_claims_nothing():
     summary = two_arms(holdout_accuracy=[0.7, 0.8])
     sentences = told(summary, by_user([0.7, 0.6, 0.8], [0.8, 0.9, 0.7]))
     assert sentences == [
-        "On holdout, the best mean over users is that of `shared`: 80.0 % of windows right, 10.0 "
+        "On holdout, the best mean over users is that of `shared`: 80.0% of windows right, 10.0 "
         "points above the baseline `local`; 3 people are too few to tell it from chance (the test "
         "needs 6 at the least).",
         "Against `local` on holdout, `shared` is better for 2 of 3 people, worse for 1; it gains "
@@ -54,9 +54,9 @@ def test_answer_says_when_a_difference_is_more_than_chance():
     summary = two_arms(holdout_accuracy=[0.7, 0.8])
     sentences = told(summary, by_user([0.7] * 7, [0.8] * 7))
     assert sentences[0] == (
-        "On holdout, the best mean over users is that of `shared`: 80.0 % of windows right, 10.0 "
-        "points above the baseline `local` (95 % interval +10.0 to +10.0): more than chance "
-        "(Wilcoxon, 7 people, p = 0.016)."
+        "On holdout, the best mean over users is that of `shared`: 80.0% of windows right, 10.0 "
+        "points above the baseline `local` (95% interval of the mean +10.0 to +10.0): more than "
+        "chance (Wilcoxon, 7 people, p = 0.016)."
     )
     assert sentences[1].startswith("Against `local` on holdout, `shared` is better for 7 of 7")
     assert sentences[2].startswith("All pairs come from one seed, so from one split")
@@ -67,7 +67,7 @@ def test_answer_says_when_a_difference_is_not_more_than_chance():
     summary = two_arms(holdout_accuracy=[0.5, 0.52])
     users = by_user([0.5] * 6, [0.49, 0.48, 0.53, 0.54, 0.55, 0.53 + 0.03])
     first = told(summary, users)[0]
-    assert "`shared`: 52.0 % of windows right, 2.5 points above the baseline `local` (95 %" in first
+    assert "`shared`: 52.0% of windows right, 2.5 points above the baseline `local` (95%" in first
     assert first.endswith(": no difference that 6 people could show (Wilcoxon, p = 0.16).")
 
 
@@ -79,9 +79,9 @@ def test_answer_of_a_best_baseline_names_the_next_arm_and_corrects_for_all():
     users = pd.concat([by_user([0.8] * 8, [0.75] * 8), renamed([0.7] * 8, "ditto")])
     sentences = told(summary, users)
     assert sentences[0] == (
-        "On holdout, the best mean over users is that of the baseline `local`: 80.0 % of windows "
-        "right, 5.0 points above `shared`, the best of the 2 other arms (95 % interval +5.0 to "
-        "+5.0): more than chance (Wilcoxon, 8 people, p = 0.016 after Holm's correction over 2 "
+        "On holdout, the best mean over users is that of the baseline `local`: 80.0% of windows "
+        "right, 5.0 points above `shared`, the best of the 2 other arms (95% interval of the mean "
+        "+5.0 to +5.0): more than chance (Wilcoxon, 8 people, p = 0.016 after Holm's correction over 2 "
         "arms)."
     )
     # All pairs at once: three tests, 3 x 0.0078 = 0.0234.
@@ -90,7 +90,7 @@ def test_answer_of_a_best_baseline_names_the_next_arm_and_corrects_for_all():
         "baseline, `local`, which has the best mean, is ahead of `shared` and `ditto`."
     )
     assert sentences[-1] == (
-        "`ditto` is right on 70.0 % of holdout windows, 10.0 points below `local` on average "
+        "`ditto` is right on 70.0% of holdout windows, 10.0 points below `local` on average "
         "(p = 0.016): better for 0 of 8 people, worse for 8."
     )
 
@@ -145,14 +145,14 @@ def test_answer_names_the_best_prequential_arm_even_if_holdout_does_not():
     )
     sentences = told(summary, NOBODY)
     assert sentences[1] == (
-        "Prequentially (each window scored before it is learnt from), `local` is right on 70.0 %, "
-        "`shared` on 75.0 % and `frozen`, with the best mean, on 85.0 %."
+        "Prequentially (each window scored before it is learnt from), `local` is right on 70.0%, "
+        "`shared` on 75.0% and `frozen`, with the best mean, on 85.0%."
     )
 
 
 def test_answer_without_users_gives_means_alone():
     assert told(two_arms(holdout_accuracy=[0.7, 0.8]), NOBODY) == [
-        "On holdout, the best mean over users is that of `shared`: 80.0 % of windows right, 10.0 "
+        "On holdout, the best mean over users is that of `shared`: 80.0% of windows right, 10.0 "
         "points above the baseline `local`."
     ]
 
@@ -160,14 +160,14 @@ def test_answer_without_users_gives_means_alone():
 def test_answer_when_the_baseline_has_no_accuracy():
     users = by_user([None, None], [0.9, 0.7])
     assert told(two_arms(holdout_accuracy=[None, 0.8]), users) == [
-        "On holdout, `shared` is right on 80.0 % of each person's windows, on average."
+        "On holdout, `shared` is right on 80.0% of each person's windows, on average."
     ]
 
 
 def test_answer_of_equal_arms_claims_no_difference():
     summary = two_arms(holdout_accuracy=[0.75, 0.75])
     first, second = told(summary, by_user([0.5, 1.0], [1.0, 0.5]))
-    assert "75.0 % of windows right, the same as `shared`; 2 people are too few" in first
+    assert "75.0% of windows right, the same as `shared`; 2 people are too few" in first
     assert second.startswith(
         "Against `local` on holdout, `shared` is better for 1 of 2 people, worse for 1;"
     )
@@ -179,10 +179,10 @@ def test_answer_compares_every_other_arm_with_the_baseline():
     )
     users = pd.concat([by_user([0.8], [0.7]), renamed([0.9], "ditto")])
     sentences = told(summary, users)
-    assert "that of `ditto`: 90.0 % of windows right, 10.0 points above the" in sentences[0]
+    assert "that of `ditto`: 90.0% of windows right, 10.0 points above the" in sentences[0]
     assert "1 person is too few" in sentences[0]
     assert sentences[-1] == (
-        "`shared` is right on 70.0 % of holdout windows, 10.0 points below `local` on average: "
+        "`shared` is right on 70.0% of holdout windows, 10.0 points below `local` on average: "
         "better for 0 of 1 people, worse for 1."
     )
 
@@ -204,6 +204,6 @@ def test_protocol_tells_a_holdout_by_chance_from_one_by_time():
         )
         for by in ("time", "chance")
     )
-    assert "The last 30 % of each recording is holdout" in by_time
-    assert "30 % of each user's windows of each activity, drawn at random" in by_chance
+    assert "The last 30% of each recording is holdout" in by_time
+    assert "30% of each user's windows of each activity, drawn at random" in by_chance
     assert "The last" not in by_chance

@@ -73,10 +73,8 @@ def test_too_few_people_leave_every_place_open():
 def test_ranking_says_who_is_not_told_apart():
     tests = paired_tests(BETWEEN, "base")
     told = words(ranking(places(means_of(BETWEEN), tests), tests, "base"))
-    assert re.search(
-        r"high 57\.5 %: places 1 to 2, not told apart from middle \(p = [\d.]+\)", told
-    )
-    assert re.search(r"middle 55\.3 %: places 1 to 3, not told apart from any other arm \(p", told)
+    assert re.search(r"high 57\.5%: places 1 to 2, not told apart from middle \(p = [\d.]+\)", told)
+    assert re.search(r"middle 55\.3%: places 1 to 3, not told apart from any other arm \(p", told)
     assert "all 3 pairs of arms taken together" in told
     assert "Not told apart does not mean equal." in told
 
@@ -128,7 +126,7 @@ def test_p_keeps_the_digits_that_matter(p, told):
 
 
 def test_numbers_are_written_with_their_units():
-    assert percents(0.9124) == "91.2 %"
+    assert percents(0.9124) == "91.2%"
     assert [points(d) for d in (-0.012, 0.01)] == ["1.2 points", "1.0 point"]
     assert [signed(d) for d in (0.012, -0.012, 0.0002, -0.0002)] == ["+1.2", "−1.2", "0.0", "0.0"]
     assert [listed(parts) for parts in ([], ["a"], ["a", "b", "c"])] == ["", "a", "a, b and c"]

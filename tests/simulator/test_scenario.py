@@ -159,6 +159,7 @@ def test_one_fold_without_donors_is_possible():
 FEATURE_ROWS = {
     "data": {"rate_hz": 0.1, "window_s": 10.0, "hop_s": 10.0},
     "training": {"warp": 1.0, "tilt_deg": 0.0, "gain": 1.0, "noise": 0.0},
+    "model": {"program": "features"},
 }
 
 
@@ -166,7 +167,7 @@ FEATURE_ROWS = {
     "source", ["wisdm-2019", "wisdm-v1.1", "actitracker-v2.0", "wisdm-v1.1-features"]
 )
 def test_wisdm_sources_need_a_path(source):
-    rows = FEATURE_ROWS if source == "wisdm-v1.1-features" else {"data": {}, "training": {}}
+    rows = FEATURE_ROWS if source == "wisdm-v1.1-features" else {"data": {}}
     without = {**rows, "data": {"source": source, **rows["data"]}}
     message = refusal(**without)
     assert message.startswith(f'data.path: missing; source = "{source}"')
@@ -187,6 +188,19 @@ def test_rows_of_features_cannot_be_resampled_cut_or_augmented(section, key, val
     allowed = FEATURE_ROWS[section][key]
     assert message.startswith(f"{section}.{key} = {value}: ")
     assert message.endswith(f"allowed: {allowed}")
+
+
+@pytest.mark.parametrize("program", ["cnn", "gravity_cnn", "gru", "bilstm", "tracker_lstm"])
+def test_programs_on_samples_do_not_look_at_rows_of_features(program):
+    data = {"source": "wisdm-v1.1-features", "path": "here", **FEATURE_ROWS["data"]}
+    message = refusal(**{**FEATURE_ROWS, "data": data, "model": {"program": program}})
+    assert message.startswith(f'model.program: "{program}" looks at samples')
+    assert message.endswith("allowed: dense, features or a SavedModel")
+
+
+def test_the_program_of_rows_does_not_look_at_samples():
+    message = refusal(data={"users": 8}, model={"program": "features"})
+    assert message.startswith('model.program: "features" looks at rows of wisdm-v1.1-features')
 
 
 def test_synthetic_people_have_no_path_and_need_a_number():

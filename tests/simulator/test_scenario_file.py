@@ -62,12 +62,24 @@ def test_baseline_is_the_first_arm_unless_one_is_named(file):
     assert load(file, "baseline=shared").baseline == "shared"
 
 
+def test_an_unknown_key_of_an_arm_is_answered_with_those_of_its_method(file):
+    with pytest.raises(BadScenario) as refused:
+        load(file, 'arms=[{name="own", method="ditto", lamda=1}]')
+    allowed = "participation, choice, candidates, steps, memory, optimizer, learning_rate, lambda"
+    assert str(refused.value).endswith(f"allowed here: name, method, {allowed}, tuned")
+
+
 @pytest.mark.parametrize(
     ("override", "key", "seen", "allowed"),
     [
         ("colour=1", "colour", "", "unknown key; allowed here: name, question, seed, baseline"),
         ("stream.speed=1", "stream.speed", "", "unknown key; allowed here: rounds, questions_per"),
-        ("arms.own.speed=1", "arms.own.speed", "", "unknown key; allowed here: name, method, part"),
+        (
+            "arms.own.speed=1",
+            "arms.own.speed",
+            "",
+            "unknown key; allowed here: name, method, steps",
+        ),
         ("seed=x", "seed", "'x'", "integer"),
         ("seed=1.5", "seed", "1.5", "integer"),
         ("seed=true", "seed", "True", "integer"),
@@ -102,7 +114,7 @@ def test_baseline_is_the_first_arm_unless_one_is_named(file):
             "'magic'",
             "'heuristic', 'pooled', 'local'",
         ),
-        ("arms.shared.lambda_=1.0", "arms.shared.lambda_", "", "inner_steps, head_steps, clusters"),
+        ("arms.shared.lambda_=1.0", "arms.shared.lambda_", "", "choice, candidates, steps, memory"),
         ("arms.shared.mu=-1.0", "arms.shared.mu", "-1.0", "greater than or equal to 0"),
         ("arms.shared.lambda=-1.0", "arms.shared.lambda", "-1.0", "greater than or equal to 0"),
         ("arms.shared.buffer=some", "arms.shared.buffer", "'some'", "integer, or 'round'"),
