@@ -81,8 +81,8 @@ def test_answer_of_a_best_baseline_names_the_next_arm_and_corrects_for_all():
     assert sentences[0] == (
         "On holdout, the best mean over users is that of the baseline `local`: 80.0% of windows "
         "right, 5.0 points above `shared`, the best of the 2 other arms (95% interval of the mean "
-        "+5.0 to +5.0): more than chance (Wilcoxon, 8 people, p = 0.016 after Holm's correction over "
-        "2 arms)."
+        "+5.0 to +5.0): more than chance (Wilcoxon, 8 people, p = 0.016 after Holm's correction "
+        "over 2 arms)."
     )
     # All pairs at once: three tests, 3 x 0.0078 = 0.0234.
     assert sentences[2] == (
