@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -170,6 +170,7 @@ def _labelled(pool: Pool, windows: NDArray[np.int64]) -> Labelled:
 
 def _donors(plan: Plan, users: Sequence[str]) -> Labelled:
     population, activities = plan.population, plan.scenario.data.activities
-    form: Mapping[str, int] = {"length": population.length, "hop": population.hop}
-    donated = donated_windows(population, activities, users, **form)
+    donated = donated_windows(
+        population, activities, users, length=population.length, hop=population.hop
+    )
     return Labelled(donated.x.reshape(len(donated.x), -1), donated.labels.astype(np.int64))

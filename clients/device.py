@@ -19,7 +19,7 @@ from clients.outcome import Outcome, Sent
 from clients.prediction import Prediction
 from clients.steps import Apart, Learn, learn_plainly, take_of, take_steps
 from clients.user import NO_ANSWER
-from clients.wear import Habits, Wear
+from clients.wear import Exam, Habits, Wear
 
 __all__ = ["Device", "score_questions"]
 
@@ -96,7 +96,7 @@ class Device:
         taught = lessons.now(round_, windows, outcome.answer)
         for q in questions:
             said = self._predict(windows[0, q])
-            self._score(q, said, outcome)
+            self._record(q, said, outcome)
             if habits.scores_opened:
                 right = opened[q].classes == outcome.label[0, q]
                 outcome.opened_correct[0, q, : right.size] = right
@@ -121,7 +121,7 @@ class Device:
         return Sent(np.zeros(1, np.int64), arrays, numbers)
 
     def score_holdout(
-        self, method: Method, shared: Groups | None, round_: int
+        self, method: Method, shared: Groups | None, round_: int, exam: Exam | None = None
     ) -> NDArray[np.int64]:
         """Score the windows that are never learnt: int64 [K, K], rows are true classes.
 
@@ -129,9 +129,10 @@ class Device:
             method: takes in what the server sent.
             shared: what it would send now, groups of arrays; None scores the device as it is.
             round_: after which, from 0.
+            exam: which windows, and how they are measured; None: without drift.
         """
         with self._answering(method, shared, round_):
-            return self._score_holdout()
+            return self._score(exam or self.wear.exam())
 
     def state(self, method: Method, shared: Groups | None, round_: int) -> dict[str, NDArray[Any]]:
         """Return all variables of the device's SavedModel, by their names in the checkpoint.
@@ -201,7 +202,7 @@ class Device:
         outcome.steps[0] += int(lesson.steps[0].sum())
         return losses
 
-    def _score(self, question: int, said: Prediction, outcome: Outcome) -> None:
+    def _record(self, question: int, said: Prediction, outcome: Outcome) -> None:
         """Record one question's predictions."""
         count, label = said.classes.size, int(outcome.label[0, question])
         place = (0, question, slice(count))
@@ -209,17 +210,16 @@ class Device:
         outcome.voted[0, question] = said.vote(self._habits.classes)
         outcome.loss[place] = said.losses(label)
 
-    def _score_holdout(self) -> NDArray[np.int64]:
+    def _score(self, exam: Exam) -> NDArray[np.int64]:
         wear, habits = self.wear, self._habits
-        first, stop = wear.holdout[0]
-        own = np.arange(first, stop, dtype=np.int32)
+        own = exam.windows[0][exam.windows[0] >= 0]
         if habits.by_question:
-            questions = wear.pool.questions_between(first, stop, habits.batch, habits.least)
+            questions = wear.pool.questions_of(own, habits.batch, habits.least)
         else:
             questions = np.split(own, np.arange(_SCORE_BATCH, own.size, _SCORE_BATCH))
         return score_questions(
             self._program,
-            (self._read(question) for question in questions),
+            (wear.read(question[None], state=exam.state)[0] for question in questions),
             [wear.pool.windows.label[question] for question in questions],
             habits.classes,
         )

@@ -50,8 +50,14 @@ class Pool:
         self, first: int, stop: int, batch: int, least: int = 1
     ) -> list[NDArray[np.int32]]:
         """Cut a span of one user's windows into questions: int32 [`least` to `batch`] each."""
-        own = self.windows.take(np.arange(first, stop))
-        return [(first + question).astype(np.int32) for question in own.questions(batch, least)]
+        return self.questions_of(np.arange(first, stop), batch, least)
+
+    def questions_of(
+        self, windows: NDArray[np.integer], batch: int, least: int = 1
+    ) -> list[NDArray[np.int32]]:
+        """Cut some windows of one user, ascending, into questions likewise."""
+        own = self.windows.take(windows)
+        return [windows[question].astype(np.int32) for question in own.questions(batch, least)]
 
     def read(self, windows: NDArray[np.int32]) -> NDArray[np.float32]:
         """Read windows by number: integers [...] -> float32 [..., T, C]."""

@@ -8,12 +8,35 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from clients.drift import Drift
 from clients.pool import Pool
 from clients.stream import Streams
 from clients.user import Ask
 from clients.variation import Variations
 
-__all__ = ["Habits", "Wear"]
+__all__ = ["Exam", "Habits", "Wear"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Exam:
+    """Windows of D devices that are scored and never learnt.
+
+    Attributes:
+        windows: int32 [D, H], of the pool, -1 where a device has fewer.
+        state: uint8 [D], the drifts in force as they are measured.
+    """
+
+    windows: NDArray[np.int32]
+    state: NDArray[np.uint8]
+
+    def take(self, rows: ArrayLike) -> Exam:
+        """Return the exam of some of the devices."""
+        chosen = np.asarray(rows, np.int64)
+        return Exam(self.windows[chosen], self.state[chosen])
+
+    def of(self, devices: NDArray[np.bool_]) -> Exam:
+        """Return the exam of some devices alone, bool [D]; the others have no window."""
+        return Exam(np.where(devices[:, None], self.windows, np.int32(-1)), self.state)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,6 +52,7 @@ class Wear:
         holdout: int64 [D, 2], first window of the pool that is scored and never learnt, and the
             one after the last.
         variations: what sets the devices apart from the recordings, None where nothing does.
+        drift: what changes while they are worn, None where nothing does.
     """
 
     devices: NDArray[np.int64]
@@ -38,6 +62,7 @@ class Wear:
     streams: Streams
     holdout: NDArray[np.int64]
     variations: Variations | None = None
+    drift: Drift | None = None
 
     def __len__(self) -> int:
         return self.devices.size
@@ -53,25 +78,57 @@ class Wear:
             self.streams.take(chosen),
             self.holdout[chosen],
             None if self.variations is None else self.variations.take(chosen),
+            None if self.drift is None else self.drift.take(chosen),
         )
 
+    def exam(self, questions: int | None = None) -> Exam:
+        """Lay out what is scored after so many questions; None: without any drift."""
+        if self.drift is not None:
+            state = np.zeros(len(self), np.uint8)
+            if questions is not None:
+                state = self.drift.after(questions)
+            return Exam(self.drift.examined(state), state)
+        first, stop = self.holdout.T
+        windows = first[:, None] + np.arange(int((stop - first).max(initial=0)))
+        there = np.where(windows < stop[:, None], windows, -1).astype(np.int32)
+        return Exam(there, np.zeros(len(self), np.uint8))
+
+    def drifted(self, windows: NDArray[np.int32]) -> NDArray[np.bool_] | None:
+        """Tell which windows of the streams, int32 [D, ...], are met under a drift, if any is."""
+        return None if self.drift is None else self.drift.of_windows(windows) > 0
+
     def read(
-        self, windows: NDArray[np.int32], rows: NDArray[np.int64] | None = None
+        self,
+        windows: NDArray[np.int32],
+        rows: NDArray[np.int64] | None = None,
+        state: NDArray[np.uint8] | None = None,
     ) -> NDArray[np.float32]:
         """Read windows as each device measures them.
 
         Args:
             windows: int32 [n, ...]; where there is none (-1), any window stands in for it.
             rows: int64 [n], whose they are; None stands for all devices.
+            state: uint8 [n], the drifts in force; None reads windows of the stream, each as it was
+                measured when it came.
 
         Returns:
             float32 [n, ..., T, C].
         """
         there = np.maximum(windows, 0)
         if self.variations is None:
-            return self.pool.read(there)
-        own = self.variations if rows is None else self.variations.take(rows)
-        return own.read(self.pool, there)
+            values = self.pool.read(there)
+        else:
+            own = self.variations if rows is None else self.variations.take(rows)
+            values = own.read(self.pool, there)
+        if self.drift is not None:
+            held = (
+                self.drift.of_windows(windows, rows)
+                if state is None
+                else np.broadcast_to(state.reshape(-1, *[1] * (windows.ndim - 1)), windows.shape)
+            )
+            if held.any():
+                self.drift.overwrite(values, self.pool, there, rows, held)
+        return values
 
 
 @dataclass(frozen=True, slots=True)

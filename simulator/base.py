@@ -218,7 +218,14 @@ def _heuristic(plan: Plan, fold: Fold) -> Heuristic | None:
     length, hop = population.length, population.hop
     if population.series:  # samples are looked at together, as a question brings them
         length = hop = plan.scenario.stream.batch
-    donated = donated_windows(population, activities, fold.donors, length=length, hop=hop)
+    donated = donated_windows(
+        population,
+        activities,
+        fold.donors,
+        length=length,
+        hop=hop,
+        without=plan.scenario.withheld,
+    )
     return Heuristic(
         donated.x,
         donated.labels,
@@ -236,7 +243,10 @@ def _unseen(plan: Plan, fold: Fold, program: Program, seen: Set[str] | None) -> 
     counted = {}
     for user in fold.wearers:
         if seen is not None and user not in seen:
-            recordings = population.recordings[user]
+            withheld = scenario.withheld  # nobody could know them
+            recordings = [r for r in population.recordings[user] if r.activity not in withheld]
+            if not recordings:
+                continue
             windows = cut_windows(
                 recordings, scenario.data.activities, length=population.length, hop=population.hop
             )

@@ -51,6 +51,7 @@ def choose_program(plan: Plan, fold: Fold) -> tuple[str, dict[str, float]]:
                     [user],
                     length=plan.population.length,
                     hop=plan.population.hop,
+                    without=scenario.withheld,
                 )
                 x = scaled(unseen.x, base.mean, base.scale)
                 each.append(_share(predict_windows(blueprint.model(), params, x), unseen.labels))

@@ -16,7 +16,7 @@ from clients.methods import Arrays, Method
 from clients.methods.groups import Groups
 from clients.outcome import Outcome, Sent
 from clients.program import Program
-from clients.wear import Wear
+from clients.wear import Exam, Wear
 from simulator.arms import habits_of_arm, method_in_round
 from simulator.compiled import Compiled
 from simulator.onebyone import OneByOne
@@ -50,7 +50,7 @@ class Devices(Protocol):
         ...
 
     def score_holdout(
-        self, method: Method, shared: Groups | None, round_: int
+        self, method: Method, shared: Groups | None, round_: int, exam: Exam
     ) -> NDArray[np.int64]:
         """Score the windows that are never learnt: int64 [D, K, K]."""
         ...

@@ -16,7 +16,7 @@ from clients.learner import Learner
 from clients.methods import Arrays, Method
 from clients.methods.groups import Groups
 from clients.outcome import Outcome, Sent
-from clients.wear import Habits, Wear
+from clients.wear import Exam, Habits, Wear
 
 __all__ = ["OneByOne"]
 
@@ -78,7 +78,7 @@ class OneByOne:
             yield self._devices[row].update(method, shared)._replace(rows=np.array([row]))
 
     def score_holdout(
-        self, method: Method, shared: Groups | None, round_: int
+        self, method: Method, shared: Groups | None, round_: int, exam: Exam
     ) -> NDArray[np.int64]:
         """Score the windows that are never learnt: int64 [D, K, K], rows are true classes.
 
@@ -86,8 +86,14 @@ class OneByOne:
             method: takes in what the server sent.
             shared: what it would send now, groups of arrays; None scores the devices as they are.
             round_: after which, from 0.
+            exam: which windows, and how they are measured.
         """
-        return np.stack([device.score_holdout(method, shared, round_) for device in self._devices])
+        return np.stack(
+            [
+                device.score_holdout(method, shared, round_, exam.take([row]))
+                for row, device in enumerate(self._devices)
+            ]
+        )
 
     def state(
         self, method: Method, shared: Groups | None, row: int, round_: int

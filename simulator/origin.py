@@ -69,7 +69,14 @@ def training_spans(scenario: Scenario, population: Population, users: Sequence[s
     if length > 1 or _follows(scenario, population):
         length = round((length if length > 1 else SERIES) * SPAN)
         hop = max(1, round(scenario.training.hop_s * scenario.data.rate_hz))
-    return donated_windows(population, scenario.data.activities, users, length=length, hop=hop)
+    return donated_windows(
+        population,
+        scenario.data.activities,
+        users,
+        length=length,
+        hop=hop,
+        without=scenario.withheld,
+    )
 
 
 def _follows(scenario: Scenario, population: Population) -> bool:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
 
+from clients.drift import Change
 from clients.errors import BadRecordings, BadScenario
 from clients.pool import Pool, build_pool
 from clients.stream import Questions, cut_questions, deal_streams
 from clients.variation import Strength, draw_variations
 from clients.wear import Wear
+from simulator.drifting import changes_of, drift_of
 from simulator.folds import Cohort, Fold, cut_cohorts, deal_folds, with_devices
 from simulator.population import AXES, Population, gather_people
 from simulator.refusals import check_holdout, check_participants, check_tuning
@@ -36,6 +38,8 @@ class Plan:
         folds: see `Fold`.
         cohorts: see `Cohort`.
         rounds: until the longest stream ends, or as many as the scenario says.
+        changes: the scenario's drifts, and whom they befall.
+        lengths: int64 [devices], questions of each device's stream.
         notes: what a person should know before reading the results.
     """
 
@@ -47,6 +51,8 @@ class Plan:
     folds: tuple[Fold, ...]
     cohorts: tuple[Cohort, ...]
     rounds: int
+    changes: tuple[Change, ...]
+    lengths: NDArray[np.int64]
     notes: tuple[str, ...]
 
     def name_of(self, device: int) -> str:
@@ -62,23 +68,33 @@ class Plan:
         """Return who wears some devices, and what will reach them."""
         users, variation = self.users_of(devices), self.scenario.variation
         strength = Strength(variation.tilt_deg, variation.gain, variation.cadence, variation.noise)
+        seed = self.scenario.seed
+        streams = deal_streams(self.questions, seed, devices, users)
+        variations = draw_variations(
+            seed, devices, len(self.pool.users), strength, self.pool.length
+        )
+        drift = None
+        if self.changes:
+            most = self.rounds * self.scenario.stream.questions_per_round
+            wearers = [np.flatnonzero(np.isin(self.pool.users, f.wearers)) for f in self.folds]
+            streams, drift = drift_of(
+                seed, self.changes, self.pool, devices, users, wearers, streams, variations, most
+            )
         return Wear(
             devices,
             [self.name_of(device) for device in devices],
             [self.pool.users[user] for user in users],
             self.pool,
-            deal_streams(self.questions, self.scenario.seed, devices, users),
+            streams,
             self.pool.holdout[users],
-            draw_variations(
-                self.scenario.seed, devices, len(self.pool.users), strength, self.pool.length
-            ),
+            variations,
+            drift,
         )
 
     def goes_on(self, devices: NDArray[np.int64], round_: int) -> NDArray[np.bool_]:
         """Return whose stream has a question in a round: bool [N]."""
         per_round = self.scenario.stream.questions_per_round
-        lengths = self.questions.of_user()[self.users_of(devices)]
-        return np.asarray(lengths > (round_ - 1) * per_round)
+        return np.asarray(self.lengths[devices] > (round_ - 1) * per_round)
 
     @property
     def largest_cohort(self) -> int:
@@ -142,9 +158,35 @@ def build_plan(scenario: Scenario) -> Plan:
     rounds = _rounds(scenario, lengths.tolist())
     notes = _notes(scenario, rounds) + _holdout_note(scenario)
     notes += _short(pool, questions, population.form.least)
-    return Plan(
-        scenario, population, pool, questions, devices, folds, cut_cohorts(folds), rounds, notes
+    of_users = lengths[np.arange(devices) % len(users)]
+    cohorts = cut_cohorts(folds)
+    plan = Plan(
+        scenario, population, pool, questions, devices, folds, cohorts, rounds, (), of_users, notes
     )
+    if not scenario.drift:
+        return plan
+    names = [plan.name_of(device) for device in range(devices)]
+    return _with_drift(replace(plan, changes=changes_of(scenario, folds, names)))
+
+
+def _with_drift(plan: Plan) -> Plan:
+    """Fill in what drifts make of the lengths of streams, and note whom they do not reach."""
+    lengths = plan.lengths.copy()
+    for cohort in plan.cohorts:
+        lengths[cohort.devices] = plan.wear(cohort.devices).streams.lengths()
+    notes = list(plan.notes)
+    for change in plan.changes:
+        named = change.choices["classes"]
+        without = sum(
+            not np.isin(plan.pool.windows.label[slice(*span)], named).any()
+            for span in plan.pool.streamed
+        )
+        if named and without:
+            activities = ", ".join(plan.scenario.data.activities[one] for one in named)
+            notes.append(
+                f'drift "{change.kind}": {without} users have no recording of {activities}'
+            )
+    return replace(plan, lengths=lengths, notes=tuple(notes))
 
 
 def _devices(scenario: Scenario, users: int, channels: int) -> int:

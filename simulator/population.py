@@ -107,6 +107,7 @@ def donated_windows(
     *,
     length: int,
     hop: int,
+    without: Sequence[str] = (),
 ) -> Donated:
     """Read all windows of donors: a donor has no holdout, since it wears no device in this fold.
 
@@ -116,13 +117,16 @@ def donated_windows(
         users: the donors.
         length: samples per window.
         hop: samples between windows.
+        without: activities that are kept from them.
 
     Raises:
         BadScenario: no donor has a window.
     """
     x, labels, owners = [], [], []
     for number, user in enumerate(users):
-        own = population.recordings[user]
+        own = [one for one in population.recordings[user] if one.activity not in without]
+        if not own:
+            continue
         windows = cut_windows(own, activities, length=length, hop=hop)
         if len(windows):
             x.append(read_windows(own, windows))

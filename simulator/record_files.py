@@ -31,6 +31,7 @@ WINDOWS = pa.schema(
         ("downloaded_correct", pa.bool_()),
         ("answer", _NAME),
         ("loss", pa.float32()),
+        ("drifted", pa.bool_()),
     ]
 )
 
@@ -56,10 +57,14 @@ ROUNDS = pa.schema(
         ("bytes_down", pa.int64()),
         ("bytes_up", pa.int64()),
         ("memory_windows", pa.int32()),
+        ("drifted", pa.int32()),
+        ("label_windows", pa.list_(pa.int32())),
+        ("predicted_windows", pa.list_(pa.int32())),
         ("faded_accuracy", pa.float64()),
         ("holdout_windows", pa.int32()),
         ("holdout_correct", pa.int32()),
         ("holdout_confusion", pa.list_(pa.int32())),
+        ("holdout_before_confusion", pa.list_(pa.int32())),
     ]
 )
 

@@ -32,6 +32,7 @@ class RoundRows:
         outcome: see `Outcome`; None in round 0, when there are no questions yet.
         bytes_down: int64 [D], bytes of shared arrays that each device downloaded.
         bytes_up: int64 [D], bytes of shared arrays that each device sent.
+        drifted: bool [D, Q, B], windows that were met under a drift; None where none was.
     """
 
     round_: int
@@ -39,6 +40,7 @@ class RoundRows:
     outcome: Outcome | None
     bytes_down: NDArray[np.int64]
     bytes_up: NDArray[np.int64]
+    drifted: NDArray[np.bool_] | None = None
 
 
 class Records:
@@ -94,18 +96,26 @@ class Records:
         self._faded = Faded.before(len(devices))
         self._pending: RoundRows | None = None
         self._confusion: NDArray[np.int64] | None = None
+        self._before: NDArray[np.int64] | None = None
 
     def add(self, rows: RoundRows) -> None:
         """Commit the pending round; this one is pending from now on."""
         self._commit()
         self._pending = rows
 
-    def score(self, round_: int, confusion: NDArray[np.int64]) -> None:
+    def score(
+        self,
+        round_: int,
+        confusion: NDArray[np.int64],
+        before: NDArray[np.int64] | None = None,
+    ) -> None:
         """Add what the holdout was taken for after the pending round.
 
         Args:
             round_: the pending round.
-            confusion: int64 [D, K, K], each device's windows by true and predicted class.
+            confusion: int64 [D, K, K], each device's windows by true and predicted class, with the
+                drift in force.
+            before: likewise as it was without drift; None where no device has one in force.
 
         Raises:
             ValueError: another round is pending, or none.
@@ -113,7 +123,7 @@ class Records:
         pending = None if self._pending is None else self._pending.round_
         if round_ != pending:
             raise ValueError(f"round {round_} was scored while round {pending} was pending")
-        self._confusion = confusion
+        self._confusion, self._before = confusion, before
 
     def write(self, rounds: int) -> None:
         """Finish the files, without the pending round if it is later than `rounds`."""
@@ -136,6 +146,7 @@ class Records:
         outcome = rows.outcome or Outcome.empty(len(self._user), 0, 0)
         there = outcome.windows >= 0
         correct = (outcome.predicted == outcome.label[..., None]) & there
+        drifted = there & False if rows.drifted is None else rows.drifted
         flat = (len(self._user), -1 if there.size else 0)
         faded = self._faded.after(correct.reshape(flat), there.reshape(flat))
         repeats, last_label = _repeats(outcome.label, there.sum(axis=2), self._last_label)
@@ -147,23 +158,30 @@ class Records:
                 (outcome.opened_correct & there).sum(axis=(1, 2))
             ),
             "label_repeats": repeats,
+            "drifted": drifted.sum(axis=(1, 2)),
+            "label_windows": _by_class(outcome.label[..., None], there, self._classes),
+            "predicted_windows": _by_class(outcome.predicted, there, self._classes),
             "faded_accuracy": faded.accuracy(),
             "bytes_down": rows.bytes_down,
             "bytes_up": rows.bytes_up,
-            **_scored(confusion, len(self._user), self._classes),
+            **_scored(confusion, self._before, len(self._user), self._classes),
         }
         kept = there & self._windows_of[:, None, None]
-        of_windows = self._of_windows(rows.round_, outcome, kept)
+        of_windows = self._of_windows(rows.round_, outcome, kept, drifted)
         self._rounds.flush_full()
         self._windows.flush_full()
         # Last and at once: where an interrupt comes before, the round is pending still.
-        self._pending, self._confusion = None, None
+        self._pending, self._confusion, self._before = None, None, None
         self._last_label, self._faded = last_label, faded
         self._rounds.hold(of_round)
         self._windows.hold(of_windows)
 
     def _of_windows(
-        self, round_: int, outcome: Outcome, kept: NDArray[np.bool_]
+        self,
+        round_: int,
+        outcome: Outcome,
+        kept: NDArray[np.bool_],
+        drifted: NDArray[np.bool_],
     ) -> dict[str, NDArray[Any]]:
         """Return one row per window that is kept, bool [D, Q, B], device by device."""
         device, question, _ = np.nonzero(kept)
@@ -180,6 +198,7 @@ class Records:
             "downloaded_correct": self._if_scored(outcome.opened_correct[kept]),
             "answer": answer,
             "loss": outcome.loss[kept],
+            "drifted": drifted[kept],
         }
 
     def _if_scored(self, values: NDArray[Any]) -> NDArray[Any]:
@@ -217,6 +236,16 @@ def _counts(
     }
 
 
+def _by_class(
+    classes: NDArray[np.int32], there: NDArray[np.bool_], count: int
+) -> NDArray[np.int32]:
+    """Count each device's windows, bool [D, Q, B], by their class: int32 [D, K]."""
+    device = np.nonzero(there)[0]
+    codes = device * count + np.broadcast_to(classes, there.shape)[there]
+    found = np.bincount(codes, minlength=len(there) * count)
+    return found.reshape(len(there), count).astype(np.int32)
+
+
 def _repeats(
     label: NDArray[np.int32], windows: NDArray[np.int64], last: NDArray[np.int32]
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
@@ -238,15 +267,28 @@ def _repeats(
 
 
 def _scored(
-    confusion: NDArray[np.int64] | None, devices: int, classes: int
+    confusion: NDArray[np.int64] | None,
+    before: NDArray[np.int64] | None,
+    devices: int,
+    classes: int,
 ) -> dict[str, NDArray[Any]]:
-    """Return the columns of the holdout, null where it was not scored."""
+    """Return the columns of the holdout, null where it was not scored, or not in two ways."""
     if confusion is None:
         none = np.full(devices, -1, np.int32)
         cells = np.full((devices, classes**2), -1, np.int32)
-        return {"holdout_windows": none, "holdout_correct": none, "holdout_confusion": cells}
+        return {
+            "holdout_windows": none,
+            "holdout_correct": none,
+            "holdout_confusion": cells,
+            "holdout_before_confusion": cells,
+        }
+    other = np.full((devices, classes**2), -1, np.int32)
+    if before is not None:
+        differs = (before != confusion).any(axis=(1, 2))
+        other[differs] = before.reshape(devices, -1)[differs]
     return {
         "holdout_windows": confusion.sum(axis=(1, 2)),
         "holdout_correct": np.trace(confusion, axis1=1, axis2=2),
         "holdout_confusion": confusion.reshape(devices, -1).astype(np.int32),
+        "holdout_before_confusion": other,
     }

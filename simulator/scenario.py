@@ -6,8 +6,10 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from clients.drift import MOST_DRIFTS
 from clients.errors import BadScenario
 from simulator.arm import Arm
+from simulator.drift_table import OF_STREAM, OF_TIME, DriftTable
 from simulator.sections import (
     Checkpoints,
     Data,
@@ -61,6 +63,7 @@ class Scenario(Section):
     checkpoints: Checkpoints = Checkpoints()
     guard: Guard = Guard()
     faults: Faults = Faults()
+    drift: Annotated[list[DriftTable], Field(default_factory=list, max_length=MOST_DRIFTS)]
     tuning: Annotated[list[Tuning], Field(default_factory=list)]
     arms: Annotated[list[Arm], Field(min_length=1)]
 
@@ -95,7 +98,15 @@ class Scenario(Section):
         _check_data(self)
         _check_training(self)
         _check_candidates(self)
+        _check_drift(self)
         return self
+
+    @property
+    def withheld(self) -> tuple[str, ...]:
+        """Activities that no donor shows, since a drift brings them as something new."""
+        return tuple(
+            name for table in self.drift if table.kind == "new-activity" for name in table.named
+        )
 
     def of_fold(self, fold: int) -> Scenario:
         """Return the scenario with the program that the donors of one fold chose, if they did."""
@@ -192,6 +203,47 @@ def _check_training(scenario: Scenario) -> None:
             f"training.look_every = {training.look_every}: it must divide training.steps = "
             f"{training.steps}, so that training ends with a look"
         )
+
+
+def _check_drift(scenario: Scenario) -> None:
+    """Refuse drifts that the data, the program or each other leave no room for."""
+    data, model = scenario.data, scenario.model
+    of_stream = [table.kind for table in scenario.drift if table.kind in OF_STREAM]
+    if len(of_stream) > 1:
+        raise ValueError(
+            f"drift: {' and '.join(of_stream)} both say which windows reach a device; keep one"
+        )
+    for number, table in enumerate(scenario.drift):
+        place = f'drift.{number}.kind = "{table.kind}"'
+        unknown = [name for name in table.named if name not in data.activities]
+        if unknown:
+            raise ValueError(
+                f"drift.{number}: {unknown[0]!r} is none of data.activities: "
+                f"{', '.join(data.activities)}"
+            )
+        if table.kind not in OF_STREAM and data.source == "wisdm-v1.1-features":
+            raise ValueError(
+                f"{place}: changes samples, and a row of features has none; allowed: "
+                f"{', '.join(OF_STREAM)}"
+            )
+        if table.kind in OF_TIME and model.program in SINGLE_SAMPLES:
+            raise ValueError(
+                f'{place}: changes how samples follow one another, and "{model.program}" is given '
+                "them one by one; use a program on windows"
+            )
+        if table.kind == "new-activity" and model.base not in ("donors", "random"):
+            raise ValueError(
+                f'{place}: the activity is withheld from donors, and model.base = "{model.base}" '
+                'was trained elsewhere; set model.base = "donors"'
+            )
+        if table.kind in ("new-activity", "label-shift"):
+            left = len(set(data.activities) - set(table.named))
+            least = 2 if table.kind == "new-activity" else 1
+            if left < least:
+                raise ValueError(
+                    f"{place}: leaves {left} of data.activities for the time before; {least} are "
+                    "needed"
+                )
 
 
 def _check_candidates(scenario: Scenario) -> None:

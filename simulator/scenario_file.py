@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from clients.errors import BadInput, BadScenario
 from simulator.arm import METHODS, keys_of
+from simulator.drift_table import KINDS, drift_keys_of
 from simulator.options import OWN_KEYS, SHARING
 from simulator.scenario import FEATURE_ROWS, PROGRAMS, Scenario
 
@@ -102,7 +103,14 @@ def scenario_toml(scenario: Scenario) -> str:
 
 
 def _resolved_defaults(table: dict[str, Any]) -> dict[str, Any]:
-    """Fill in defaults that depend on other keys: of the baseline, the arms, and feature rows."""
+    """Fill in defaults that depend on other keys: of baseline, arms, drifts, and feature rows."""
+    drifts = table.get("drift")
+    if isinstance(drifts, list):
+        own = [
+            KINDS.get(str(one.get("kind")), {}) if isinstance(one, dict) else {} for one in drifts
+        ]
+        filled = [{**keys, **one} if keys else one for keys, one in zip(own, drifts, strict=True)]
+        table = {**table, "drift": filled}
     arms = table.get("arms")
     if isinstance(arms, list):
         table = {**table, "arms": [_resolved_arm(arm, table) for arm in arms]}
@@ -125,6 +133,11 @@ def _resolved_defaults(table: dict[str, Any]) -> dict[str, Any]:
         if isinstance(model, dict):
             table = {**table, "model": {"program": "features", **model}}
     return table
+
+
+def _resolved_drift(drift: Any) -> Any:
+    """Fill in the defaults that a drift's kind has."""
+    return {**KINDS.get(str(drift.get("kind")), {}), **drift} if isinstance(drift, dict) else drift
 
 
 def _resolved_arm(arm: Any, table: dict[str, Any]) -> Any:
@@ -260,6 +273,10 @@ def _allowed_keys(location: tuple[str | int, ...], table: dict[str, Any]) -> lis
         method = table["arms"][location[1]].get("method")
         if method in METHODS:
             return keys_of(method)
+    if location[0] == "drift" and len(location) == 3 and isinstance(location[1], int):
+        kind = table["drift"][location[1]].get("kind")
+        if kind in KINDS:
+            return drift_keys_of(kind)
     model: Any = Scenario
     for part in location[:-1]:
         if isinstance(part, str):

@@ -13,7 +13,7 @@ from clients.lessons import Lesson, Lessons
 from clients.methods import Arrays, Method
 from clients.methods.groups import CARRIED, PARAMETERS, SLOTS, Groups, flat, prefix_of
 from clients.outcome import Outcome, Sent
-from clients.wear import Habits, Wear
+from clients.wear import Exam, Habits, Wear
 from simulator.blocks import block_size, chosen, stacked, tensors
 from simulator.compiled import BlockState, Said, Tensors, Work
 from simulator.kernel import Kernel
@@ -166,7 +166,7 @@ class Stacked:
             )
 
     def score_holdout(
-        self, method: Method, shared: Groups | None, round_: int
+        self, method: Method, shared: Groups | None, round_: int, exam: Exam
     ) -> NDArray[np.int64]:
         """Score the windows that are never learnt: int64 [D, K, K], rows are true classes.
 
@@ -174,15 +174,19 @@ class Stacked:
             method: takes in what the server sent.
             shared: what it would send now, groups of arrays; None scores the devices as they are.
             round_: after which, from 0.
+            exam: which windows, and how they are measured.
         """
         classes, wear = self._habits.classes, self._wear
         confusion = np.zeros((len(wear), classes, classes), np.int64)
         sent = None if shared is None else self._sent(method, shared)
         for i, rows in enumerate(self._blocks):
+            if not (exam.windows[rows] >= 0).any():
+                continue
             served = self._served(method, sent, i, round_)
-            for windows in self._examined(rows):
+            for windows in self._examined(exam.windows[rows]):
                 label, there = wear.pool.windows.label[windows], windows >= 0
-                said = self._kernel.say(served, wear.read(windows, rows), label, there)
+                x = wear.read(windows, rows, exam.state[rows])
+                said = self._kernel.say(served, x, label, there)
                 there[self._own[i] :] = False
                 which = np.broadcast_to(rows[:, None, None], there.shape)[there]
                 np.add.at(confusion, (which, label[there], said.predicted[there]), 1)
@@ -194,28 +198,29 @@ class Stacked:
             return self._states[i].params
         return self._begun(method, sent, i, round_ + 1)[PARAMETERS]
 
-    def _examined(self, rows: NDArray[np.int64]) -> Iterator[NDArray[np.int32]]:
-        """Give the holdout windows of devices, a part for each call: int32 [D, S, B], -1 = none."""
-        wear, habits, most = self._wear, self._habits, self._scored_a_call
-        first, stop = wear.holdout[rows].T
+    def _examined(self, asked: NDArray[np.int32]) -> Iterator[NDArray[np.int32]]:
+        """Give the windows of exams, [D, H], a part for each call: int32 [D, S, B], -1 = none."""
+        habits, most = self._habits, self._scored_a_call
         if not habits.by_question:
-            for begin in range(0, int((stop - first).max()), most):
-                windows = first[:, None] + np.arange(begin, begin + most)
-                yield np.where(windows < stop[:, None], windows, -1).astype(np.int32)[:, None]
+            longest = int((asked >= 0).sum(axis=1).max())
+            for begin in range(0, longest, most):
+                part = asked[:, begin : begin + most]
+                short = most - part.shape[1]  # filled up, so that what is compiled serves all calls
+                yield np.pad(part, [(0, 0), (0, short)], constant_values=-1)[:, None]
             return
-        spans, place = np.unique(wear.holdout[rows], axis=0, return_inverse=True)
+        exams, place = np.unique(asked, axis=0, return_inverse=True)
         cut = [
-            wear.pool.questions_between(first, stop, habits.batch, habits.least)
-            for first, stop in spans
+            self._wear.pool.questions_of(exam[exam >= 0], habits.batch, habits.least)
+            for exam in exams
         ]
-        windows = np.full((len(spans), max(map(len, cut)), habits.batch), -1, np.int32)
+        windows = np.full((len(exams), max(map(len, cut)), habits.batch), -1, np.int32)
         for span, questions in enumerate(cut):
             for number, question in enumerate(questions):
                 windows[span, number, : question.size] = question
         a_call = max(1, most // habits.batch)
         for begin in range(0, windows.shape[1], a_call):
             part = windows[place.ravel(), begin : begin + a_call]
-            short = a_call - part.shape[1]  # filled up, so that what is compiled serves all calls
+            short = a_call - part.shape[1]
             yield np.pad(part, [(0, 0), (0, short), (0, 0)], constant_values=-1)
 
     def state(

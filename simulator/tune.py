@@ -205,6 +205,11 @@ def _bench(
     update = {
         "model": model,
         "data": plan.data.model_copy(update={"users": list(fold.donors)}),
+        "drift": [
+            one.model_copy(update={"devices": 1.0})
+            for one in plan.drift
+            if one.kind == "new-activity"  # which donors are not to know; others are the future
+        ],
         "split": plan.split.model_copy(update={"folds": inner_folds, "donors": 0}),
         "fleet": plan.fleet.model_copy(update={"devices": "users"}),
         "stream": plan.stream.model_copy(update={"rounds": "all"}),

@@ -24,6 +24,7 @@ from clients.methods.groups import Groups, nested
 from clients.methods.method import Who
 from clients.outcome import Outcome
 from clients.user import NO_ANSWER
+from clients.wear import Wear
 from simulator.answered import Answered, answered_in
 from simulator.arms import habits_of_arm, method_in_round
 from simulator.base import prepare
@@ -47,6 +48,7 @@ class Worker:
         use_one_thread()
         self._engines = Engines()
         self._cohorts: Sequence[Cohort] = ()
+        self._wears: dict[int, Wear] = {}
         self._devices: dict[int, Devices] = {}
         self._records: dict[int, Records] = {}
         self._answered: list[Answered] = []
@@ -76,13 +78,17 @@ class Worker:
         """Give every device of some cohorts, all of one fold, a fresh start in one arm."""
         self._arm, self._fold, self._cohorts = arm, fold, cohorts
         self._answered, self._pooled = [], None
-        self._devices, self._records = {}, {}  # what was open before leaves memory first
+        self._wears, self._devices, self._records = (
+            {},
+            {},
+            {},
+        )  # what was open before leaves memory first
         if not cohorts:
             return
         make = self._engines.open(self._plan, self._prepared[fold], arm)
         for cohort in cohorts:
             wear = self._plan.wear(cohort.devices)
-            self._devices[cohort.index] = make(wear)
+            self._wears[cohort.index], self._devices[cohort.index] = wear, make(wear)
             self._records[cohort.index] = Records(
                 self._folder,
                 arm.name,
@@ -136,7 +142,9 @@ class Worker:
             if self._arm.method == "pooled":
                 self._answered.append(answered_in(outcome, cohort.devices))
                 up, outcome.gradients[:] = self._pooled_cost(outcome)
-            self._records[cohort.index].add(RoundRows(round_, joins, outcome, down, up))
+            drifted = self._wears[cohort.index].drifted(outcome.windows)
+            rows = RoundRows(round_, joins, outcome, down, up, drifted)
+            self._records[cohort.index].add(rows)
         return replies, self.used()
 
     def answered(self) -> list[Answered]:
@@ -168,14 +176,21 @@ class Worker:
 
     def score(self, round_: int, shared: Arrays | None) -> Used:
         """Score the holdout of every device after a round; nothing is learnt from it."""
+        per_round = self._plan.scenario.stream.questions_per_round
         for cohort in self._cohorts:
-            records = self._records[cohort.index]
+            records, wear = self._records[cohort.index], self._wears[cohort.index]
             if round_ == 0:
                 none = np.zeros(len(cohort.devices), np.int64)
                 records.add(RoundRows(0, none.astype(np.bool_), None, none, none))
             method, devices = self._method(cohort, round_), self._devices[cohort.index]
-            sent = _received(method, shared)
-            records.score(round_, devices.score_holdout(method, sent, round_))
+            sent, exam = _received(method, shared), wear.exam(round_ * per_round)
+            now = devices.score_holdout(method, sent, round_, exam)
+            drifted, before = exam.state > 0, None
+            if drifted.any():  # what is kept of the time before
+                usual = wear.exam().of(drifted)
+                other = devices.score_holdout(method, sent, round_, usual)
+                before = np.where(drifted[:, None, None], other, now)
+            records.score(round_, now, before)
         return self.used()
 
     def save(self, round_: int, shared: Arrays | None) -> None:
@@ -229,7 +244,7 @@ class Worker:
         """Finish the records of the open arm, up to a number of rounds, and let go of it."""
         for cohort in self._cohorts:
             self._records[cohort.index].write(rounds)
-        self._cohorts, self._devices, self._records = (), {}, {}
+        self._cohorts, self._wears, self._devices, self._records = (), {}, {}, {}
 
     def used(self) -> Used:
         """Return what this worker has used so far."""

@@ -1,0 +1,378 @@
+"""Measures of drift: what each user's accuracy lost, when it was noticed, when it came back.
+
+Pure functions of arrays, nothing is read here. A device's accuracy is held against the same
+device's accuracy before its drift, never against that of others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import signal, stats
+
+from simulator.fading import ALPHA
+from simulator.metrics import worst_tenth
+
+__all__ = [
+    "Decline",
+    "Detection",
+    "DetectionSummary",
+    "Fairness",
+    "Memory",
+    "cohen_kappa",
+    "decline",
+    "detection",
+    "detection_summary",
+    "faded_accuracy",
+    "fairness",
+    "memory",
+    "memory_matrix",
+    "poisson_interval",
+    "sliding_accuracy",
+    "wilson_interval",
+]
+
+_NAN = float("nan")
+_ROUNDING = 1e-9  # accuracies are shares of few windows: what is closer than this is equal
+_TAIL = 0.025  # on either side of a 95% interval
+
+
+@dataclass(frozen=True, slots=True)
+class Decline:
+    """What one spell of drift did to one device; NaN where it is unknown.
+
+    Attributes:
+        reference: accuracy before the spell.
+        drop: reference minus the accuracy at the first scoring under drift; negative for a gain.
+        largest_drop: reference minus the lowest accuracy under drift.
+        recovery_rounds: rounds under drift up to recovery, that of its scoring included; NaN also
+            where it never recovered.
+        recovery_answered: answered windows under drift up to that scoring, NaN likewise.
+        recovered_at_end: 1 if the last scoring under drift is within the margin, else 0.
+        lost_windows: windows that the reference would have got right and the device did not.
+    """
+
+    reference: float
+    drop: float = _NAN
+    largest_drop: float = _NAN
+    recovery_rounds: float = _NAN
+    recovery_answered: float = _NAN
+    recovered_at_end: float = _NAN
+    lost_windows: float = _NAN
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detection:
+    """How the alarms of one device met its B spells of drift.
+
+    Attributes:
+        delay: float64 [B], answered windows from the begin of each spell to its first alarm, NaN
+            where the spell was missed.
+        false_alarms: alarms before the first spell; all of them where there is none.
+        watched: answered windows in which these could come.
+    """
+
+    delay: NDArray[np.float64]
+    false_alarms: int
+    watched: int
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionSummary:
+    """Detection over all spells of all devices; `low` and `high` bound a figure at 95%.
+
+    Attributes:
+        spells: that were there to detect.
+        missed: those without an alarm until their end.
+        within, within_low, within_high: share of all spells detected in time, Wilson's interval.
+        median_delay: in answered windows, over the spells that were detected, however late.
+        false_alarms: of all devices.
+        watched: answered windows in which these could come.
+        false_rate, false_rate_low, false_rate_high: false alarms per 1,000 of these windows, the
+            exact Poisson interval.
+    """
+
+    spells: int
+    missed: int
+    within: float
+    within_low: float
+    within_high: float
+    median_delay: float
+    false_alarms: int
+    watched: int
+    false_rate: float
+    false_rate_low: float
+    false_rate_high: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Memory:
+    """What learning did to other blocks' activities, float64 [...], NaN for fewer than two blocks.
+
+    Attributes:
+        backward_transfer: change since a block was learnt; negative where it was lost.
+        forgetting: loss since the block's activities were known best.
+        forward_transfer: gain on a block before it came.
+    """
+
+    backward_transfer: NDArray[np.float64]
+    forgetting: NDArray[np.float64]
+    forward_transfer: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fairness:
+    """Accuracy over users at each scoring, float64 [S] each, NaN where nobody was scored.
+
+    Attributes:
+        mean, std: over users; the standard deviation is that of the population.
+        worst_tenth: see `simulator.metrics.worst_tenth`.
+        minimum: of the worst user.
+    """
+
+    mean: NDArray[np.float64]
+    std: NDArray[np.float64]
+    worst_tenth: NDArray[np.float64]
+    minimum: NDArray[np.float64]
+
+
+def sliding_accuracy(correct: NDArray[np.bool_], width: int = 50) -> NDArray[np.float64]:
+    """Return prequential accuracy over the last windows (Gama, Sebastião, Rodrigues 2013).
+
+    Args:
+        correct: bool [..., N], whether each window, in order, was predicted rightly.
+        width: windows to look back over, at least 1; over fewer at the beginning.
+
+    Returns:
+        float64 [..., N], after each window.
+    """
+    hits = np.cumsum(correct, axis=-1, dtype=np.int64)
+    fallen_out = np.zeros_like(hits)
+    fallen_out[..., width:] = hits[..., :-width]
+    return (hits - fallen_out) / np.minimum(np.arange(1, hits.shape[-1] + 1), width)
+
+
+def faded_accuracy(correct: NDArray[np.bool_], alpha: float = ALPHA) -> NDArray[np.float64]:
+    """Return prequential accuracy with a fading factor, the curve of `simulator.fading.Faded`.
+
+    Args:
+        correct: bool [..., N], whether each window, in order, was predicted rightly.
+        alpha: the factor, in (0, 1].
+
+    Returns:
+        float64 [..., N], S_i / B_i after each window: S_i = c_i + αS_{i-1}, B_i = 1 + αB_{i-1}.
+    """
+    if not correct.size:
+        return np.zeros(correct.shape)
+    total, weight = (
+        signal.lfilter([1.0], [1.0, -alpha], values, axis=-1)
+        for values in (correct.astype(np.float64), np.ones(correct.shape[-1]))
+    )
+    curve: NDArray[np.float64] = total / weight
+    return curve
+
+
+def cohen_kappa(
+    labels: NDArray[np.int64], predicted: NDArray[np.int64], hits: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return κ = (p - p_e) / (1 - p_e), agreement beyond that of chance (Cohen 1960).
+
+    Args:
+        labels: int64 [..., K], windows by true class.
+        predicted: int64 [..., K], the same windows by predicted class.
+        hits: int64 [...], of them predicted rightly.
+
+    Returns:
+        float64 [...], NaN without windows and where chance alone agrees always.
+    """
+    windows = labels.sum(axis=-1)
+    by_chance = (labels * predicted).sum(axis=-1)  # p_e, as p below, in units of 1 / windows²
+    return _ratio(windows * hits - by_chance, windows**2 - by_chance)
+
+
+def decline(
+    accuracy: NDArray[np.float64],
+    rounds: NDArray[np.int64],
+    windows: NDArray[np.int64],
+    answered: NDArray[np.int64],
+    begin: int,
+    end: int | None = None,
+    *,
+    last: int = 3,
+    margin: float = 0.05,
+    hold: int = 1,
+) -> Decline:
+    """Measure what one spell of drift did to one device.
+
+    The reference is the mean of the last scorings before the spell. The device has recovered at the
+    first scoring under drift that is at most `margin` below it, if the next `hold` scorings, as far
+    as there are any, are, too: a single lucky one does not count. A scoring stands for the
+    windows under drift since the one before it, so lost windows are the sum over scorings of their
+    windows times max(0, reference - accuracy); those after the last scoring are not counted.
+
+    Args:
+        accuracy: float64 [S], after each of some rounds, NaN where it was not scored.
+        rounds: int64 [S], which rounds these are, ascending. Where they are all rounds, counts
+            since the begin are exact, however few of them were scored.
+        windows: int64 [S], streamed so far.
+        answered: int64 [S], windows answered so far.
+        begin: the first round with windows under drift.
+        end: the first round without any again; None if the drift stays.
+        last: scorings that make up the reference, at least 1; fewer where there are fewer.
+        margin: how far below the reference still counts as recovered.
+        hold: scorings that must confirm a recovery.
+    """
+    scored, before = ~np.isnan(accuracy), rounds < begin
+    under = scored & ~before & (rounds < (np.inf if end is None else end))
+    own = accuracy[scored & before][-last:]
+    reference = float(own.mean()) if own.size else _NAN
+    drops = reference - accuracy[under]
+    if np.isnan(drops).all():
+        return Decline(reference)
+    up = drops <= margin + _ROUNDING
+    held = np.array([up[one : one + hold + 1].all() for one in range(up.size)])
+    recovered = int(held.argmax()) if held.any() else None
+    new_answers = answered[under] - answered[before].max(initial=0)
+    new_windows = np.diff(windows[under], prepend=windows[before].max(initial=0))
+    return Decline(
+        reference=reference,
+        drop=float(drops[0]),
+        largest_drop=float(drops.max()),
+        recovery_rounds=_NAN if recovered is None else float(rounds[under][recovered] - begin + 1),
+        recovery_answered=_NAN if recovered is None else float(new_answers[recovered]),
+        recovered_at_end=float(up[-1]),
+        lost_windows=float(new_windows @ np.maximum(drops, 0.0)),
+    )
+
+
+def detection(
+    alarms: NDArray[np.int64], begins: NDArray[np.int64], ends: NDArray[np.int64], total: int
+) -> Detection:
+    """Tell detections from false alarms on one device.
+
+    A place is how many answered windows the device has seen so far. The first alarm in [begin, end)
+    detects a spell; where the spell lasts as long as the stream, one at the very end does, too.
+    Any later alarm, also one between two spells, is neither a detection nor false.
+
+    Args:
+        alarms: int64 [A], places, in any order.
+        begins: int64 [B], where the spells of drift begin, ascending; no drift if B = 0.
+        ends: int64 [B], where they end, each no later than the next begins.
+        total: answered windows of the whole stream.
+    """
+    alarms = np.sort(alarms)
+    first = np.append(alarms, np.inf)[np.searchsorted(alarms, begins)]
+    in_time = first < np.where(ends < total, ends, np.inf)
+    if not begins.size:
+        return Detection(np.zeros(0), alarms.size, total)
+    false_alarms = int(np.searchsorted(alarms, begins[0]))
+    return Detection(np.where(in_time, first - begins, np.nan), false_alarms, int(begins[0]))
+
+
+def detection_summary(devices: Sequence[Detection], within: int = 40) -> DetectionSummary:
+    """Sum up the detections of some devices; `within` so many answered windows is in time."""
+    delay = np.concatenate([np.zeros(0), *(device.delay for device in devices)])
+    found = delay[~np.isnan(delay)]
+    in_time = int((found <= within).sum())
+    low, high = wilson_interval(in_time, delay.size)
+    false_alarms = sum(device.false_alarms for device in devices)
+    watched = sum(device.watched for device in devices)
+    rates = np.array([false_alarms, *poisson_interval(false_alarms)])
+    rate, rate_low, rate_high = 1000.0 * rates / watched if watched else np.full(3, np.nan)
+    return DetectionSummary(
+        spells=delay.size,
+        missed=delay.size - found.size,
+        within=in_time / delay.size if delay.size else _NAN,
+        within_low=low,
+        within_high=high,
+        median_delay=float(np.median(found)) if found.size else _NAN,
+        false_alarms=false_alarms,
+        watched=watched,
+        false_rate=float(rate),
+        false_rate_low=float(rate_low),
+        false_rate_high=float(rate_high),
+    )
+
+
+def wilson_interval(hits: int, trials: int) -> tuple[float, float]:
+    """Return the 95% interval of a share (Wilson 1927), NaN without trials."""
+    if not trials:
+        return _NAN, _NAN
+    found = stats.binomtest(hits, trials).proportion_ci(1.0 - 2.0 * _TAIL, method="wilson")
+    return float(found.low), float(found.high)
+
+
+def poisson_interval(count: int) -> tuple[float, float]:
+    """Return the exact 95% interval of the mean of which `count` was seen (Garwood 1936)."""
+    low = stats.chi2.ppf(_TAIL, 2 * count) / 2.0 if count else 0.0
+    return float(low), float(stats.chi2.ppf(1.0 - _TAIL, 2 * count + 2) / 2.0)
+
+
+def memory_matrix(confusion: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return R: accuracy after each block on the holdout of the activities of each block.
+
+    Args:
+        confusion: int64 [..., T+1, K, K], the holdout by true class (row) and predicted class,
+            before the stream and after each of its T blocks.
+        labels: int64 [..., T, K], windows of each block by true class.
+
+    Returns:
+        float64 [..., T+1, T], NaN where the holdout has none of these activities.
+    """
+    held = (labels > 0).astype(np.float64)
+    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
+    right, there = (
+        np.einsum("...ik,...jk->...ij", windows, held) for windows in (hits, confusion.sum(axis=-1))
+    )
+    return _ratio(right, there)
+
+
+def memory(matrix: NDArray[np.float64]) -> Memory:
+    """Measure what a device kept and what it gained, on average over its blocks.
+
+    Backward transfer is the mean over j < T of R_{Tj} - R_{jj}, forward transfer that over j > 1 of
+    R_{j-1,j} - R_{0j} (Lopez-Paz & Ranzato 2017), forgetting that over j < T of
+    max_{l<T} R_{lj} - R_{Tj} (Chaudhry et al. 2018); l starts at 0 here, because a device knows
+    something before its stream. Pairs with a NaN are left out.
+
+    Args:
+        matrix: float64 [..., T+1, T], R of `memory_matrix`.
+    """
+    blocks = matrix.shape[-1]
+    earlier = np.arange(max(blocks - 1, 0))  # j - 1 for all j < T
+    end, learnt = matrix[..., -1, earlier], matrix[..., earlier + 1, earlier]
+    best = np.fmax.reduce(matrix[..., :-1, earlier], axis=-2, initial=np.nan)
+    unseen, start = matrix[..., earlier + 1, earlier + 1], matrix[..., 0, earlier + 1]
+    return Memory(_mean(end - learnt), _mean(best - end), _mean(unseen - start))
+
+
+def fairness(accuracy: NDArray[np.float64]) -> Fairness:
+    """Sum up users at each scoring.
+
+    Args:
+        accuracy: float64 [U, S], by user and scoring, NaN where a user was not scored.
+    """
+    by_scoring = accuracy.T
+    mean = _mean(by_scoring)
+    return Fairness(
+        mean=mean,
+        std=np.sqrt(_mean((by_scoring - mean[:, None]) ** 2)),
+        worst_tenth=np.array([worst_tenth(users) for users in by_scoring], np.float64),
+        minimum=np.fmin.reduce(by_scoring, axis=-1, initial=np.nan),
+    )
+
+
+def _mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Average over the last axis what is known, NaN where nothing is."""
+    known = ~np.isnan(values)
+    return _ratio(np.where(known, values, 0.0).sum(axis=-1), known.sum(axis=-1))
+
+
+def _ratio(part: NDArray[np.generic], whole: NDArray[np.generic]) -> NDArray[np.float64]:
+    """Divide, NaN where there is nothing to divide by."""
+    ratio = np.full(np.shape(whole), np.nan)
+    np.divide(part, whole, out=ratio, where=np.not_equal(whole, 0))
+    return ratio

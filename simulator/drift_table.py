@@ -1,0 +1,107 @@
+"""The table of a drift: what changes while devices are worn, when, and for whom."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from simulator.sections import Section, Share
+
+__all__ = ["KINDS", "OF_STREAM", "OF_TIME", "DriftTable", "drift_keys_of"]
+
+KINDS: Mapping[str, Mapping[str, Any]] = {
+    "rotation": {"angle_deg": 90.0, "axis": "any"},
+    "swap-wrist": {},
+    "gain": {"factor": 1.5},
+    "bias": {"offset": 3.0},
+    "noise": {"deviation": 2.0},
+    "rate": {"factor": 1.15},
+    "dropout": {"share": 0.3},
+    "gait": {"cadence": 0.85, "amplitude": 0.6},
+    "new-activity": {},
+    "label-shift": {"share": 0.8},
+    "swap-user": {},
+}
+"""Kind of drift -> its own keys and their defaults."""
+
+_NEEDED = {"new-activity": "activity", "label-shift": "activities"}
+"""The key that a kind cannot do without."""
+
+OF_STREAM = ("new-activity", "label-shift", "swap-user")
+"""Kinds that change which windows reach a device; the others change what it measures."""
+
+OF_TIME = ("rate", "dropout", "gait")
+"""Kinds that change how samples follow one another."""
+
+
+class DriftTable(Section):
+    """One drift that is put into streams."""
+
+    kind: Literal[
+        "rotation", "swap-wrist", "gain", "bias", "noise", "rate", "dropout", "gait",
+        "new-activity", "label-shift", "swap-user",
+    ]  # fmt: skip
+    at: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.5
+    over: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    period: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    devices: Annotated[float, Field(gt=0.0, le=1.0)] | Annotated[list[str], Field(min_length=1)] = (
+        1.0
+    )
+    angle_deg: Annotated[float, Field(ge=0.0, le=180.0)] | None = None
+    axis: Literal["any", "x", "y", "z"] | None = None
+    factor: Annotated[float, Field(gt=0.0, le=10.0)] | None = None
+    offset: Annotated[float, Field(ge=0.0, le=100.0)] | None = None
+    deviation: Annotated[float, Field(ge=0.0, le=100.0)] | None = None
+    share: Share | None = None
+    cadence: Annotated[float, Field(ge=0.5, le=2.0)] | None = None
+    amplitude: Annotated[float, Field(ge=0.0, le=10.0)] | None = None
+    activity: str | None = None
+    activities: Annotated[list[str], Field(min_length=1)] | None = None
+
+    @property
+    def named(self) -> list[str]:
+        """The activities that it is about."""
+        return [self.activity] if self.activity is not None else list(self.activities or [])
+
+    def numbers(self) -> dict[str, float]:
+        """Return how strong it is, by name."""
+        values = {key: self.option(key) for key in KINDS[self.kind]}
+        return {key: float(value) for key, value in values.items() if key != "axis"}
+
+    def option(self, key: str) -> Any:
+        """Return one of the kind's own keys, or its default."""
+        value = getattr(self, key)
+        return KINDS[self.kind][key] if value is None else value
+
+    @model_validator(mode="after")
+    def _options_of_the_kind(self) -> DriftTable:
+        for key in set(DriftTable.model_fields) - set(drift_keys_of(self.kind)):
+            if getattr(self, key) is not None:
+                kinds = [kind for kind in KINDS if key in drift_keys_of(kind)]
+                raise ValueError(
+                    f'{key} means nothing for kind "{self.kind}"; it belongs to: {", ".join(kinds)}'
+                )
+        needed = _NEEDED.get(self.kind)
+        if needed and getattr(self, needed) is None:
+            raise ValueError(f'{needed}: missing; kind "{self.kind}" needs it')
+        if self.over and self.period:
+            raise ValueError(
+                f"over = {self.over} with period = {self.period}: a drift that comes and goes "
+                "comes suddenly; give one of them"
+            )
+        if self.kind == "rate" and not 0.5 <= self.option("factor") <= 2.0:
+            raise ValueError(f"factor = {self.factor}: of a clock, expected 0.5 to 2")
+        if self.kind in ("dropout", "label-shift") and not 0.0 < self.option("share") < 1.0:
+            raise ValueError(f"share = {self.share}: expected more than 0 and less than 1")
+        return self
+
+
+_COMMON = ("kind", "at", "over", "period", "devices")
+
+
+def drift_keys_of(kind: str) -> list[str]:
+    """Return the keys that a drift of some kind may have."""
+    own = {*_COMMON, *KINDS[kind], _NEEDED.get(kind)}
+    return [key for key in DriftTable.model_fields if key in own]
