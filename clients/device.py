@@ -158,6 +158,10 @@ class Device:
         yield
         self._program.assign_parameters(own)
 
+    def allow(self, budget: NDArray[np.int64]) -> None:
+        """Let the device, int64 [1], ask so many questions a round."""
+        self._lessons.budget[:] = budget
+
     def snapshot(self) -> dict[str, NDArray[Any]]:
         """Return all that the device is, as named arrays [1, ...]."""
         state = {f"program/{key}": v[None] for key, v in self._program.read_state().items()}

@@ -75,7 +75,11 @@ class Lesson:
 
 
 class Lessons:
-    """The users of D devices, and the devices' memories of what they answered."""
+    """The users of D devices, and the devices' memories of what they answered.
+
+    Attributes:
+        budget: int64 [D], questions that a device asks in a round at most, where not all are.
+    """
 
     def __init__(self, devices: NDArray[np.int64], habits: Habits) -> None:
         self._devices, self._habits = devices, habits
@@ -92,6 +96,7 @@ class Lessons:
             self._memory = Memory(devices.size, habits.memory, habits.classes)
         self._late: list[tuple[int, NDArray[np.int32], NDArray[np.int32]]] = []
         self._given = np.zeros(devices.size, np.int64)  # lessons of this round so far
+        self.budget = np.full(devices.size, habits.budget, np.int64)
 
     @property
     def remembered(self) -> NDArray[np.int32]:
@@ -126,7 +131,7 @@ class Lessons:
         habits, count = self._habits, labels.shape[1]
         self.begin()
         asked = choose_questions(
-            habits.ask, habits.budget, labels, certainty, self._draw("ask", round_, count)
+            habits.ask, self.budget, labels, certainty, self._draw("ask", round_, count)
         )
         draws = self._draw("answer", round_, count * 3).reshape(-1, count, 3)
         answers = answer_questions(

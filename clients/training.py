@@ -8,7 +8,7 @@ steps are taken with all donors at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -31,6 +31,7 @@ __all__ = [
     "Recipe",
     "predict_windows",
     "scaled",
+    "train_apart",
     "train_base",
 ]
 
@@ -137,6 +138,29 @@ def train_base(
     return Base(
         refitted.params, refitted.mean, refitted.scale, chosen.steps, chosen.validation_accuracy
     )
+
+
+def train_apart(
+    blueprint: Blueprint,
+    donated: Sequence[Donated],
+    recipe: Recipe,
+    steps: int,
+    randoms: Sequence[np.random.Generator],
+) -> list[Base]:
+    """Train a model on each of several sets of donors, by equally many steps; nobody validates.
+
+    Args:
+        blueprint: what they are made of; it is compiled once.
+        donated: the donors' spans, of each set.
+        recipe: how they are trained.
+        steps: that each takes.
+        randoms: for each, as in `train_base`.
+    """
+    trainer = _Trainer(blueprint.model(), recipe, None)
+    return [
+        trainer.train(own, None, steps, random)
+        for own, random in zip(donated, randoms, strict=True)
+    ]
 
 
 class _Trainer:

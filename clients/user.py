@@ -15,7 +15,7 @@ NO_ANSWER = -1
 
 def choose_questions(
     ask: Ask,
-    budget: int,
+    budget: int | NDArray[np.int64],
     labels: NDArray[np.int32],
     certainty: NDArray[np.float32] | None,
     draws: NDArray[np.float64],
@@ -24,7 +24,7 @@ def choose_questions(
 
     Args:
         ask: "all", "random" or "uncertain" (the least certain first).
-        budget: most questions per device and round; ignored for "all".
+        budget: most questions per device and round, a number or int64 [D]; ignored for "all".
         labels: int32 [D, Q], what is true, -1 where a device has no such question.
         certainty: float32 [D, Q], how sure a device is; needed for "uncertain" alone.
         draws: float64 [D, Q] in [0, 1).
@@ -38,8 +38,9 @@ def choose_questions(
     rank_by = draws if ask == "random" or certainty is None else certainty
     # By whether a question exists first: a certainty may be NaN, which would rank behind any mark.
     order = np.lexsort((rank_by, ~exists), axis=1)
+    within = np.arange(labels.shape[1]) < np.broadcast_to(budget, len(labels))[:, None]
     asked = np.zeros(labels.shape, dtype=np.bool_)
-    np.put_along_axis(asked, order[:, :budget], True, axis=1)
+    np.put_along_axis(asked, order, within, axis=1)
     return asked & exists
 
 

@@ -8,7 +8,14 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails
 
-from simulator.options import LEARNING, OWN_KEYS, PRIVATE_PARTS, SHARING
+from simulator.options import (
+    LEARNING,
+    OWN_KEYS,
+    PERSONAL,
+    PRIVATE_PARTS,
+    REACTIONS,
+    SHARING,
+)
 from simulator.sections import Count, Name, Positive, Section, Share
 
 __all__ = ["METHODS", "Arm", "keys_of"]
@@ -20,6 +27,7 @@ Method = Literal[
     "pfedme", "perfedavg", "ifca",
 ]  # fmt: skip
 METHODS: tuple[str, ...] = get_args(Method)
+Reaction = Literal["learn-faster", "clear-memory", "reset-head", "last-good", "ask-more"]
 NotNegative = Annotated[float, Field(ge=0.0)]
 BelowOne = Annotated[float, Field(ge=0.0, lt=1.0)]
 
@@ -61,7 +69,16 @@ class Arm(Section):
     clip_quantile: BelowOne | None = None
     clip_learning_rate: Positive | None = None
     delta: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
+    reaction: Reaction | None = None
+    detector: str | None = None
+    reaction_rounds: Count | None = None
+    reaction_factor: Annotated[float, Field(gt=1.0, le=100.0)] | None = None
     tuned: Annotated[list[dict[str, Any]], Field(min_length=1)] | None = None
+
+    def lasting(self, key: str) -> Any:
+        """Return how long or how much its reaction is, or the reaction's default."""
+        value = getattr(self, key)
+        return REACTIONS[str(self.reaction)].get(key, 1) if value is None else value
 
     def option(self, key: str) -> Any:
         """Return one of the method's own keys, or its default."""
@@ -87,6 +104,7 @@ class Arm(Section):
             raise ValueError(
                 'switch_round: missing; method "finetune" needs the last round of its shared phase'
             )
+        self._check_reaction()
         if self.candidates is not None and self.choice != "loss":
             raise ValueError(
                 f"candidates = {self.candidates}: those among whom the largest losses are chosen; "
@@ -98,6 +116,25 @@ class Arm(Section):
                 f"{self.participation or 1.0}, who are chosen among them; give a larger share"
             )
         return self
+
+    def _check_reaction(self) -> None:
+        for key in ("detector", "reaction_rounds", "reaction_factor"):
+            if getattr(self, key) is not None and self.reaction is None:
+                raise ValueError(f"{key}: goes with a reaction, and the arm has none")
+        if self.reaction is None:
+            return
+        for key in ("reaction_rounds", "reaction_factor"):
+            if getattr(self, key) is not None and key not in REACTIONS[self.reaction]:
+                lasting = [name for name, keys in REACTIONS.items() if keys]
+                raise ValueError(
+                    f'{key} means nothing for reaction = "{self.reaction}", which is done at once; '
+                    f"it belongs to: {', '.join(lasting)}"
+                )
+        if self.reaction in ("reset-head", "last-good") and self.method not in PERSONAL:
+            raise ValueError(
+                f'reaction = "{self.reaction}": the next download would undo it in method '
+                f'"{self.method}"; it belongs to: {", ".join(PERSONAL)}'
+            )
 
     @model_validator(mode="after")
     def _possible_in_each_fold(self) -> Arm:
@@ -137,6 +174,10 @@ def _attribute(key: str) -> str:
     return "lambda_" if key == "lambda" else key
 
 
+ON_DEVICES = ("local", *SHARING)
+"""Methods whose devices learn themselves."""
+
+
 def _owners() -> Mapping[str, tuple[str, ...]]:
     """Return which methods each key belongs to."""
     chooses = tuple(method for method in SHARING if method != "dpfedavg")
@@ -150,6 +191,10 @@ def _owners() -> Mapping[str, tuple[str, ...]]:
         "memory": LEARNING,
         "optimizer": LEARNING,
         "learning_rate": LEARNING,
+        "reaction": ON_DEVICES,
+        "detector": ON_DEVICES,
+        "reaction_rounds": ON_DEVICES,
+        "reaction_factor": ON_DEVICES,
         "tuned": LEARNING,
     }
     for method, keys in OWN_KEYS.items():
@@ -167,5 +212,6 @@ def keys_of(method: str) -> list[str]:
 
 def _tunable(method: str) -> set[str]:
     """Return the keys of a method that may differ from fold to fold."""
-    fixed = {"private", "optimizer", "tuned", "choice"}
+    fixed = {"private", "optimizer", "tuned", "choice", "reaction", "detector"}
+    fixed |= {"reaction_rounds", "reaction_factor"}
     return {key for key, methods in _owners().items() if method in methods} - fixed

@@ -28,6 +28,7 @@ from simulator.plan import Fold, Plan
 from simulator.population import donated_windows
 from simulator.prepared import Parts, Prepared
 from simulator.scenario import Scenario
+from simulator.thresholds import calibrate
 
 __all__ = ["base_path", "prepare"]
 
@@ -54,7 +55,7 @@ def prepare(plan: Plan, fold: Fold, folder: Path) -> Prepared:
         carried = scenario.model.model_copy(update={"program": best})
         scenario = scenario.model_copy(update={"model": carried})
     folder.mkdir(parents=True, exist_ok=True)
-    parts = Parts()
+    parts, blueprint = Parts(), None
     if scenario.model.program in MODELS:
         blueprint = blueprint_of(scenario, plan.population.length, plan.population.channels)
         model = blueprint.model()
@@ -89,6 +90,7 @@ def prepare(plan: Plan, fold: Fold, folder: Path) -> Prepared:
         origin.steps,
         origin.validation_accuracy,
         scores,
+        calibrate(plan, fold, blueprint, origin.steps),
     )
 
 

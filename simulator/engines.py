@@ -61,6 +61,10 @@ class Devices(Protocol):
         """Return the variables of one device's SavedModel by their names in the checkpoint."""
         ...
 
+    def allow(self, budget: NDArray[np.int64]) -> None:
+        """Let each device, int64 [D], ask so many questions a round."""
+        ...
+
     def snapshot(self) -> dict[str, NDArray[Any]]:
         """Return all that the devices are, as named arrays [D, ...]."""
         ...

@@ -108,6 +108,11 @@ class OneByOne:
         """
         return self._devices[row].state(method, shared, round_)
 
+    def allow(self, budget: NDArray[np.int64]) -> None:
+        """Let each device, int64 [D], ask so many questions a round."""
+        for device, own in zip(self._devices, budget, strict=True):
+            device.allow(own)
+
     def snapshot(self) -> dict[str, NDArray[Any]]:
         """Return all that the devices are, as named arrays [D, ...]."""
         each = [device.snapshot() for device in self._devices]

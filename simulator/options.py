@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["LEARNING", "OWN_KEYS", "PAIRWISE", "PLAIN", "PRIVATE_PARTS", "SHARING"]
+__all__ = [
+    "LEARNING",
+    "OWN_KEYS",
+    "PAIRWISE",
+    "PERSONAL",
+    "PLAIN",
+    "PRIVATE_PARTS",
+    "REACTIONS",
+    "SHARING",
+]
 
 OWN_KEYS: Mapping[str, Mapping[str, Any]] = {
     # Li et al. 2020: 1 was best on three of their five data sets.
@@ -67,6 +76,18 @@ PLAIN = (
     "fedbn",
 )  # fmt: skip
 """Methods whose devices learn by their program's own step, as SavedModels of others offer it."""
+
+PERSONAL = ("local", "finetune", "fedper", "fedrep", "fedbn", "ditto", "apfl")
+"""Methods whose devices answer with parameters that no download replaces, in part at least."""
+
+REACTIONS: Mapping[str, Mapping[str, Any]] = {
+    "learn-faster": {"reaction_rounds": 5, "reaction_factor": 4.0},
+    "clear-memory": {},
+    "reset-head": {},
+    "last-good": {},
+    "ask-more": {"reaction_rounds": 5, "reaction_factor": 2.0},
+}
+"""What devices do about an alarm -> its own keys and their defaults."""
 
 PAIRWISE = ("krum", "multikrum", "bulyan")
 """Methods that compare each update with each other one."""

@@ -10,9 +10,24 @@ from typing import Any
 from clients.heuristic import Heuristic
 from clients.methods import Arrays
 
-__all__ = ["Parts", "Prepared"]
+__all__ = ["Parts", "Prepared", "Threshold"]
 
 _TILE_BYTES, _LEAST_IN_TILE, _MOST_IN_TILE = 640 * 2**10, 8, 128
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """How eager a detector is on the devices of one fold, and why.
+
+    Attributes:
+        strength: of the detector.
+        alarms: false ones on the donors' streams; -1 where the scenario gave the strength.
+        windows: answered, of those streams.
+    """
+
+    strength: float
+    alarms: int = -1
+    windows: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +64,7 @@ class Prepared:
         steps: taken in its training, 0 where it was not trained here.
         validation_accuracy: on the donors that validated, None where it was not trained here.
         candidates: program -> accuracy on donors left out, where the donors chose among some.
+        thresholds: of the scenario's detectors, by kind.
     """
 
     fold: int
@@ -62,6 +78,7 @@ class Prepared:
     steps: int
     validation_accuracy: float | None
     candidates: Mapping[str, float] = field(default_factory=dict)
+    thresholds: Mapping[str, Threshold] = field(default_factory=dict)
 
     def tile(self, wanted: int | str, devices: int) -> int:
         """Return how many devices are computed at once, where that is left to the program.

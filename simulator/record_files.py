@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-__all__ = ["ROUNDS", "WINDOWS", "RowGroups", "text"]
+__all__ = ["EVENTS", "ROUNDS", "WINDOWS", "RowGroups", "text"]
 
 _NAME = pa.dictionary(pa.int32(), pa.string())
 
@@ -65,6 +65,19 @@ ROUNDS = pa.schema(
         ("holdout_correct", pa.int32()),
         ("holdout_confusion", pa.list_(pa.int32())),
         ("holdout_before_confusion", pa.list_(pa.int32())),
+    ]
+)
+
+EVENTS = pa.schema(
+    [
+        ("arm", _NAME),
+        ("fold", pa.int32()),
+        ("round", pa.int32()),
+        ("device", _NAME),
+        ("user", _NAME),
+        ("kind", _NAME),
+        ("reason", _NAME),
+        ("answered", pa.int32()),
     ]
 )
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from clients.outcome import Outcome
 from clients.user import NO_ANSWER
 from simulator.fading import Faded
-from simulator.record_files import ROUNDS, WINDOWS, RowGroups, text
+from simulator.noticing import KINDS, Event
+from simulator.record_files import EVENTS, ROUNDS, WINDOWS, RowGroups, text
 
 __all__ = ["ROUNDS", "WINDOWS", "Records", "RoundRows"]
 
@@ -33,6 +34,7 @@ class RoundRows:
         bytes_down: int64 [D], bytes of shared arrays that each device downloaded.
         bytes_up: int64 [D], bytes of shared arrays that each device sent.
         drifted: bool [D, Q, B], windows that were met under a drift; None where none was.
+        events: what befell devices in the round, in their order.
     """
 
     round_: int
@@ -41,6 +43,7 @@ class RoundRows:
     bytes_down: NDArray[np.int64]
     bytes_up: NDArray[np.int64]
     drifted: NDArray[np.bool_] | None = None
+    events: Sequence[Event] = ()
 
 
 class Records:
@@ -64,6 +67,7 @@ class Records:
         windows_of: NDArray[np.bool_],
         *,
         downloaded: bool = True,
+        reasons: Sequence[str] = (),
     ) -> None:
         """Take in who the devices are.
 
@@ -79,6 +83,7 @@ class Records:
             windows_of: bool [D], the devices whose windows are written; without any there is no
                 file of windows.
             downloaded: whether the model with which a round began was scored.
+            reasons: of events; without any there is no file of events.
         """
         self._downloaded = downloaded
         distinct = list(dict.fromkeys(users))
@@ -92,6 +97,10 @@ class Records:
         rounds, windows = (folder / kind / arm / name for kind in ("rounds", "windows"))
         self._rounds = RowGroups(rounds, ROUNDS, _ROUNDS_IN_GROUP, names)
         self._windows = RowGroups(windows, WINDOWS, _WINDOWS_IN_GROUP, names)
+        self._reasons = {reason: code for code, reason in enumerate(reasons)}
+        told = {**names, "kind": text(KINDS), "reason": text(reasons)}
+        path = folder / "events" / arm / name
+        self._events = RowGroups(path, EVENTS, _ROUNDS_IN_GROUP, told)
         self._last_label = np.full(len(devices), -1, np.int32)
         self._faded = Faded.before(len(devices))
         self._pending: RoundRows | None = None
@@ -131,12 +140,15 @@ class Records:
             self._pending = None
         self._commit()
         self._rounds.finish()
+        if self._reasons:
+            self._events.finish()
         if self._windows_of.any():
             self._windows.finish()
 
     def abandon(self) -> None:
         """Remove what has been written; files that were finished before stay."""
         self._rounds.abandon()
+        self._events.abandon()
         self._windows.abandon()
 
     def _commit(self) -> None:
@@ -168,13 +180,25 @@ class Records:
         }
         kept = there & self._windows_of[:, None, None]
         of_windows = self._of_windows(rows.round_, outcome, kept, drifted)
-        self._rounds.flush_full()
-        self._windows.flush_full()
+        of_events = self._of_events(rows)
+        for file in (self._rounds, self._windows, self._events):
+            file.flush_full()
         # Last and at once: where an interrupt comes before, the round is pending still.
         self._pending, self._confusion, self._before = None, None, None
         self._last_label, self._faded = last_label, faded
         self._rounds.hold(of_round)
         self._windows.hold(of_windows)
+        self._events.hold(of_events)
+
+    def _of_events(self, rows: RoundRows) -> dict[str, NDArray[Any]]:
+        """Return one row per event."""
+        device = np.array([event.row for event in rows.events], np.int32)
+        return {
+            **self._whose(rows.round_, device),
+            "kind": np.array([KINDS.index(event.kind) for event in rows.events], np.int32),
+            "reason": np.array([self._reasons[event.reason] for event in rows.events], np.int32),
+            "answered": np.array([event.answered for event in rows.events], np.int32),
+        }
 
     def _of_windows(
         self,

@@ -234,6 +234,10 @@ def _close(
                     "fold": one.fold,
                     "program": one.program,
                     "candidates": dict(one.candidates),
+                    "detectors": {
+                        kind: {"strength": t.strength, "alarms": t.alarms, "windows": t.windows}
+                        for kind, t in one.thresholds.items()
+                    },
                     "steps": one.steps,
                     "validation_accuracy": one.validation_accuracy,
                     "unseen_accuracy": _mean([_accuracy(m) for m in one.unseen.values()]),

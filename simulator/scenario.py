@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from clients.drift import MOST_DRIFTS
 from clients.errors import BadScenario
 from simulator.arm import Arm
+from simulator.detector_table import DetectorTable
 from simulator.drift_table import OF_STREAM, OF_TIME, DriftTable
 from simulator.sections import (
     Checkpoints,
@@ -63,6 +64,7 @@ class Scenario(Section):
     checkpoints: Checkpoints = Checkpoints()
     guard: Guard = Guard()
     faults: Faults = Faults()
+    detectors: Annotated[list[DetectorTable], Field(default_factory=list)]
     drift: Annotated[list[DriftTable], Field(default_factory=list, max_length=MOST_DRIFTS)]
     tuning: Annotated[list[Tuning], Field(default_factory=list)]
     arms: Annotated[list[Arm], Field(min_length=1)]
@@ -99,6 +101,7 @@ class Scenario(Section):
         _check_training(self)
         _check_candidates(self)
         _check_drift(self)
+        _check_detectors(self)
         return self
 
     @property
@@ -244,6 +247,43 @@ def _check_drift(scenario: Scenario) -> None:
                     f"{place}: leaves {left} of data.activities for the time before; {least} are "
                     "needed"
                 )
+
+
+def _check_detectors(scenario: Scenario) -> None:
+    """Refuse detectors whose strength nobody can set, and reactions to what nobody watches for."""
+    kinds = [table.kind for table in scenario.detectors]
+    twice = sorted({kind for kind in kinds if kinds.count(kind) > 1})
+    if twice:
+        raise ValueError(f"detectors: {twice[0]!r} is there twice; keep one")
+    for number, table in enumerate(scenario.detectors):
+        if table.strength == "donors" and (
+            scenario.model.base != "donors" or scenario.model.program not in PROGRAMS
+        ):
+            raise ValueError(
+                f'detectors.{number}.strength: "donors" are to set it by models of other donors, '
+                f'and model.base = "{scenario.model.base}" trains none; give a number'
+            )
+    for arm in scenario.arms:
+        place = f"arms.{arm.name}.reaction"
+        if arm.reaction is None:
+            continue
+        if arm.detector not in kinds:
+            there = ", ".join(kinds) or "none"
+            raise ValueError(
+                f"arms.{arm.name}.detector = {arm.detector!r}: the alarms of what the arm reacts "
+                f"to; detectors: {there}; add a table [[detectors]]"
+            )
+        if arm.reaction == "ask-more" and scenario.labels.ask == "all":
+            raise ValueError(
+                f'{place} = "ask-more": labels.ask = "all" asks all there is; set labels.ask = '
+                '"random" or "uncertain", and a budget'
+            )
+        foreign = scenario.model.program not in PROGRAMS
+        if foreign and arm.reaction in ("reset-head", "learn-faster"):
+            raise ValueError(
+                f'{place} = "{arm.reaction}": {scenario.model.program} does not say what is its '
+                "head or learning rate; use clear-memory, last-good or ask-more"
+            )
 
 
 def _check_candidates(scenario: Scenario) -> None:

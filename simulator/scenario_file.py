@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from clients.errors import BadInput, BadScenario
 from simulator.arm import METHODS, keys_of
 from simulator.drift_table import KINDS, drift_keys_of
-from simulator.options import OWN_KEYS, SHARING
+from simulator.options import OWN_KEYS, REACTIONS, SHARING
 from simulator.scenario import FEATURE_ROWS, PROGRAMS, Scenario
 
 __all__ = ["load_scenario", "need_new_file", "scenario_toml"]
@@ -146,6 +146,12 @@ def _resolved_arm(arm: Any, table: dict[str, Any]) -> Any:
         return arm
     method = arm["method"]
     defaults = dict(OWN_KEYS.get(method, {}))
+    if arm.get("reaction") in REACTIONS:
+        detectors = table.get("detectors")
+        first = detectors[0] if isinstance(detectors, list) and detectors else None
+        if isinstance(first, dict):
+            defaults["detector"] = first.get("kind")
+        defaults |= REACTIONS[arm["reaction"]]
     if method in SHARING:
         defaults["participation"] = 1.0
         defaults |= {} if method == "dpfedavg" else {"choice": "random"}

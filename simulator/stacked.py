@@ -241,6 +241,10 @@ class Stacked:
         served = BlockState(own, state.carried)
         return self._kernel.variables(served, place, int(self._steps[row]))
 
+    def allow(self, budget: NDArray[np.int64]) -> None:
+        """Let each device, int64 [D], ask so many questions a round."""
+        self._lessons.budget[:] = budget
+
     def snapshot(self) -> dict[str, NDArray[Any]]:
         """Return all that the devices are, as named arrays [D, ...], but for what never changes."""
         kept: dict[str, NDArray[Any]] = {"program/step": self._kernel.first_step + self._steps}

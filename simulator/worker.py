@@ -30,9 +30,11 @@ from simulator.arms import habits_of_arm, method_in_round
 from simulator.base import prepare
 from simulator.checkpoint import read_pooled, read_state, write_pooled, write_state
 from simulator.engines import Devices, Engines
+from simulator.noticing import Event, Noticing
 from simulator.plan import Cohort, Plan
 from simulator.pooled import Pooled
 from simulator.prepared import Prepared
+from simulator.reacting import Reacting
 from simulator.records import Records, RoundRows
 from simulator.reply import Reply, Terms, Used, reply_of
 from simulator.scenario import Arm
@@ -48,14 +50,20 @@ class Worker:
         use_one_thread()
         self._engines = Engines()
         self._cohorts: Sequence[Cohort] = ()
-        self._wears: dict[int, Wear] = {}
-        self._devices: dict[int, Devices] = {}
-        self._records: dict[int, Records] = {}
+        self._let_go()
         self._answered: list[Answered] = []
         self._pooled: Pooled | None = None
         self._folder: Path
         self._plan: Plan
         self._prepared: Mapping[int, Prepared]
+
+    def _let_go(self) -> None:
+        """Let go of the devices of all cohorts."""
+        self._wears: dict[int, Wear] = {}
+        self._devices: dict[int, Devices] = {}
+        self._records: dict[int, Records] = {}
+        self._noticing: dict[int, Noticing] = {}
+        self._reacting: dict[int, Reacting] = {}
 
     def sees(self, path: Path) -> bool:
         """Tell whether a file of the driver's is there for this worker too."""
@@ -78,11 +86,7 @@ class Worker:
         """Give every device of some cohorts, all of one fold, a fresh start in one arm."""
         self._arm, self._fold, self._cohorts = arm, fold, cohorts
         self._answered, self._pooled = [], None
-        self._wears, self._devices, self._records = (
-            {},
-            {},
-            {},
-        )  # what was open before leaves memory first
+        self._let_go()  # what was open before leaves memory first
         if not cohorts:
             return
         make = self._engines.open(self._plan, self._prepared[fold], arm)
@@ -100,7 +104,33 @@ class Worker:
                 self._plan.pool.windows.time_s,
                 self._written(cohort),
                 downloaded=self._plan.scenario.measure.downloaded,
+                reasons=self._reasons(arm),
             )
+            self._notice(cohort, wear)
+
+    def _reasons(self, arm: Arm) -> list[str]:
+        """Return what events of an arm may be about."""
+        scenario = self._plan.scenario
+        about: list[str] = [table.kind for table in scenario.drift]
+        about += [table.kind for table in scenario.detectors]
+        about += [arm.reaction] if arm.reaction is not None else []
+        return list(dict.fromkeys(about))
+
+    def _notice(self, cohort: Cohort, wear: Wear) -> None:
+        """Let a cohort's devices watch for drift, and react, where the scenario wants it."""
+        scenario, arm, prepared = self._plan.scenario, self._arm, self._prepared[cohort.fold]
+        if scenario.drift or scenario.detectors:
+            self._noticing[cohort.index] = Noticing(
+                wear,
+                [table.kind for table in scenario.drift],
+                prepared.thresholds,
+                chance.key(scenario.seed, "detectors") % 2**31,
+                scenario.labels.delay_rounds,
+            )
+        if arm.reaction is not None:
+            budget = scenario.labels.budget or scenario.stream.questions_per_round
+            rate = arm.learning_rate or scenario.model.learning_rate
+            self._reacting[cohort.index] = Reacting(arm, prepared, len(wear), budget, rate)
 
     def work(
         self,
@@ -125,6 +155,11 @@ class Worker:
             devices, method = self._devices[cohort.index], self._method(cohort, round_)
             received = _received(method, shared) or {}
             joins = _among(participants, cohort.devices)
+            events: list[Event] = []
+            reacting = self._reacting.get(cohort.index)
+            noticing = self._noticing.get(cohort.index)
+            if reacting is not None:
+                events += reacting.act(round_, devices)
             downloads = _who(method.downloads, joins) & (shared is not None)
             if downloads.any():
                 devices.begin(method, received, downloads, round_)
@@ -143,7 +178,11 @@ class Worker:
                 self._answered.append(answered_in(outcome, cohort.devices))
                 up, outcome.gradients[:] = self._pooled_cost(outcome)
             drifted = self._wears[cohort.index].drifted(outcome.windows)
-            rows = RoundRows(round_, joins, outcome, down, up, drifted)
+            if noticing is not None:
+                events += noticing.hear(round_, outcome)
+            if reacting is not None:
+                reacting.hear(outcome, events, devices)
+            rows = RoundRows(round_, joins, outcome, down, up, drifted, events)
             self._records[cohort.index].add(rows)
         return replies, self.used()
 
@@ -207,7 +246,7 @@ class Worker:
                 cohort,
                 round_,
                 names,
-                self._devices[cohort.index].snapshot(),
+                self._snapshot(cohort),
                 shares=shared is not None,
             )
         if self._pooled is not None:
@@ -226,6 +265,12 @@ class Worker:
                 write_version(source, folder, round_, state)
                 _forget(folder, checkpoints.keep)
 
+    def _snapshot(self, cohort: Cohort) -> dict[str, NDArray[Any]]:
+        """Return all that a cohort's devices are, watch and do, as named arrays [D, ...]."""
+        own = (self._devices, self._noticing, self._reacting)
+        parts = [some[cohort.index].snapshot() for some in own if cohort.index in some]
+        return {name: value for part in parts for name, value in part.items()}
+
     def restore(self, round_: int, first: bool) -> None:
         """Let every device of the open arm become what it was after a round, as it was saved.
 
@@ -235,7 +280,10 @@ class Worker:
         """
         folder = RunFolder(self._folder).checkpoint(self._arm.name)
         for cohort in self._cohorts:
-            self._devices[cohort.index].restore(read_state(folder, cohort, round_))
+            state = read_state(folder, cohort, round_)
+            own = (self._devices, self._noticing, self._reacting)
+            for part in (some[cohort.index] for some in own if cohort.index in some):
+                part.restore(state)
         if self._arm.method == "pooled" and first:
             self._pooled = self._new_pooled()
             self._pooled.restore(read_pooled(folder, self._fold, round_))
@@ -244,7 +292,8 @@ class Worker:
         """Finish the records of the open arm, up to a number of rounds, and let go of it."""
         for cohort in self._cohorts:
             self._records[cohort.index].write(rounds)
-        self._cohorts, self._wears, self._devices, self._records = (), {}, {}, {}
+        self._cohorts = ()
+        self._let_go()
 
     def used(self) -> Used:
         """Return what this worker has used so far."""

@@ -1,0 +1,131 @@
+"""What a cohort's devices notice of drift, told as events: where it begins and ends, and alarms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clients.detectors import Watch
+from clients.outcome import Outcome
+from clients.user import NO_ANSWER
+from clients.wear import Wear
+from simulator.prepared import Threshold
+
+__all__ = ["KINDS", "Event", "Noticing"]
+
+KINDS = ("drift-begins", "drift-ends", "alarm", "reaction")
+"""Of events."""
+
+_PREFIX = "noticing/"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that befell a device in a round.
+
+    Attributes:
+        row: which device of the cohort.
+        kind: one of `KINDS`.
+        reason: the kind of the drift, the detector, or the reaction.
+        answered: answered windows that the device had seen before the drift began, or ended; up to
+            the one that raised the alarm; -1 of a reaction.
+    """
+
+    row: int
+    kind: str
+    reason: str
+    answered: int
+
+
+class Noticing:
+    """The detectors of D devices, and what is known of when they drift.
+
+    A device gets its answers at the end of the round in which they arrive.
+    """
+
+    def __init__(
+        self,
+        wear: Wear,
+        drifts: Sequence[str],
+        thresholds: Mapping[str, Threshold],
+        seed: int,
+        delay_rounds: int,
+    ) -> None:
+        """Begin to watch.
+
+        Args:
+            wear: who wears the devices.
+            drifts: kinds of the scenario's drifts; bit i of a state stands for the ith.
+            thresholds: by detector.
+            seed: of detectors that draw.
+            delay_rounds: until an answer arrives.
+        """
+        self._wear, self._drifts, self._delay = wear, drifts, delay_rounds
+        self._watches = {
+            kind: Watch(len(wear), kind, one.strength, seed) for kind, one in thresholds.items()
+        }
+        self._answered = np.zeros(len(wear), np.int64)
+        self._state = np.zeros(len(wear), np.uint8)
+        self._late: list[tuple[int, NDArray[np.int8]]] = []
+
+    def hear(self, round_: int, outcome: Outcome) -> list[Event]:
+        """Take in what came of a round; returns what befell, device by device."""
+        there = outcome.windows >= 0
+        answered = there & (outcome.answer != NO_ANSWER)[..., None]
+        wrong = outcome.predicted != outcome.answer[..., None]
+        errors = np.where(answered, wrong, -1).astype(np.int8).reshape(len(there), -1)
+        events = self._drifting(outcome, answered.sum(axis=2))
+        self._answered += answered.sum(axis=(1, 2))
+        self._late.append((round_ + self._delay, errors))
+        due = [late for when, late in self._late if when <= round_]
+        self._late = [late for late in self._late if late[0] > round_]
+        for arrived in due:
+            for kind, watch in self._watches.items():
+                place = watch.update(arrived)
+                events += [
+                    Event(row, "alarm", kind, int(place[row]))
+                    for row in np.flatnonzero(place >= 0).tolist()
+                ]
+        return sorted(events, key=lambda event: event.row)
+
+    def _drifting(self, outcome: Outcome, answered: NDArray[np.int64]) -> list[Event]:
+        """Tell where drifts begin and end among a round's questions, [D, Q] answered windows."""
+        if self._wear.drift is None:
+            return []
+        state = self._wear.drift.of_windows(outcome.windows[..., 0])
+        before = np.concatenate([self._state[:, None], state], axis=1)
+        counted = self._answered[:, None] + np.cumsum(answered, axis=1) - answered
+        there = outcome.label >= 0
+        events = []
+        for number, kind in enumerate(self._drifts):
+            bits = before >> number & 1
+            change = np.diff(bits.astype(np.int8), axis=1)
+            for row, place in zip(*np.nonzero((change != 0) & there), strict=True):
+                what = "drift-begins" if change[row, place] > 0 else "drift-ends"
+                events.append(Event(int(row), what, kind, int(counted[row, place])))
+        last = np.maximum(there.sum(axis=1) - 1, 0)
+        now = state[np.arange(len(state)), last] if state.size else self._state
+        self._state = np.where(there.any(axis=1), now, self._state).astype(np.uint8)
+        return events
+
+    def snapshot(self) -> dict[str, NDArray[Any]]:
+        """Return the whole state, as named arrays [D, ...]."""
+        kept: dict[str, NDArray[Any]] = {"answered": self._answered.copy(), "state": self._state}
+        kept |= {f"late/{when}": errors for when, errors in self._late}
+        for kind, watch in self._watches.items():
+            kept |= {f"watch/{kind}/{name}": value for name, value in watch.snapshot().items()}
+        return {_PREFIX + name: value for name, value in kept.items()}
+
+    def restore(self, snapshot: Mapping[str, NDArray[Any]]) -> None:
+        """Become what a snapshot of the same devices holds."""
+        own = {k.removeprefix(_PREFIX): v for k, v in snapshot.items() if k.startswith(_PREFIX)}
+        self._answered, self._state = own["answered"].copy(), own["state"].copy()
+        late = sorted(int(k.removeprefix("late/")) for k in own if k.startswith("late/"))
+        self._late = [(when, own[f"late/{when}"]) for when in late]
+        for kind, watch in self._watches.items():
+            start = f"watch/{kind}/"
+            watch.restore({k.removeprefix(start): v for k, v in own.items() if k.startswith(start)})
