@@ -37,6 +37,7 @@ _KNOWN = 160  # latest windows of a device that are kept
 _MOST, _ALLOWED = 1.0, 0.4  # of one window's novelty; of novelty that is no sign, in deviations
 _ORDERS = 8  # in which each donor's bouts are put
 _BLOCK = 2**16  # distances that are computed together, to stay in the processor's cache
+_WINDOWS = 128  # that are summed up together, likewise
 _State = Mapping[str, NDArray[Any]]
 _NAMES = ("kept", "seen", "start", "sum")
 
@@ -56,30 +57,51 @@ def summarize(windows: NDArray[np.float32], rest: float | None = None) -> NDArra
         `rest`, in units of the deviation in all; and what no turn changes, the logarithms of the
         deviation in all, the deviation of the norm, its mean step and the mean norm of a step.
     """
+    *shape, length, channels = windows.shape
     if rest is None:
-        rest = _GRAVITY if windows.shape[-1] == _AXES else 0.0
-    mean, spread = windows.mean(axis=-2), windows.std(axis=-2)
-    norm = np.linalg.norm(windows, axis=-1)
-    in_all = np.linalg.norm(spread, axis=-1, keepdims=True)
-    pull = (np.linalg.norm(mean, axis=-1, keepdims=True) - rest) / (_SOFT_REST + in_all)
-    steps, norm_steps = np.zeros_like(mean), np.zeros_like(in_all)
-    strides = np.zeros_like(in_all)
-    if windows.shape[-2] > 1:
-        change = np.diff(windows, axis=-2)
-        steps = np.abs(change).mean(axis=-2)
-        norm_steps = np.abs(np.diff(norm, axis=-1)).mean(axis=-1, keepdims=True)
-        strides = np.linalg.norm(change, axis=-1).mean(axis=-1, keepdims=True)
+        rest = _GRAVITY if channels == _AXES else 0.0
+    flat = windows.reshape(-1, length, channels)
+    summaries = np.empty((len(flat), 3 * channels + 1 + _MOVEMENT), np.float32)
+    for low in range(0, len(flat), _WINDOWS):
+        some = slice(low, low + _WINDOWS)
+        summaries[some] = _summaries(flat[some], rest)
+    return summaries.reshape(*shape, summaries.shape[1])
+
+
+def _summaries(windows: NDArray[np.float32], rest: float) -> NDArray[np.float32]:
+    """Sum up windows [N, T, C]: float32 [N, F]."""
+    values = np.ascontiguousarray(windows.transpose(0, 2, 1))  # sums run fastest along the last
+    mean = values.mean(axis=2)
+    spread = _root_mean(values - mean[..., None])
+    in_all = _norm(spread)[:, None]
+    pull = (_norm(mean)[:, None] - np.float32(rest)) / (np.float32(_SOFT_REST) + in_all)
+    norm = _norm(values)
+    norm_spread = _root_mean(norm - norm.mean(axis=1, keepdims=True))
+    if values.shape[2] > 1:
+        change, norm_change = np.diff(values, axis=2), np.diff(norm, axis=1)
+    else:
+        change, norm_change = np.zeros_like(values), np.zeros_like(norm)
     parts = (
         mean,
-        np.log(spread + _SOFT),
-        np.log(steps + _SOFT_STEP),
+        np.log(spread + np.float32(_SOFT)),
+        np.log(np.abs(change).mean(axis=2) + np.float32(_SOFT_STEP)),
         pull,
-        np.log(in_all + _SOFT),
-        np.log(norm.std(axis=-1, keepdims=True) + _SOFT),
-        np.log(norm_steps + _SOFT_STEP),
-        np.log(strides + _SOFT_STEP),
+        np.log(in_all + np.float32(_SOFT)),
+        np.log(norm_spread[:, None] + np.float32(_SOFT)),
+        np.log(np.abs(norm_change).mean(axis=1, keepdims=True) + np.float32(_SOFT_STEP)),
+        np.log(_norm(change).mean(axis=1, keepdims=True) + np.float32(_SOFT_STEP)),
     )
-    return np.concatenate(parts, axis=-1).astype(np.float32)
+    return np.concatenate(parts, axis=1)
+
+
+def _root_mean(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the square root of the mean of squares [..., T]: float32 [...]."""
+    return np.asarray(np.sqrt(np.square(values).mean(axis=-1)))
+
+
+def _norm(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the norms of vectors [N, C, ...]: float32 [N, ...]."""
+    return np.asarray(np.sqrt(np.square(values).sum(axis=1)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -47,6 +47,7 @@ ROUNDS = pa.schema(
         ("windows", pa.int32()),
         ("asked", pa.int32()),
         ("answered", pa.int32()),
+        ("answered_windows", pa.int32()),
         ("correct", pa.int32()),
         ("vote_correct", pa.int32()),
         ("downloaded_correct", pa.int32()),

@@ -251,6 +251,7 @@ def _counts(
         "windows": windows.sum(axis=1),
         "asked": outcome.asked.sum(axis=1),
         "answered": (outcome.answer != NO_ANSWER).sum(axis=1),
+        "answered_windows": (windows * (outcome.answer != NO_ANSWER)).sum(axis=1),
         "correct": correct.sum(axis=(1, 2)),
         "vote_correct": ((outcome.voted == outcome.label) * windows).sum(axis=1),
         "steps": outcome.steps,

@@ -13,7 +13,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-__all__ = ["LastScored", "Names", "last_scored", "names_of", "numbers_of", "read_rounds"]
+__all__ = [
+    "LastScored",
+    "Names",
+    "last_scored",
+    "lists_of",
+    "names_of",
+    "numbers_of",
+    "read_rounds",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,6 +69,16 @@ def numbers_of(table: Any, column: str) -> NDArray[Any]:
     """Return a column of N numbers; null is NaN, in float64."""
     values: NDArray[Any] = table[column].to_numpy()
     return values
+
+
+def lists_of(table: Any, column: str) -> NDArray[np.int64]:
+    """Return a column of equally long lists, int64 [N, M]; -1 in the rows that are null."""
+    lists = table[column].combine_chunks()
+    there = np.flatnonzero(pc.is_valid(lists).to_numpy(zero_copy_only=False))
+    cells = lists.take(there).flatten().to_numpy().astype(np.int64)
+    found = np.full((len(lists), cells.size // max(there.size, 1)), -1, np.int64)
+    found[there] = cells.reshape(there.size, -1) if there.size else cells[:0].reshape(0, 0)
+    return found
 
 
 def last_scored(table: Any, device: Names) -> LastScored:

@@ -12,6 +12,13 @@ import pandas as pd
 
 from clients.errors import WearfleetError
 from simulator.checkpoint import write_server
+from simulator.drift_frames import (
+    alarms_frame,
+    detections_frame,
+    devices_frame,
+    drift_figures,
+    pooled,
+)
 from simulator.federation import Server, Session
 from simulator.fleet import Fleet
 from simulator.metrics import summary_frame, users_frame
@@ -75,12 +82,27 @@ def run_seeds(
             people = average_over_seeds(users, ["arm", "user"])
             parent.write_frame("users.csv", people)
             parent.write_frame("tests.csv", frame_of_tests(paired_tests(people, scenario.baseline)))
+            _write_pooled(parent)
             parent.write_manifest(
                 {"status": status, "seed": scenario.seed, "seeds": len(summaries),
                  "wall_s": round(time.time() - started, 1)}
             )  # fmt: skip
             write_report(folder)
     return summary
+
+
+def _write_pooled(parent: RunFolder) -> None:
+    """Write what drift did over all seeds, a row of each seed's, and sum up the detectors."""
+    folders = sorted(parent.path.glob("seed-*"))
+    found = {}
+    for name in ("drift.csv", "detections.csv"):
+        there = [folder for folder in folders if (folder / name).is_file()]
+        if there:
+            seeds = [int(folder.name.removeprefix("seed-")) for folder in there]
+            found[name] = pooled([read_csv(folder / name) for folder in there], seeds)
+            parent.write_frame(name, found[name])
+    if len(found) == 2:
+        parent.write_frame("alarms.csv", alarms_frame(found["detections.csv"], found["drift.csv"]))
 
 
 def run_scenario(scenario: Scenario, folder: Path, fleet: Fleet, watcher: Watcher) -> pd.DataFrame:
@@ -212,6 +234,7 @@ def _close(
         summary = summary_frame(
             users, plan.scenario.arms, float(np.mean(base)) if base else None, _epsilons(plan)
         )
+        summary = _with_drift(plan.scenario, run, summary)
         run.write_frame("users.csv", users[USERS_COLUMNS])
         run.write_frame("summary.csv", summary)
         run.write_frame("tests.csv", frame_of_tests(paired_tests(users, plan.scenario.baseline)))
@@ -248,6 +271,19 @@ def _close(
     )
     write_report(run.path)
     return summary
+
+
+def _with_drift(scenario: Scenario, run: RunFolder, summary: pd.DataFrame) -> pd.DataFrame:
+    """Write what drift did and what was noticed; returns the summary with figures of it."""
+    if not scenario.drift and not scenario.detectors:
+        return summary
+    devices = devices_frame(run.path, scenario)
+    run.write_frame("drift.csv", devices)
+    if scenario.detectors:
+        detections = detections_frame(run.path, scenario)
+        run.write_frame("detections.csv", detections)
+        run.write_frame("alarms.csv", alarms_frame(detections, devices))
+    return summary.merge(drift_figures(devices), on="arm", how="left")
 
 
 def _epsilons(plan: Plan) -> dict[str, float | None]:

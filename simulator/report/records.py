@@ -153,7 +153,7 @@ def read_csv(path: Path) -> pd.DataFrame:
     """Read a table of a run folder; an empty cell is missing, users and arms are text."""
     if not path.exists():
         return pd.DataFrame()
-    names = {"arm": str, "user": str, "method": str}
+    names = {"arm": str, "user": str, "device": str, "method": str}
     return pd.read_csv(path, dtype=names, keep_default_na=False, na_values=[""])
 
 
