@@ -23,8 +23,9 @@ from clients.errors import BadInput
 
 __all__ = ["STRENGTHS", "Expected", "Novelty", "expect", "summarize"]
 
-STRENGTHS = (inf, 60.0, 40.0, 30.0, 25.0, *(k / 2 for k in range(40, 3, -1)))
-"""Sums that raise an alarm, from mute to eager."""
+STRENGTHS = (inf, 50.0, 40.0, 32.0, 25.0, *(k / 2 + 0.25 for k in range(40, 3, -1)))
+"""Sums that raise an alarm, from mute to eager; none is a multiple of what one window adds at most,
+or rounding would decide."""
 
 _GRAVITY = 9.81  # m/s²
 _AXES = 3
@@ -123,8 +124,8 @@ class Expected:
 class Novelty:
     """Tells for each of D devices when its windows are no longer like those that it has had.
 
-    A device tells nothing until it has had 48 windows; after an alarm it rests for 24 and then
-    knows those that it has had since 24 windows before the alarm.
+    A device tells nothing until it has had 48 windows. After an alarm it rests for 24, and of what
+    came before it knows the last 24 windows alone: what is new by then has become usual.
 
     Attributes:
         kept: float32 [D, F, 160], the summaries of the latest windows, scaled; window i is in
@@ -200,14 +201,13 @@ class Novelty:
             novelty[rows] = (lies - parts.sum(axis=0)) / self._expected.deviation
         first = np.full(self.seen.size, -1, np.int64)
         for i in range(place.shape[1]):
-            # Known once more, as an alarm moves the start: then a device rests until after these.
+            # Counted anew, as an alarm moves the start: a device then rests until after these.
             told = there[:, i] & (self._known(place[:, i]) >= _LEAST)
             gained = np.minimum(novelty[:, i], _MOST) - _ALLOWED
             self.sum = np.where(told, np.maximum(self.sum + gained, 0.0), self.sum)
             alarm = np.flatnonzero(told & (self.sum > self._strength))
             self.sum[alarm] = 0.0
             self.start[alarm] = place[alarm, i] - _LAG + 1
-            alarm = alarm[first[alarm] < 0]
             first[alarm] = place[alarm, i] + 1
         self._keep(scaled, there, place)
         return first

@@ -8,12 +8,14 @@ from flwr.app import Array, ArrayRecord, Context
 from flwr.serverapp import Grid, ServerApp
 from safetensors.numpy import load_file, save
 
-from clients.methods import AVERAGED
 from server.strategies.answered import AnsweredFedAvg
 
 __all__ = ["app"]
 
 app = ServerApp()
+
+_METHODS = ("fedavg", "fedper")
+"""Those that ask for the plain mean of a server, and for nothing else."""
 
 
 @app.main()
@@ -25,10 +27,10 @@ def main(grid: Grid, context: Context) -> None:
         ValueError: it names a method that asks for more than a plain mean.
     """
     config = context.run_config
-    if config["method"] not in AVERAGED:
+    if config["method"] not in _METHODS:
         raise ValueError(
             f"method = {config['method']!r}: this server takes the plain mean; expected one of "
-            f"{', '.join(AVERAGED)}; `wearfleet run` has all methods"
+            f"{', '.join(_METHODS)}; `wearfleet run` has all methods"
         )
     shared = Path(str(config["shared"]))
     if not shared.is_file():

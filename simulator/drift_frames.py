@@ -133,6 +133,7 @@ def detections_frame(run: Path, scenario: Scenario) -> pd.DataFrame:
     Returns:
         columns arm, detector, user, device, begins (answered windows before the spell, empty for a
         device without drift), delay (answered windows from there to the alarm, empty if missed),
+        round (of that alarm),
         false_alarms and watched (of the device, in the row of its first spell).
     """
     rows: list[dict[str, Any]] = []
@@ -151,15 +152,17 @@ def _detector_rows(
     for row, name in enumerate(cohort.names):
         own = by_device.get(name, cohort.events[:0])
         begins, ends = _places(own, int(total[row]), recurs)
-        alarms = own["answered"][(own["kind"] == "alarm") & (own["reason"] == detector)]
-        found = detection(alarms.to_numpy(np.int64), begins, ends, int(total[row]))
+        alarms = own[(own["kind"] == "alarm") & (own["reason"] == detector)]
+        places = alarms["answered"].to_numpy(np.int64)
+        found = detection(places, begins, ends, int(total[row]))
         common = {"arm": arm, "detector": detector, "user": cohort.users[row], "device": name}
         counts = {"false_alarms": found.false_alarms, "watched": found.watched}
         if not begins.size:
-            yield {**common, "begins": None, "delay": None, **counts}
+            yield {**common, "begins": None, "delay": None, "round": None, **counts}
         for number, (begin, delay) in enumerate(zip(begins, found.delay, strict=True)):
             first = counts if number == 0 else {"false_alarms": 0, "watched": 0}
-            yield {**common, "begins": int(begin), "delay": delay, **first}
+            noticed = alarms["round"][alarms["answered"] == begin + delay].min()
+            yield {**common, "begins": int(begin), "delay": delay, "round": noticed, **first}
 
 
 def alarms_frame(detections: pd.DataFrame, devices: pd.DataFrame, within: int = 40) -> pd.DataFrame:

@@ -342,11 +342,6 @@ def _check_data(scenario: Scenario) -> None:
                 f'model.program: "{model.program}" looks at samples, and a row of '
                 f"wisdm-v1.1-features has none; allowed: {', '.join(ROWS)} or a SavedModel"
             )
-    elif model.program == "features":
-        raise ValueError(
-            'model.program: "features" looks at rows of wisdm-v1.1-features, and source = '
-            f'"{data.source}" gives windows of samples; use another program, such as "cnn"'
-        )
     if data.source == "synthetic" and data.users == "all":
         raise ValueError(
             'data.users: "all" of synthetic people is no number; give one, such as users = 36'

@@ -21,6 +21,13 @@ import pandas as pd
 from simulator.report.answer import answer_sentences
 from simulator.report.confusion import confusion
 from simulator.report.contrasts import accuracies, rival_of, scored_protocol, user_order
+from simulator.report.drift import (
+    drift_heat,
+    drift_marks,
+    drift_overview,
+    drift_sentences,
+    drift_users,
+)
 from simulator.report.page import page, prose
 from simulator.report.protocol import data_defects, origins, protocol_in_words
 from simulator.report.ranking import places, ranking
@@ -80,11 +87,15 @@ def answer_of(run: Path) -> str:
 def _run_page(records: RunRecords) -> str:
     view = _view(records.scenario, records.arms, records.summary, records.users)
     tests = paired_tests(records.users, view.baseline)
+    best = view.rival or view.baseline
     sections = {
         "Arms": arms_overview(view),
         "Ranking": _ranking(view, tests),
         "Over time": over_time(view, records),
-        "Users": users_by_dots(view) + users_over_time(view, records),
+        "Drift": drift_overview(view, records.drift, records.alarms) + drift_heat(view, records),
+        "Users": drift_users(view, records)
+        + users_by_dots(view)
+        + users_over_time(view, records, drift_marks(records, best), best),
         "Confusions": confusion(view, records),
         "Cost": cost(view, records.costs) + events(records.events),
         "Protocol": protocol_in_words(records.scenario, records.manifest),
@@ -95,6 +106,7 @@ def _run_page(records: RunRecords) -> str:
     sentences = answer_sentences(
         records.summary, records.users, tests, view.baseline, interrupted=interrupted
     )
+    sentences[1:1] = drift_sentences(records.drift, records.alarms)
     sentences += [f"Note: {note}." for note in records.manifest.get("notes", [])]
     return _page(records.scenario, sentences, sections)
 
@@ -106,6 +118,7 @@ def _seeds_page(records: SeedRecords) -> str:
         "Arms": arms_overview(view),
         "Ranking": _ranking(view, tests, len(records.seeds)),
         "Seeds": seeds_overview(view, records.seeds),
+        "Drift": drift_overview(view, records.drift, records.alarms),
         "Users": users_by_dots(view),
         "Cost": cost(view, pd.DataFrame({"arm": records.arms})),
         "Protocol": protocol_in_words(records.scenario, records.manifest),
@@ -120,6 +133,7 @@ def _seeds_page(records: SeedRecords) -> str:
         interrupted=records.manifest.get("status", "done") != "done",
         seeds=len(records.seeds),
     )
+    sentences[1:1] = drift_sentences(records.drift, records.alarms)
     return _page(records.scenario, sentences, sections)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from html import escape
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from simulator.report.contrasts import Protocol
@@ -13,12 +14,14 @@ from simulator.report.svg import ArmStyle
 
 __all__ = [
     "dot_plot",
+    "heat_map",
     "rounds_chart",
     "spread",
 ]
 
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
 _INK, _GRID = "#1b1f24", "#e4e7eb"
+_HEAT = [[0.0, "#67001f"], [0.5, "#d6604d"], [0.75, "#fddbc7"], [0.9, "#d1e5f0"], [1.0, "#2166ac"]]
 
 
 def spread(series: pd.DataFrame) -> pd.DataFrame:
@@ -124,6 +127,61 @@ def dot_plot(
         tickvals=list(range(len(order))),
         ticktext=[escape(user) for user in order],
         range=[len(order) - 0.4, -0.6],
+        **_axis(),
+    )
+    return str(figure.to_json())
+
+
+def heat_map(series: pd.DataFrame, order: list[str], begins: Mapping[str, int]) -> str:
+    """Draw users by rounds, a cell's colour being the accuracy.
+
+    Args:
+        series: user, round, accuracy, of one arm.
+        order: users from the top row down.
+        begins: round in which a user's drift begins, which is marked.
+
+    Returns:
+        A Plotly figure as JSON.
+    """
+    from plotly import graph_objects as go
+
+    table = series.pivot_table(index="user", columns="round", values="accuracy")
+    table = table.reindex([user for user in order if user in table.index])
+    users, rounds = [str(user) for user in table.index], [int(one) for one in table.columns]
+    cells = [
+        [None if np.isnan(value) else round(float(value), 3) for value in row]
+        for row in table.to_numpy(np.float64)
+    ]
+    figure = go.Figure(layout=_layout(110 + 15 * max(len(users), 4)))
+    figure.add_heatmap(
+        x=rounds,
+        y=list(range(len(users))),
+        z=cells,
+        text=[[escape(user)] * len(rounds) for user in users],
+        colorscale=_HEAT,
+        zmin=0.0,
+        zmax=1.0,
+        xgap=1,
+        ygap=1,
+        colorbar={"tickformat": ".0%", "thickness": 12, "outlinewidth": 0},
+        hovertemplate="user %{text}, round %{x}: %{z:.1%}<extra></extra>",
+    )
+    marked = [(begins[user], place) for place, user in enumerate(users) if user in begins]
+    figure.add_scatter(
+        x=[x for x, _ in marked],
+        y=[y for _, y in marked],
+        mode="markers",
+        marker={"symbol": "line-ns-open", "size": 9, "color": _INK, "line": {"width": 2}},
+        hoverinfo="skip",
+        showlegend=False,
+    )
+    every = max(1, -(-max(rounds, default=1) // 12))
+    figure.update_xaxes(title=_title("round"), tick0=0, dtick=every, **_axis())
+    figure.update_yaxes(
+        title=_title("user"),
+        tickvals=list(range(len(users))),
+        ticktext=[escape(user) for user in users],
+        range=[len(users) - 0.5, -0.5],
         **_axis(),
     )
     return str(figure.to_json())

@@ -65,7 +65,7 @@ def size(value: float) -> str:
 def prose(sentence: str) -> str:
     """Escape a sentence; `arms` between backticks become code, numbers keep to their unit."""
     text = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(sentence))
-    return re.sub(r"(\d[\d.]* (?:%|points?))", r'<span class="number">\1</span>', text)
+    return re.sub(r"(\d[\d.]*(?:%| points?))", r'<span class="number">\1</span>', text)
 
 
 def section(title: str, body: str) -> str:

@@ -53,6 +53,7 @@ class RunRecords:
         scored_rounds: by arm, the round of that scoring.
         costs: one row per arm, sums over devices and rounds, and `devices`.
         events: arm, kind, reason, count.
+        drift, detections, alarms: the files of these names, empty where the run has none.
     """
 
     scenario: Mapping[str, Any]
@@ -67,6 +68,9 @@ class RunRecords:
     scored_rounds: dict[str, int]
     costs: pd.DataFrame
     events: pd.DataFrame
+    drift: pd.DataFrame
+    detections: pd.DataFrame
+    alarms: pd.DataFrame
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,6 +81,7 @@ class SeedRecords:
         scenario, scenario_text, manifest, summary, users, arms: as in `RunRecords`; the numbers of
             `summary` and `users` are means, with columns `_min` and `_max` beside.
         seeds: by the folder's name, such as "seed-7", that seed's own `summary.csv`.
+        drift, alarms: as in `RunRecords`, of all seeds together.
     """
 
     scenario: Mapping[str, Any]
@@ -86,6 +91,8 @@ class SeedRecords:
     users: pd.DataFrame
     arms: list[str]
     seeds: dict[str, pd.DataFrame]
+    drift: pd.DataFrame
+    alarms: pd.DataFrame
 
 
 def seed_folders(run: Path) -> list[Path]:
@@ -118,6 +125,7 @@ def read_run(run: Path) -> RunRecords:
         scored_rounds={arm: found[1] for arm, found in confusions.items()},
         costs=joined([costs_of(run, arm) for arm in arms], ["arm", "devices"]),
         events=joined([events_of(run, arm) for arm in arms], EVENTS),
+        **{name: read_csv(run / f"{name}.csv") for name in ("drift", "detections", "alarms")},
     )
 
 
@@ -137,6 +145,8 @@ def read_seeds(run: Path) -> SeedRecords:
         users=_read_users(run),
         arms=_arm_names(scenario, summary),
         seeds={folder.name: _read_summary(folder) for folder in seed_folders(run)},
+        drift=read_csv(run / "drift.csv"),
+        alarms=read_csv(run / "alarms.csv"),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +22,7 @@ from simulator.report.page import (
     size,
 )
 from simulator.report.records import RunRecords
-from simulator.report.svg import ArmStyle, legend, small_multiples, swatch
+from simulator.report.svg import ArmStyle, Mark, legend, small_multiples, swatch
 
 __all__ = [
     "View",
@@ -35,6 +35,10 @@ __all__ = [
     "users_over_time",
 ]
 
+_MARKED = (
+    " Dashed line: the drift begins; red triangle at the top: the first alarm; green triangle at "
+    "the bottom: back within 5 points on holdout; alarm and recovery are those of `{arm}`."
+)
 _FEW_ARMS = 3  # as many bands can lie over each other and still be told apart
 
 
@@ -149,8 +153,17 @@ def users_by_dots(view: View) -> str:
     )
 
 
-def users_over_time(view: View, records: RunRecords) -> str:
-    """Show each user's prequential accuracy through the stream, in small charts."""
+def users_over_time(
+    view: View, records: RunRecords, marks: Mapping[str, Sequence[Mark]], marked: str
+) -> str:
+    """Show each user's prequential accuracy through the stream, in small charts.
+
+    Args:
+        view: see `View`.
+        records: of the run.
+        marks: by user, what befell in one arm.
+        marked: that arm.
+    """
     series = records.prequential
     if series.empty:
         return ""
@@ -159,9 +172,13 @@ def users_over_time(view: View, records: RunRecords) -> str:
     return (
         "<h3>Prequential accuracy of each user through the stream</h3>"
         + legend(view.styles)
-        + small_multiples(series, order, view.styles, "prequential accuracy with fading factor")
+        + small_multiples(
+            series, order, view.styles, "prequential accuracy with fading factor", marks
+        )
         + '<p class="note">Percent by round, on the same axes for every user, in the order of the '
-        f"plot above; fading factor {ALPHA}. The first rounds rest on few windows.</p>"
+        f"plot above; fading factor {ALPHA}. The first rounds rest on few windows."
+        + (prose(_MARKED.format(arm=marked)) if marks else "")
+        + "</p>"
     )
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from types import MappingProxyType
+from typing import Literal
 
 import pandas as pd
 
-__all__ = ["ArmStyle", "arm_styles", "legend", "small_multiples", "swatch"]
+__all__ = ["ArmStyle", "Mark", "arm_styles", "legend", "small_multiples", "swatch"]
 
 # Okabe & Ito's palette without its yellow, which is too pale for lines on white.
 _COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
@@ -26,6 +28,14 @@ _SHAPES = {
 }
 
 
+_MARKS = {
+    "begin": '<path d="M{x},6V90" stroke="#57606a" stroke-dasharray="3,2"/>',
+    "alarm": '<path d="M{x},12l-3.4,-6h6.8z" fill="#b42318"/>',
+    "recovery": '<path d="M{x},84l3.4,6h-6.8z" fill="#1a7f37"/>',
+}
+"""A dashed line, a triangle that hangs from the top, and one that stands at the bottom."""
+
+
 @dataclass(frozen=True, slots=True)
 class ArmStyle:
     """How an arm looks in every chart and table: colour, dash and marker, never colour alone.
@@ -41,6 +51,19 @@ class ArmStyle:
     colour: str
     dash: str
     symbol: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Something that is marked in a small chart.
+
+    Attributes:
+        what: "begin" of drift, first "alarm", or "recovery".
+        round_: in which.
+    """
+
+    what: Literal["begin", "alarm", "recovery"]
+    round_: int
 
 
 def arm_styles(arms: list[str]) -> dict[str, ArmStyle]:
@@ -74,7 +97,11 @@ def swatch(style: ArmStyle) -> str:
 
 
 def small_multiples(
-    series: pd.DataFrame, order: list[str], styles: Mapping[str, ArmStyle], protocol: str
+    series: pd.DataFrame,
+    order: list[str],
+    styles: Mapping[str, ArmStyle],
+    protocol: str,
+    marks: Mapping[str, Sequence[Mark]] = MappingProxyType({}),
 ) -> str:
     """Draw a small chart per user, all on the same axes, one line per arm, in HTML and SVG.
 
@@ -83,12 +110,15 @@ def small_multiples(
         order: users, first to last.
         styles: by arm.
         protocol: what the accuracy is, for those who hear the page.
+        marks: by user.
     """
     floor = max(0.0, float(series["accuracy"].min()) // 0.1 * 0.1)
     first, last = int(series["round"].min()), int(series["round"].max())
     by_user = {str(user): rows for user, rows in series.groupby("user")}
     cells = [
-        _small_chart(user, by_user[user], styles, (first, last, floor), protocol)
+        _small_chart(
+            user, by_user[user], styles, (first, last, floor), protocol, marks.get(user, ())
+        )
         for user in order
         if user in by_user
     ]
@@ -101,6 +131,7 @@ def _small_chart(
     styles: Mapping[str, ArmStyle],
     frame: tuple[int, int, float],
     protocol: str,
+    marks: Sequence[Mark],
 ) -> str:
     """Draw one user; `frame` is the first and the last round and the least accuracy shown."""
     first, last, floor = frame
@@ -120,6 +151,10 @@ def _small_chart(
             f'fill="{style.colour}"/>'
         )
         told.append(f"{arm} {found['accuracy'].iloc[-1]:.1%}")
+    for mark in marks:
+        x = 24 + (mark.round_ - first) / max(last - first, 1) * width
+        lines.append(_MARKS[mark.what].format(x=f"{x:.1f}"))
+        told.append(f"{mark.what} in round {mark.round_}")
     label = escape(
         f"User {user}, {protocol}, rounds {first} to {last}; at the end " + ", ".join(told)
     )

@@ -1,5 +1,7 @@
 """What devices notice from the answers that they get."""
 
+import subprocess
+import sys
 from itertools import pairwise
 from math import inf
 
@@ -115,15 +117,15 @@ def test_devices_together_are_each_as_one_alone_however_their_streams_are_cut(na
             name, eager(name), own, 7
         ).tolist()
     assert sum(map(len, one_by_one)) > 2
-    ends = cut(random, 160)
-    in_parts = collected(Watch(5, name, eager(name), 7), errors, ends)
     values = (errors >= 0).cumsum(axis=1)
-    for device, found in enumerate(one_by_one):
-        seen = [0, *values[device][np.array(ends[1:]) - 1].tolist()]
-        parts = np.searchsorted(seen, found)  # of several alarms in a part the first is told
-        assert in_parts[device] == [
-            n for i, n in enumerate(found) if i == 0 or parts[i] != parts[i - 1]
-        ]
+    for ends in (cut(random, 160), [0, 160]):
+        in_parts = collected(Watch(5, name, eager(name), 7), errors, ends)
+        for device, found in enumerate(one_by_one):
+            seen = [0, *values[device][np.array(ends[1:]) - 1].tolist()]
+            parts = np.searchsorted(seen, found)  # of several alarms in a part the first is told
+            assert in_parts[device] == [
+                n for i, n in enumerate(found) if i == 0 or parts[i] != parts[i - 1]
+            ]
 
 
 @pytest.mark.parametrize("name", DETECTORS)
@@ -172,3 +174,9 @@ def test_ddm_alarms_at_the_first_error_after_a_start_without_any_unless_mute():
     errors[45] = 1
     assert alarms("ddm", 100.0, errors).tolist() == [45]
     assert alarms("ddm", inf, errors).tolist() == []
+
+
+def test_river_is_not_loaded_until_a_detector_is_made():
+    code = "import sys, clients.detectors; print(sorted({'river', 'scipy.stats'} & {*sys.modules}))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"

@@ -13,7 +13,7 @@ from clients.synthetic import synthesize
 ACTIVITIES = ("walking", "jogging", "stairs", "sitting", "standing")
 RATE_HZ, LENGTH, BOUT = 20.0, 80, 8
 DONORS, WEARERS = 6, 6
-STRENGTH = 9.0
+STRENGTH = 9.25
 LONG_ENOUGH = 48  # windows after which a device tells novelty
 
 
@@ -78,6 +78,50 @@ def collected(device, summaries, there=None, ends=None):
     return found
 
 
+class PlainNovelty:
+    """The same for one device, one window at a time, as the module's docstring has it."""
+
+    def __init__(self, expected, strength):
+        self.expected, self.strength = expected, strength
+        self.windows, self.start, self.sum = [], 0, 0.0
+
+    def takes(self, summary):
+        """Take a window and tell whether it raises an alarm."""
+        place, now = len(self.windows), summary / self.expected.scale
+        self.windows.append(now)
+        known = self.windows[max(self.start, place - 160, 0) : max(place - 23, 0)]
+        if len(known) < 24:
+            return False
+        apart = np.square(np.array(known, np.float64) - now)
+        lies, moves = (
+            np.log(np.sqrt(part.mean(axis=1).min()) + 0.05)
+            for part in (apart[:, :-4], apart[:, -4:])
+        )
+        usual = self.expected.weights @ [1.0, np.log(len(known)), moves]
+        novelty = (lies - usual) / self.expected.deviation
+        self.sum = max(0.0, self.sum + min(novelty, 1.0) - 0.4)
+        if self.sum <= self.strength:
+            return False
+        self.start, self.sum = place - 23, 0.0
+        return True
+
+
+@pytest.mark.parametrize("strength", [3.25, STRENGTH, inf])
+def test_alarms_are_those_of_a_plain_device(expected, streams, strength):
+    long = np.concatenate([drifted(streams, 90.0, 0), streams[::-1]], axis=1)
+    summaries = summarize(long)
+    device = Novelty(WEARERS, expected, strength)
+    plain = [PlainNovelty(expected, strength) for _ in range(WEARERS)]
+    fired = 0
+    for i in range(summaries.shape[1]):
+        alarms = device.update(summaries[:, i : i + 1], np.ones((WEARERS, 1), np.bool_))
+        taken = [own.takes(window) for own, window in zip(plain, summaries[:, i], strict=True)]
+        assert (alarms == i + 1).tolist() == taken
+        np.testing.assert_allclose(device.sum, [own.sum for own in plain], atol=1e-3)
+        fired += sum(taken)
+    assert (fired > 0) == (strength < inf)
+
+
 def test_a_device_that_stays_as_it_was_is_silent_and_a_turned_one_is_noticed(expected, streams):
     assert collected(Novelty(WEARERS, expected, STRENGTH), summarize(streams)) == [[]] * WEARERS
     middle = streams.shape[1] // 2
@@ -105,7 +149,7 @@ def test_other_changes_of_what_is_measured_are_noticed_too(expected, streams):
 
 def test_a_turn_by_nothing_changes_nothing(expected, streams):
     alarms = [
-        collected(Novelty(WEARERS, expected, 3.0), summarize(windows))
+        collected(Novelty(WEARERS, expected, 3.25), summarize(windows))
         for windows in (streams, drifted(streams, 0.0, 1), drifted(streams, 360.0, 1))
     ]
     assert any(alarms[0])  # so eager that there are false ones
@@ -116,6 +160,7 @@ def test_strengths_lead_from_mute_to_eager(expected, streams):
     summaries = summarize(drifted(streams, 90.0, 0))
     assert list(STRENGTHS) == sorted(set(STRENGTHS), reverse=True)
     assert STRENGTHS[0] == inf
+    assert [s for s in STRENGTHS[1:] if abs(s / 0.6 - round(s / 0.6)) < 1e-6] == []
     counts = [
         sum(map(len, collected(Novelty(WEARERS, expected, strength), summaries)))
         for strength in (STRENGTHS[0], STRENGTHS[1], STRENGTH, STRENGTHS[-1])
@@ -154,11 +199,11 @@ def test_how_devices_are_put_together_and_updates_cut_does_not_matter(expected, 
     there = random.random(summaries.shape[:2]) < 0.9
     there[4] = False  # a device that is not worn
     count = summaries.shape[1]
-    device = Novelty(WEARERS, expected, 4.0)
+    device = Novelty(WEARERS, expected, 4.25)
     together = collected(device, summaries, there, list(range(count + 1)))
     assert sum(map(len, together)) > 3
     for ends in ([0, 1, 1, 30, 31, 47, 88, count], [0, count]):
-        other = Novelty(WEARERS, expected, 4.0)
+        other = Novelty(WEARERS, expected, 4.25)
         in_parts = collected(other, summaries, there, ends)
         for own, found in zip(together, in_parts, strict=True):
             assert found[:1] == own[:1]
@@ -166,7 +211,7 @@ def test_how_devices_are_put_together_and_updates_cut_does_not_matter(expected, 
         for name, value in device.snapshot().items():
             np.testing.assert_array_equal(other.snapshot()[name], value, name)
     for i in range(WEARERS):
-        alone = Novelty(1, expected, 4.0)
+        alone = Novelty(1, expected, 4.25)
         windows = summaries[i : i + 1, there[i]]  # as if those that are absent had never been
         assert collected(alone, windows, ends=list(range(windows.shape[1] + 1))) == [together[i]]
         assert alone.sum[0] == device.sum[i]
@@ -175,13 +220,13 @@ def test_how_devices_are_put_together_and_updates_cut_does_not_matter(expected, 
 def test_a_restored_device_raises_the_same_alarms(expected, streams):
     summaries = summarize(drifted(streams, 90.0, 0))
     there = np.ones(summaries.shape[:2], np.bool_)
-    device = Novelty(WEARERS, expected, 5.0)
+    device = Novelty(WEARERS, expected, 5.25)
     device.update(summaries[:, :70], there[:, :70])
     kept = device.snapshot()
     later = [*range(70, summaries.shape[1], 7), summaries.shape[1]]
     alarms = collected(device, summaries, there, later)
     assert any(alarms)
-    other = Novelty(WEARERS, expected, 5.0)
+    other = Novelty(WEARERS, expected, 5.25)
     other.update(-summaries[:, :90], there[:, :90])  # forgotten when restored
     other.restore(kept)
     assert collected(other, summaries, there, later) == alarms
@@ -194,7 +239,7 @@ def test_a_long_stream_forgets_its_oldest_windows_alike_however_it_is_cut(expect
     summaries = random.normal(size=(2, 500, expected.scale.size)).astype(np.float32)
     summaries = summaries * expected.scale * 3
     there = np.ones((2, 500), np.bool_)
-    one, other = (Novelty(2, expected, 3.0) for _ in range(2))
+    one, other = (Novelty(2, expected, 3.25) for _ in range(2))
     collected(one, summaries, there, list(range(501)))
     collected(other, summaries, there, [*range(0, 500, 24), 500])
     for name, value in one.snapshot().items():
@@ -205,7 +250,7 @@ def test_windows_that_are_not_finite_are_passed_over(expected, streams):
     summaries = summarize(drifted(streams, 90.0, 2))
     there = np.ones(summaries.shape[:2], np.bool_)
     there[:, 5::7] = False
-    device, other = (Novelty(WEARERS, expected, 5.0) for _ in range(2))
+    device, other = (Novelty(WEARERS, expected, 5.25) for _ in range(2))
     alarms = collected(device, summaries, there)
     broken = summaries.copy()
     broken[:, 5::14, 3], broken[:, 12::14, 0] = np.nan, np.inf

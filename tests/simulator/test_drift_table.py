@@ -145,6 +145,11 @@ def test_a_drift_takes_the_keys_of_its_kind_and_no_others(file, kind):
         )
 
 
+def test_of_several_keys_of_other_kinds_the_first_is_told_every_time(file):
+    keys = {key: VALUES[key] for key in ("activity", "cadence", "axis", "share", "deviation")}
+    assert "drift.0: axis means nothing" in refusal(file, drift_of("swap-user", **keys))
+
+
 @pytest.mark.parametrize("kind", DEFAULTS)
 def test_an_unknown_key_of_a_drift_is_answered_with_those_of_its_kind(file, kind):
     said = refusal(file, drift_of(kind, strength=2.0))

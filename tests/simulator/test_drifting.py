@@ -290,14 +290,20 @@ def test_donors_do_not_show_what_is_new():
     np.testing.assert_array_equal(some.users, all_.users[kept])
 
 
-def test_a_note_says_who_has_nothing_of_a_named_activity(monkeypatch):
-    del monkeypatch
-    plan = plan_of(drift_table("new-activity"))
-    assert not [note for note in plan.notes if "drift" in note]
-
-
-def exam_labels(plan, wear, exam):
-    return [plan.pool.windows.label[own[own >= 0]] for own in exam.windows]
+def test_a_note_says_how_many_have_nothing_of_a_named_activity(tmp_path):
+    for user in (1600, 1601, 1602, 1603):  # 30 s of walking (A), jogging (B), sitting (D)
+        lines = [
+            f"{user},{code},{10**12 * number + 50_000_000 * i},{i % 7}.0,9.8,{i % 3}.5;\n"
+            for number, code in enumerate("AB" if user == 1603 else "ABD", start=1)
+            for i in range(600)
+        ]
+        (tmp_path / f"data_{user}_accel_watch.txt").write_text("".join(lines))
+    data = {"source": "wisdm-2019", "path": str(tmp_path), "users": "all"}
+    plan = plan_of(drift_table("gain"), drift_table("label-shift"), data=data)
+    notes = [note for note in plan.notes if "drift" in note]
+    assert notes == ['drift "label-shift": 1 users have no recording of sitting']
+    assert everybody(plan).exam(1000).windows.shape[0] == 4
+    assert not [n for n in plan_of(drift_table("label-shift")).notes if "drift" in n]
 
 
 @every_kind
@@ -558,10 +564,12 @@ def test_base_models_and_thresholds_never_see_what_is_new(run_small):
             "data.minutes=0.5",
             "training.steps=50",
             "stream.rounds=2",
+            "baseline=frozen",
             f"drift=[{NEW}]",
         ]
     )
     rounds = finished.rounds()
+    assert finished.summary["base_accuracy"].between(0.3, 1.0).all()
     predicted = stacked(rounds.loc[rounds["arm"] == "rules", "predicted_windows"]).sum(axis=0)
     assert predicted[2] == 0
     assert predicted.sum() > 0
@@ -600,38 +608,55 @@ DRIFTS = {
 }
 
 
-@pytest.mark.parametrize("drifts", DRIFTS)
-@pytest.mark.parametrize("method", ["local", "fedavg"])
+SHORT = {"rounds": 4, "questions_per_round": 2}  # drifts come in the course of these rounds
+
+
+@pytest.mark.parametrize(
+    ("drifts", "method"),
+    [
+        ("rotation", "local"),
+        ("swap-user", "local"),
+        ("new-activity", "fedavg"),
+        ("several", "fedavg"),
+    ],
+)
 def test_both_engines_give_one_result_under_drift(fleets, drifts, method):
-    stacked_, one_by_one = (
-        fleets("dense").run({"method": method}, drift=DRIFTS[drifts], fleet={"engine": engine})
+    together, one_by_one = (
+        fleets("dense").run(
+            {"method": method}, drift=DRIFTS[drifts], fleet={"engine": engine}, stream=SHORT
+        )
         for engine in ("fleet", "reference")
     )
     for kind in ("windows", "rounds"):
-        ours, theirs = (getattr(trial, kind) for trial in (stacked_, one_by_one))
+        ours, theirs = (getattr(trial, kind) for trial in (together, one_by_one))
         pd.testing.assert_frame_equal(ours.drop(columns="loss"), theirs.drop(columns="loss"))
         np.testing.assert_allclose(ours["loss"], theirs["loss"], rtol=2e-5, atol=2e-6)
-    assert farthest(stacked_, one_by_one) < 1e-8
-    assert 0 < stacked_.windows["drifted"].sum() < len(stacked_.windows)
-    assert stacked_.rounds["holdout_before_confusion"].notna().any()
+    assert farthest(together, one_by_one) < 1e-8
+    assert 0 < together.windows["drifted"].sum() < len(together.windows)
+    assert together.rounds["holdout_before_confusion"].notna().any()
 
 
-@pytest.mark.parametrize("program", ["tracker_dense", "tracker_lstm"])
+@pytest.mark.parametrize(
+    "program", ["tracker_dense", pytest.param("tracker_lstm", marks=pytest.mark.exhaustive)]
+)
 def test_both_engines_give_one_result_for_single_samples_of_a_guest(fleets, program):
     drift = [{"kind": "swap-user", "at": 0.4}, {"kind": "rotation", "at": 0.5, "devices": 0.5}]
-    ours, theirs = (
-        fleets(program).run({"method": "local"}, drift=drift, fleet={"engine": engine}).windows
+    together, one_by_one = (
+        fleets(program).run(
+            {"method": "local"}, drift=drift, fleet={"engine": engine}, stream=SHORT
+        )
         for engine in ("fleet", "reference")
     )
-    pd.testing.assert_frame_equal(ours.drop(columns="loss"), theirs.drop(columns="loss"))
-    assert 0 < ours["drifted"].sum() < len(ours)
+    for kind in ("windows", "rounds"):
+        ours, theirs = (getattr(trial, kind) for trial in (together, one_by_one))
+        pd.testing.assert_frame_equal(ours.drop(columns="loss"), theirs.drop(columns="loss"))
+    assert 0 < together.windows["drifted"].sum() < len(together.windows)
 
 
-@pytest.mark.parametrize("tile", [1, 2])
-def test_tiles_make_no_difference_under_drift(fleets, tile):
+def test_tiles_make_no_difference_under_drift(fleets):
     usual, other = (
-        fleets("dense").run({"method": "local"}, drift=DRIFTS["several"], fleet=fleet)
-        for fleet in ({}, {"tile": tile})
+        fleets("dense").run({"method": "local"}, drift=DRIFTS["several"], fleet=fleet, stream=SHORT)
+        for fleet in ({}, {"tile": 2})
     )
     pd.testing.assert_frame_equal(
         usual.windows.drop(columns="loss"), other.windows.drop(columns="loss")

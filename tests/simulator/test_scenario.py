@@ -198,11 +198,6 @@ def test_programs_on_samples_do_not_look_at_rows_of_features(program):
     assert message.endswith("allowed: dense, features or a SavedModel")
 
 
-def test_the_program_of_rows_does_not_look_at_samples():
-    message = refusal(data={"users": 8}, model={"program": "features"})
-    assert message.startswith('model.program: "features" looks at rows of wisdm-v1.1-features')
-
-
 def test_synthetic_people_have_no_path_and_need_a_number():
     assert "data.path: 'here' with source" in refusal(data={"users": 8, "path": "here"})
     assert 'data.users: "all" of synthetic people is no number' in refusal(data={})
