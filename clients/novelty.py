@@ -21,11 +21,14 @@ from numpy.typing import NDArray
 from clients import chance
 from clients.errors import BadInput
 
-__all__ = ["STRENGTHS", "Expected", "Novelty", "expect", "summarize"]
+__all__ = ["REST", "STRENGTHS", "Expected", "Novelty", "expect", "summarize"]
 
 STRENGTHS = (inf, 50.0, 40.0, 32.0, 25.0, *(k / 2 + 0.25 for k in range(40, 3, -1)))
 """Sums that raise an alarm, from mute to eager; none is a multiple of what one window adds at most,
 or rounding would decide."""
+
+REST = 24
+"""Windows after an alarm in which no other is raised."""
 
 _GRAVITY = 9.81  # m/s²
 _AXES = 3
@@ -33,7 +36,7 @@ _MOVEMENT = 4  # numbers of a summary, its last ones, that no turn of the device
 _SOFT, _SOFT_STEP, _SOFT_REST = 0.15, 0.1, 0.3  # m/s², below which differences are noise
 _FAR = 0.05  # the same for distances, in units of what is usual between windows in succession
 _LAG = 24  # windows that must have passed until one is known: what is new stays new for so long
-_LEAST = 24  # known windows before novelty is told, and windows of rest after an alarm
+_LEAST = REST  # known windows before novelty is told, and windows of rest after an alarm
 _KNOWN = 160  # latest windows of a device that are kept
 _MOST, _ALLOWED = 1.0, 0.4  # of one window's novelty; of novelty that is no sign, in deviations
 _ORDERS = 8  # in which each donor's bouts are put

@@ -15,7 +15,7 @@ class DetectorTable(Section):
     """One detector on every device."""
 
     kind: Literal[
-        "adwin", "page-hinkley", "ddm", "eddm", "hddm-a", "hddm-w", "kswin",
+        "adwin", "page-hinkley", "ddm", "eddm", "hddm-a", "hddm-w", "kswin", "inputs",
     ]  # fmt: skip
     strength: float | Literal["donors"] = "donors"
     false_alarms: Annotated[float, Field(gt=0.0, le=1.0)] = 0.001

@@ -11,27 +11,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import signal, stats
-
-from simulator.fading import ALPHA
-from simulator.metrics import worst_tenth
+from scipy import stats
 
 __all__ = [
     "Decline",
     "Detection",
     "DetectionSummary",
-    "Fairness",
-    "Memory",
-    "cohen_kappa",
     "decline",
     "detection",
     "detection_summary",
-    "faded_accuracy",
-    "fairness",
-    "memory",
-    "memory_matrix",
     "poisson_interval",
-    "sliding_accuracy",
     "wilson_interval",
 ]
 
@@ -106,91 +95,6 @@ class DetectionSummary:
     false_rate: float
     false_rate_low: float
     false_rate_high: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Memory:
-    """What learning did to other blocks' activities, float64 [...], NaN for fewer than two blocks.
-
-    Attributes:
-        backward_transfer: change since a block was learnt; negative where it was lost.
-        forgetting: loss since the block's activities were known best.
-        forward_transfer: gain on a block before it came.
-    """
-
-    backward_transfer: NDArray[np.float64]
-    forgetting: NDArray[np.float64]
-    forward_transfer: NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Fairness:
-    """Accuracy over users at each scoring, float64 [S] each, NaN where nobody was scored.
-
-    Attributes:
-        mean, std: over users; the standard deviation is that of the population.
-        worst_tenth: see `simulator.metrics.worst_tenth`.
-        minimum: of the worst user.
-    """
-
-    mean: NDArray[np.float64]
-    std: NDArray[np.float64]
-    worst_tenth: NDArray[np.float64]
-    minimum: NDArray[np.float64]
-
-
-def sliding_accuracy(correct: NDArray[np.bool_], width: int = 50) -> NDArray[np.float64]:
-    """Return prequential accuracy over the last windows (Gama, Sebastião, Rodrigues 2013).
-
-    Args:
-        correct: bool [..., N], whether each window, in order, was predicted rightly.
-        width: windows to look back over, at least 1; over fewer at the beginning.
-
-    Returns:
-        float64 [..., N], after each window.
-    """
-    hits = np.cumsum(correct, axis=-1, dtype=np.int64)
-    fallen_out = np.zeros_like(hits)
-    fallen_out[..., width:] = hits[..., :-width]
-    return (hits - fallen_out) / np.minimum(np.arange(1, hits.shape[-1] + 1), width)
-
-
-def faded_accuracy(correct: NDArray[np.bool_], alpha: float = ALPHA) -> NDArray[np.float64]:
-    """Return prequential accuracy with a fading factor, the curve of `simulator.fading.Faded`.
-
-    Args:
-        correct: bool [..., N], whether each window, in order, was predicted rightly.
-        alpha: the factor, in (0, 1].
-
-    Returns:
-        float64 [..., N], S_i / B_i after each window: S_i = c_i + αS_{i-1}, B_i = 1 + αB_{i-1}.
-    """
-    if not correct.size:
-        return np.zeros(correct.shape)
-    total, weight = (
-        signal.lfilter([1.0], [1.0, -alpha], values, axis=-1)
-        for values in (correct.astype(np.float64), np.ones(correct.shape[-1]))
-    )
-    curve: NDArray[np.float64] = total / weight
-    return curve
-
-
-def cohen_kappa(
-    labels: NDArray[np.int64], predicted: NDArray[np.int64], hits: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Return κ = (p - p_e) / (1 - p_e), agreement beyond that of chance (Cohen 1960).
-
-    Args:
-        labels: int64 [..., K], windows by true class.
-        predicted: int64 [..., K], the same windows by predicted class.
-        hits: int64 [...], of them predicted rightly.
-
-    Returns:
-        float64 [...], NaN without windows and where chance alone agrees always.
-    """
-    windows = labels.sum(axis=-1)
-    by_chance = (labels * predicted).sum(axis=-1)  # p_e, as p below, in units of 1 / windows²
-    return _ratio(windows * hits - by_chance, windows**2 - by_chance)
 
 
 def decline(
@@ -309,70 +213,3 @@ def poisson_interval(count: int) -> tuple[float, float]:
     """Return the exact 95% interval of the mean of which `count` was seen (Garwood 1936)."""
     low = stats.chi2.ppf(_TAIL, 2 * count) / 2.0 if count else 0.0
     return float(low), float(stats.chi2.ppf(1.0 - _TAIL, 2 * count + 2) / 2.0)
-
-
-def memory_matrix(confusion: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return R: accuracy after each block on the holdout of the activities of each block.
-
-    Args:
-        confusion: int64 [..., T+1, K, K], the holdout by true class (row) and predicted class,
-            before the stream and after each of its T blocks.
-        labels: int64 [..., T, K], windows of each block by true class.
-
-    Returns:
-        float64 [..., T+1, T], NaN where the holdout has none of these activities.
-    """
-    held = (labels > 0).astype(np.float64)
-    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
-    right, there = (
-        np.einsum("...ik,...jk->...ij", windows, held) for windows in (hits, confusion.sum(axis=-1))
-    )
-    return _ratio(right, there)
-
-
-def memory(matrix: NDArray[np.float64]) -> Memory:
-    """Measure what a device kept and what it gained, on average over its blocks.
-
-    Backward transfer is the mean over j < T of R_{Tj} - R_{jj}, forward transfer that over j > 1 of
-    R_{j-1,j} - R_{0j} (Lopez-Paz & Ranzato 2017), forgetting that over j < T of
-    max_{l<T} R_{lj} - R_{Tj} (Chaudhry et al. 2018); l starts at 0 here, because a device knows
-    something before its stream. Pairs with a NaN are left out.
-
-    Args:
-        matrix: float64 [..., T+1, T], R of `memory_matrix`.
-    """
-    blocks = matrix.shape[-1]
-    earlier = np.arange(max(blocks - 1, 0))  # j - 1 for all j < T
-    end, learnt = matrix[..., -1, earlier], matrix[..., earlier + 1, earlier]
-    best = np.fmax.reduce(matrix[..., :-1, earlier], axis=-2, initial=np.nan)
-    unseen, start = matrix[..., earlier + 1, earlier + 1], matrix[..., 0, earlier + 1]
-    return Memory(_mean(end - learnt), _mean(best - end), _mean(unseen - start))
-
-
-def fairness(accuracy: NDArray[np.float64]) -> Fairness:
-    """Sum up users at each scoring.
-
-    Args:
-        accuracy: float64 [U, S], by user and scoring, NaN where a user was not scored.
-    """
-    by_scoring = accuracy.T
-    mean = _mean(by_scoring)
-    return Fairness(
-        mean=mean,
-        std=np.sqrt(_mean((by_scoring - mean[:, None]) ** 2)),
-        worst_tenth=np.array([worst_tenth(users) for users in by_scoring], np.float64),
-        minimum=np.fmin.reduce(by_scoring, axis=-1, initial=np.nan),
-    )
-
-
-def _mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Average over the last axis what is known, NaN where nothing is."""
-    known = ~np.isnan(values)
-    return _ratio(np.where(known, values, 0.0).sum(axis=-1), known.sum(axis=-1))
-
-
-def _ratio(part: NDArray[np.generic], whole: NDArray[np.generic]) -> NDArray[np.float64]:
-    """Divide, NaN where there is nothing to divide by."""
-    ratio = np.full(np.shape(whole), np.nan)
-    np.divide(part, whole, out=ratio, where=np.not_equal(whole, 0))
-    return ratio

@@ -12,15 +12,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from simulator.drift import (
-    Detection,
-    cohen_kappa,
-    decline,
-    detection,
-    detection_summary,
-    memory,
-    memory_matrix,
-)
+from simulator.drift import Detection, decline, detection, detection_summary
+from simulator.forgetting import memory, memory_matrix
+from simulator.metrics import cohen_kappa
 from simulator.rounds_file import Names, lists_of, names_of, numbers_of, read_rounds
 from simulator.scenario import Scenario
 from simulator.store import RunFolder

@@ -1,4 +1,4 @@
-"""Accuracy that forgets: older windows count less, by a factor a window."""
+"""Accuracy that forgets: older windows count less by a factor a window, or not at all."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ALPHA", "Faded"]
+__all__ = ["ALPHA", "WIDTH", "Faded", "Sliding"]
 
 ALPHA = 0.98  # remembers about 50 windows
+WIDTH = 50
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,3 +55,32 @@ class Faded:
         """Return A, float64 [D], NaN for a device without any window."""
         known = self.weight > 0.0
         return np.where(known, self.total / np.where(known, self.weight, 1.0), np.nan)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sliding:
+    """Devices' accuracy over their latest windows (Gama, Sebastião, Rodrigues 2013).
+
+    Attributes:
+        latest: int8 [D, WIDTH], the latest windows in order, 1 if predicted rightly, else 0; -1
+            before a device's first window.
+    """
+
+    latest: NDArray[np.int8]
+
+    @classmethod
+    def before(cls, devices: int) -> Sliding:
+        """Return where devices start: without any window."""
+        return cls(np.full((devices, WIDTH), -1, np.int8))
+
+    def after(self, correct: NDArray[np.bool_], there: NDArray[np.bool_]) -> Sliding:
+        """Return where devices are after some more windows, as `Faded.after` does."""
+        whole = np.concatenate([self.latest, np.where(there, correct, -1).astype(np.int8)], axis=1)
+        order = np.argsort(whole >= 0, axis=1, kind="stable")[:, -WIDTH:]
+        return Sliding(np.take_along_axis(whole, order, axis=1))
+
+    def accuracy(self) -> NDArray[np.float64]:
+        """Return the share of the latest windows, float64 [D], NaN for a device without any."""
+        count = (self.latest >= 0).sum(axis=1)
+        right = (self.latest > 0).sum(axis=1)
+        return np.where(count > 0, right / np.maximum(count, 1), np.nan)

@@ -8,6 +8,7 @@ devices, they are averaged first.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -18,10 +19,16 @@ from numpy.typing import NDArray
 
 from simulator.rounds_file import Names, last_scored, names_of, numbers_of, read_rounds
 from simulator.scenario import Arm
+from simulator.shares import known_mean, ratio
 from simulator.store import RunFolder
+from simulator.user_series import holdout_of
 
 __all__ = [
+    "Fairness",
+    "cohen_kappa",
     "f1_by_class",
+    "fairness",
+    "fairness_frame",
     "kappa_temporal",
     "macro_f1",
     "summary_frame",
@@ -74,10 +81,60 @@ def kappa_temporal(accuracy: float, no_change: float) -> float:
     return float("nan") if no_change >= 1.0 else (accuracy - no_change) / (1.0 - no_change)
 
 
+def cohen_kappa(
+    labels: NDArray[np.int64], predicted: NDArray[np.int64], hits: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return κ = (p - p_e) / (1 - p_e), agreement beyond that of chance (Cohen 1960).
+
+    Args:
+        labels: int64 [..., K], windows by true class.
+        predicted: int64 [..., K], the same windows by predicted class.
+        hits: int64 [...], of them predicted rightly.
+
+    Returns:
+        float64 [...], NaN without windows and where chance alone agrees always.
+    """
+    windows = labels.sum(axis=-1)
+    by_chance = (labels * predicted).sum(axis=-1)  # p_e, as p below, in units of 1 / windows²
+    return ratio(windows * hits - by_chance, windows**2 - by_chance)
+
+
 def worst_tenth(values: NDArray[np.float64]) -> float:
     """Return the mean of the lowest tenth of the users, one user at least."""
     known = np.sort(values[~np.isnan(values)])
     return float(known[: -(-known.size // 10)].mean()) if known.size else float("nan")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fairness:
+    """Accuracy over users at each scoring, float64 [S] each, NaN where nobody was scored.
+
+    Attributes:
+        mean, std: over users; the standard deviation is that of the population.
+        worst_tenth: see `simulator.metrics.worst_tenth`.
+        minimum: of the worst user.
+    """
+
+    mean: NDArray[np.float64]
+    std: NDArray[np.float64]
+    worst_tenth: NDArray[np.float64]
+    minimum: NDArray[np.float64]
+
+
+def fairness(accuracy: NDArray[np.float64]) -> Fairness:
+    """Sum up users at each scoring.
+
+    Args:
+        accuracy: float64 [U, S], by user and scoring, NaN where a user was not scored.
+    """
+    by_scoring = accuracy.T
+    mean = known_mean(by_scoring)
+    return Fairness(
+        mean=mean,
+        std=np.sqrt(known_mean((by_scoring - mean[:, None]) ** 2)),
+        worst_tenth=np.array([worst_tenth(users) for users in by_scoring], np.float64),
+        minimum=np.fmin.reduce(by_scoring, axis=-1, initial=np.nan),
+    )
 
 
 def users_frame(run: Path, arms: Sequence[Arm]) -> pd.DataFrame:
@@ -101,6 +158,24 @@ def users_frame(run: Path, arms: Sequence[Arm]) -> pd.DataFrame:
             frames.append(_by_user(arm.name, pd.concat(devices, ignore_index=True)))
     none = pd.DataFrame(columns=["arm", "user", "devices", *_SUMS, *_MEANS])
     return pd.concat(frames, ignore_index=True) if frames else none
+
+
+def fairness_frame(run: Path, arms: Sequence[Arm]) -> pd.DataFrame:
+    """Reduce `rounds/` to how the holdout accuracy of users is spread, through time.
+
+    Returns:
+        columns arm, round and those of `Fairness`; a row for each scoring of each arm.
+    """
+    frames = []
+    for arm in arms:
+        series = holdout_of(run, arm.name)
+        if series.empty:
+            continue
+        table = series.pivot(index="user", columns="round", values="accuracy")
+        spread = fairness(table.to_numpy(np.float64))
+        columns = {field: getattr(spread, field) for field in Fairness.__dataclass_fields__}
+        frames.append(pd.DataFrame({"arm": arm.name, "round": list(table.columns), **columns}))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
 def summary_frame(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clients.detectors import Watch
+from clients.novelty import Novelty, summarize
 from clients.outcome import Outcome
 from clients.user import NO_ANSWER
 from clients.wear import Wear
@@ -41,6 +42,29 @@ class Event:
     answered: int
 
 
+_AXES = 3
+_BLOCK = 64  # devices whose windows are summed up together
+
+
+def _by_window(wear: Wear, windows: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Sum up windows [D, Q, B] as the devices measured them: float32 [D, Q B, F]."""
+    flat = windows.reshape(len(windows), -1)
+    rows = np.arange(len(flat))
+    parts = [rows[first : first + _BLOCK] for first in range(0, rows.size, _BLOCK)]
+    return np.concatenate([summarize(wear.read(flat[part], part)) for part in parts])
+
+
+def _by_question(wear: Wear, windows: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Sum up the samples of each question, [D, Q, B], as one window: float32 [D, Q, F]."""
+    x = wear.read(windows)[:, :, :, 0]
+    count = (windows >= 0).sum(axis=2)
+    found = np.zeros((*count.shape, 3 * x.shape[3] + 5), np.float32)
+    for size in np.unique(count[count > 0]):
+        which = count == size
+        found[which] = summarize(x[which][:, :size])
+    return found
+
+
 class Noticing:
     """The detectors of D devices, and what is known of when they drift.
 
@@ -66,7 +90,14 @@ class Noticing:
         """
         self._wear, self._drifts, self._delay = wear, drifts, delay_rounds
         self._watches = {
-            kind: Watch(len(wear), kind, one.strength, seed) for kind, one in thresholds.items()
+            kind: Watch(len(wear), kind, one.strength, seed)
+            for kind, one in thresholds.items()
+            if one.expected is None
+        }
+        self._novelty = {
+            kind: Novelty(len(wear), one.expected, one.strength)
+            for kind, one in thresholds.items()
+            if one.expected is not None
         }
         self._answered = np.zeros(len(wear), np.int64)
         self._state = np.zeros(len(wear), np.uint8)
@@ -79,6 +110,7 @@ class Noticing:
         wrong = outcome.predicted != outcome.answer[..., None]
         errors = np.where(answered, wrong, -1).astype(np.int8).reshape(len(there), -1)
         events = self._drifting(outcome, answered.sum(axis=2))
+        events += self._novel(outcome, answered)
         self._answered += answered.sum(axis=(1, 2))
         self._late.append((round_ + self._delay, errors))
         due = [late for when, late in self._late if when <= round_]
@@ -112,11 +144,40 @@ class Noticing:
         self._state = np.where(there.any(axis=1), now, self._state).astype(np.uint8)
         return events
 
+    def _novel(self, outcome: Outcome, answered: NDArray[np.bool_]) -> list[Event]:
+        """Look at the inputs of a round, [D, Q, B] of which so many were answered."""
+        if not self._novelty:
+            return []
+        there, events = outcome.windows >= 0, []
+        if self._wear.pool.length == 1 and self._wear.pool.channels == _AXES:  # of samples
+            summaries, there = (
+                _by_question(self._wear, outcome.windows),
+                np.asarray(there.any(axis=2)),
+            )
+            answered_so_far = np.cumsum(answered.sum(axis=2), axis=1)
+        else:
+            summaries = _by_window(self._wear, outcome.windows)
+            there = there.reshape(len(there), -1)
+            answered_so_far = np.cumsum(answered.reshape(there.shape), axis=1)
+        for kind, novelty in self._novelty.items():
+            seen = novelty.seen.copy()
+            place = novelty.update(summaries, there)
+            for row in np.flatnonzero(place >= 0).tolist():
+                index = np.flatnonzero(there[row])[place[row] - seen[row] - 1]
+                count = int(self._answered[row] + answered_so_far[row, index])
+                events.append(Event(row, "alarm", kind, count))
+        return events
+
+    def _detectors(self) -> Iterator[tuple[str, Watch | Novelty]]:
+        """Go through all detectors, by kind."""
+        yield from self._watches.items()
+        yield from self._novelty.items()
+
     def snapshot(self) -> dict[str, NDArray[Any]]:
         """Return the whole state, as named arrays [D, ...]."""
         kept: dict[str, NDArray[Any]] = {"answered": self._answered.copy(), "state": self._state}
         kept |= {f"late/{when}": errors for when, errors in self._late}
-        for kind, watch in self._watches.items():
+        for kind, watch in self._detectors():
             kept |= {f"watch/{kind}/{name}": value for name, value in watch.snapshot().items()}
         return {_PREFIX + name: value for name, value in kept.items()}
 
@@ -126,6 +187,6 @@ class Noticing:
         self._answered, self._state = own["answered"].copy(), own["state"].copy()
         late = sorted(int(k.removeprefix("late/")) for k in own if k.startswith("late/"))
         self._late = [(when, own[f"late/{when}"]) for when in late]
-        for kind, watch in self._watches.items():
+        for kind, watch in self._detectors():
             start = f"watch/{kind}/"
             watch.restore({k.removeprefix(start): v for k, v in own.items() if k.startswith(start)})

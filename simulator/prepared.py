@@ -9,6 +9,7 @@ from typing import Any
 
 from clients.heuristic import Heuristic
 from clients.methods import Arrays
+from clients.novelty import Expected
 
 __all__ = ["Parts", "Prepared", "Threshold"]
 
@@ -22,12 +23,14 @@ class Threshold:
     Attributes:
         strength: of the detector.
         alarms: false ones on the donors' streams; -1 where the scenario gave the strength.
-        windows: answered, of those streams.
+        windows: that a detector saw on those streams: the answered ones, or all.
+        expected: what inputs are usual, for the detector on inputs.
     """
 
     strength: float
     alarms: int = -1
     windows: int = 0
+    expected: Expected | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,7 @@ ROUNDS = pa.schema(
         ("label_windows", pa.list_(pa.int32())),
         ("predicted_windows", pa.list_(pa.int32())),
         ("faded_accuracy", pa.float64()),
+        ("sliding_accuracy", pa.float64()),
         ("holdout_windows", pa.int32()),
         ("holdout_correct", pa.int32()),
         ("holdout_confusion", pa.list_(pa.int32())),

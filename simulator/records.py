@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from clients.outcome import Outcome
 from clients.user import NO_ANSWER
-from simulator.fading import Faded
+from simulator.fading import Faded, Sliding
 from simulator.noticing import KINDS, Event
 from simulator.record_files import EVENTS, ROUNDS, WINDOWS, RowGroups, text
 
@@ -102,7 +102,7 @@ class Records:
         path = folder / "events" / arm / name
         self._events = RowGroups(path, EVENTS, _ROUNDS_IN_GROUP, told)
         self._last_label = np.full(len(devices), -1, np.int32)
-        self._faded = Faded.before(len(devices))
+        self._faded, self._sliding = Faded.before(len(devices)), Sliding.before(len(devices))
         self._pending: RoundRows | None = None
         self._confusion: NDArray[np.int64] | None = None
         self._before: NDArray[np.int64] | None = None
@@ -161,6 +161,7 @@ class Records:
         drifted = there & False if rows.drifted is None else rows.drifted
         flat = (len(self._user), -1 if there.size else 0)
         faded = self._faded.after(correct.reshape(flat), there.reshape(flat))
+        sliding = self._sliding.after(correct.reshape(flat), there.reshape(flat))
         repeats, last_label = _repeats(outcome.label, there.sum(axis=2), self._last_label)
         of_round = {
             **self._whose(rows.round_, np.arange(len(self._user), dtype=np.int32)),
@@ -174,6 +175,7 @@ class Records:
             "label_windows": _by_class(outcome.label[..., None], there, self._classes),
             "predicted_windows": _by_class(outcome.predicted, there, self._classes),
             "faded_accuracy": faded.accuracy(),
+            "sliding_accuracy": sliding.accuracy(),
             "bytes_down": rows.bytes_down,
             "bytes_up": rows.bytes_up,
             **_scored(confusion, self._before, len(self._user), self._classes),
@@ -185,7 +187,7 @@ class Records:
             file.flush_full()
         # Last and at once: where an interrupt comes before, the round is pending still.
         self._pending, self._confusion, self._before = None, None, None
-        self._last_label, self._faded = last_label, faded
+        self._last_label, self._faded, self._sliding = last_label, faded, sliding
         self._rounds.hold(of_round)
         self._windows.hold(of_windows)
         self._events.hold(of_events)

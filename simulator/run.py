@@ -21,7 +21,7 @@ from simulator.drift_frames import (
 )
 from simulator.federation import Server, Session
 from simulator.fleet import Fleet
-from simulator.metrics import summary_frame, users_frame
+from simulator.metrics import fairness_frame, summary_frame, users_frame
 from simulator.options import PRIVATE_PARTS
 from simulator.plan import Plan, build_plan
 from simulator.prepared import Prepared
@@ -238,6 +238,7 @@ def _close(
         run.write_frame("users.csv", users[USERS_COLUMNS])
         run.write_frame("summary.csv", summary)
         run.write_frame("tests.csv", frame_of_tests(paired_tests(users, plan.scenario.baseline)))
+        run.write_frame("fairness.csv", fairness_frame(run.path, plan.scenario.arms))
     run.write_manifest(
         {
             "status": status,

@@ -256,8 +256,15 @@ def _check_detectors(scenario: Scenario) -> None:
     if twice:
         raise ValueError(f"detectors: {twice[0]!r} is there twice; keep one")
     for number, table in enumerate(scenario.detectors):
-        if table.strength == "donors" and (
-            scenario.model.base != "donors" or scenario.model.program not in PROGRAMS
+        if table.kind == "inputs" and not _has_donors(scenario):
+            raise ValueError(
+                f'detectors.{number}.kind = "inputs": learns from donors what is usual, and '
+                "split.folds = 1 leaves none: set split.folds = 2 or split.donors"
+            )
+        if (
+            table.kind != "inputs"
+            and table.strength == "donors"
+            and (scenario.model.base != "donors" or scenario.model.program not in PROGRAMS)
         ):
             raise ValueError(
                 f'detectors.{number}.strength: "donors" are to set it by models of other donors, '

@@ -19,11 +19,13 @@ from scipy.stats import chi2
 from clients import chance
 from clients.detectors import DETECTORS, alarms
 from clients.export import Blueprint
+from clients.novelty import REST, STRENGTHS, Expected, Novelty, expect, summarize
 from clients.pool import Pool, build_pool
 from clients.stream import Questions, cut_questions
 from clients.training import Base, predict_windows, scaled, train_apart
 from simulator.blocks import stacked
 from simulator.choice import groups_of
+from simulator.detector_table import DetectorTable
 from simulator.origin import recipe_of, training_spans
 from simulator.plan import Fold, Plan
 from simulator.prepared import Threshold
@@ -63,18 +65,20 @@ def calibrate(
         blueprint: of the program, where donors train it.
         steps: that the fold's base model took; the models of fewer donors take as many.
     """
-    found: dict[str, Threshold] = {
-        table.kind: Threshold(table.strength)
-        for table in plan.scenario.detectors
-        if isinstance(table.strength, float)
-    }
-    asked = [table for table in plan.scenario.detectors if table.kind not in found]
-    if not asked or blueprint is None:
+    found: dict[str, Threshold] = {}
+    on_errors: list[DetectorTable] = []
+    for table in plan.scenario.detectors:
+        if table.kind == "inputs":
+            found[table.kind] = _on_inputs(plan, fold, table)
+        elif isinstance(table.strength, float):
+            found[table.kind] = Threshold(table.strength)
+        else:
+            on_errors.append(table)
+    if not on_errors or blueprint is None:
         return found
-    donors = _donors(plan, fold, blueprint, steps)
-    streams = _streams(plan, fold, donors)
+    streams = _streams(plan, fold, _predicted(plan, fold, blueprint, steps))
     windows = sum(int((stream >= 0).sum()) for stream in streams)
-    for table in asked:
+    for table in on_errors:
         grid = DETECTORS[table.kind].grid
 
         def count(strength: float, kind: str = table.kind) -> int:
@@ -107,7 +111,7 @@ def _most_eager(
     return best, heard
 
 
-def _donors(plan: Plan, fold: Fold, blueprint: Blueprint, steps: int) -> list[_Donor]:
+def _predicted(plan: Plan, fold: Fold, blueprint: Blueprint, steps: int) -> list[_Donor]:
     """Predict each donor's windows by a model of other donors."""
     scenario, population = plan.scenario, plan.population
     groups = [group for group in groups_of(plan, fold) if group]
@@ -126,22 +130,7 @@ def _donors(plan: Plan, fold: Fold, blueprint: Blueprint, steps: int) -> list[_D
     for group, base in zip(groups, bases, strict=True):
         params = dict(stacked(base.params, 1))
         for user in group:
-            withheld = scenario.withheld
-            kept = [own for own in population.recordings[user] if own.activity not in withheld]
-            pool = build_pool(
-                {user: kept},
-                scenario.data.activities,
-                length=population.length,
-                hop=population.hop,
-                holdout=0.0,
-            )
-            table = cut_questions(
-                pool,
-                order=scenario.stream.order,
-                bout_windows=scenario.stream.bout_windows,
-                batch=scenario.stream.batch,
-                least=population.form.least,
-            )
+            pool, table = _asked_of(plan, user)
 
             def predict(
                 x: NDArray[np.float32], params: Any = params, base: Base = base
@@ -151,6 +140,27 @@ def _donors(plan: Plan, fold: Fold, blueprint: Blueprint, steps: int) -> list[_D
             if table.first.size:
                 found.append(_donor(pool, table, predict, series=population.series))
     return found
+
+
+def _asked_of(plan: Plan, user: str) -> tuple[Pool, Questions]:
+    """Cut all that a donor gave into questions, as streams of devices are."""
+    scenario, population = plan.scenario, plan.population
+    withheld = scenario.withheld
+    pool = build_pool(
+        {user: [own for own in population.recordings[user] if own.activity not in withheld]},
+        scenario.data.activities,
+        length=population.length,
+        hop=population.hop,
+        holdout=0.0,
+    )
+    table = cut_questions(
+        pool,
+        order=scenario.stream.order,
+        bout_windows=scenario.stream.bout_windows,
+        batch=scenario.stream.batch,
+        least=population.form.least,
+    )
+    return pool, table
 
 
 def _donor(
@@ -170,6 +180,67 @@ def _donor(
         predicted[rows, :size] = predict(x).reshape(rows.size, size)
     bouts = [np.arange(first, first + count) for first, count in table.bouts.tolist()]
     return _Donor(predicted, table.label, bouts)
+
+
+def _on_inputs(plan: Plan, fold: Fold, table: DetectorTable) -> Threshold:
+    """Set the detector on inputs: it learns what is usual from donors, and is tried on others."""
+    seed = plan.scenario.seed
+    bouts = {user: _summed_up(plan, user) for user in fold.donors}
+    bouts = {user: own for user, own in bouts.items() if own}
+    expected = expect(list(bouts.values()), seed)
+    if isinstance(table.strength, float):
+        return Threshold(table.strength, expected=expected)
+    random = chance.generator(seed, "drawn-inputs", fold.index)
+    streams: list[tuple[Expected, list[NDArray[np.float32]]]] = []
+    windows = 0
+    for group in groups_of(plan, fold):
+        usual = expect([own for user, own in bouts.items() if user not in group], seed)
+        own = [bouts[user] for user in group if user in bouts]
+        drawn: list[NDArray[np.float32]] = []
+        while own and sum(map(len, drawn)) * len(fold.donors) < LEAST_WINDOWS * len(own):
+            for donor in own:
+                length = round((1.0 - plan.scenario.split.holdout) * sum(map(len, donor)))
+                order = random.integers(len(donor), size=max(1, length))
+                drawn.append(np.concatenate([donor[i] for i in order])[: max(1, length)])
+        streams.append((usual, drawn))
+        windows += sum(map(len, drawn))
+
+    def count(strength: float) -> int:
+        return sum(_heard(usual, drawn, strength) for usual, drawn in streams)
+
+    place, heard = _most_eager(STRENGTHS, count, windows * table.false_alarms)
+    return Threshold(STRENGTHS[place], heard, windows, expected)
+
+
+def _summed_up(plan: Plan, user: str) -> list[NDArray[np.float32]]:
+    """Sum up a donor's bouts: float32 [n, F] each; a question of single samples is one window."""
+    pool, table = _asked_of(plan, user)
+    found = []
+    for first, count in table.bouts.tolist():
+        rows = np.arange(first, first + count)
+        windows = [np.arange(table.first[r], table.first[r] + table.count[r]) for r in rows]
+        if plan.population.series:
+            read = [pool.read(own.astype(np.int32))[None, :, 0] for own in windows]
+            found.append(np.concatenate([summarize(x) for x in read]))
+        else:
+            found.append(summarize(pool.read(np.concatenate(windows).astype(np.int32))))
+    return found
+
+
+def _heard(usual: Expected, streams: list[NDArray[np.float32]], strength: float) -> int:
+    """Count alarms on streams [n, F] that are run through together."""
+    if not streams:
+        return 0
+    longest = max(map(len, streams))
+    values = np.zeros((len(streams), longest, streams[0].shape[1]), np.float32)
+    there = np.zeros(values.shape[:2], np.bool_)
+    for row, stream in enumerate(streams):
+        values[row, : len(stream)], there[row, : len(stream)] = stream, True
+    devices, heard = Novelty(len(streams), usual, strength), 0
+    for first in range(0, longest, REST):
+        part = slice(first, first + REST)
+        heard += int((devices.update(values[:, part], there[:, part]) >= 0).sum())
+    return heard
 
 
 def _streams(plan: Plan, fold: Fold, donors: Sequence[_Donor]) -> list[NDArray[np.int8]]:

@@ -14,15 +14,12 @@ import pandas as pd
 from clients.errors import BadInput
 from simulator.report.reductions import (
     EVENTS,
-    SERIES,
     IntArray,
     confusion_of,
     costs_of,
     events_of,
-    holdout_of,
-    joined,
-    prequential_of,
 )
+from simulator.user_series import SERIES, holdout_of, joined, prequential_of
 
 __all__ = [
     "RunRecords",

@@ -1,4 +1,4 @@
-"""Measures of drift, on streams whose values were worked out by hand."""
+"""Measures of drift, on streams whose values were worked out on paper."""
 
 import math
 from dataclasses import astuple
@@ -11,94 +11,21 @@ from scipy import stats
 
 from simulator.drift import (
     Decline,
-    cohen_kappa,
     decline,
     detection,
     detection_summary,
-    faded_accuracy,
-    fairness,
-    memory,
-    memory_matrix,
     poisson_interval,
-    sliding_accuracy,
     wilson_interval,
 )
-from simulator.fading import Faded
-from simulator.metrics import kappa_temporal
 
 pytestmark = pytest.mark.filterwarnings("error")  # of numpy, about NaN and empty means
 
 NAN = float("nan")
-HITS = st.lists(st.booleans(), max_size=30).map(lambda hits: np.array(hits, bool))
 SHARES = st.floats(0, 1) | st.just(NAN)
 
 
 def ints(*values):
     return np.array(values, np.int64)
-
-
-# Prequential accuracy
-
-
-def test_sliding_accuracy_looks_back_over_fewer_windows_at_the_beginning():
-    # sums over the last three of 1, 0, 1, 1, 0, 0: 1/1, 1/2, 2/3, 2/3, 2/3, 1/3
-    correct = np.array([True, False, True, True, False, False])
-    np.testing.assert_allclose(sliding_accuracy(correct, 3), [1, 1 / 2, 2 / 3, 2 / 3, 2 / 3, 1 / 3])
-
-
-@given(HITS, st.integers(1, 40))
-def test_sliding_accuracy_is_the_mean_of_the_last_windows(correct, width):
-    slices = [correct[max(0, i + 1 - width) : i + 1] for i in range(correct.size)]
-    np.testing.assert_allclose(sliding_accuracy(correct, width), [part.mean() for part in slices])
-
-
-def test_faded_accuracy_divides_faded_hits_by_faded_windows():
-    # α = 1/2 on 1, 0, 1: S = 1, 0.5, 1.25 and B = 1, 1.5, 1.75
-    correct = np.array([True, False, True])
-    np.testing.assert_allclose(faded_accuracy(correct, 0.5), [1, 1 / 3, 5 / 7])
-
-
-@given(HITS.filter(len))
-def test_faded_accuracy_is_what_rounds_say_after_each_window(correct):
-    said = [Faded.before(1)]
-    for hit in correct:
-        said.append(said[-1].after(np.array([[hit]]), np.array([[True]])))
-    np.testing.assert_allclose(faded_accuracy(correct), [one.accuracy()[0] for one in said[1:]])
-
-
-@pytest.mark.parametrize("curve", [sliding_accuracy, faded_accuracy])
-def test_curves_of_devices_are_those_of_each(curve):
-    correct = np.random.default_rng(1).random((4, 80)) < 0.6
-    np.testing.assert_allclose(curve(correct), [curve(own) for own in correct])
-    assert curve(np.zeros((4, 0), bool)).shape == (4, 0)
-
-
-# Kappa
-
-
-def test_kappa_is_agreement_beyond_chance():
-    # confusion [[20, 5], [10, 15]]: p = 35/50, p_e = (25·30 + 25·20) / 50² = 0.5, κ = 0.2 / 0.5
-    assert cohen_kappa(ints(25, 25), ints(30, 20), np.int64(35)) == pytest.approx(0.4)
-
-
-def test_kappa_of_many_is_that_of_each_and_unknown_where_chance_always_agrees():
-    # no skill: p = p_e = 3/4; always wrong: p = 0, p_e = 1/2; one class alone; no windows
-    labels = np.array([[3, 1], [1, 1], [4, 0], [0, 0]])
-    predicted = np.array([[4, 0], [1, 1], [4, 0], [0, 0]])
-    np.testing.assert_array_equal(
-        cohen_kappa(labels, predicted, ints(3, 0, 4, 0)), [0, -1, NAN, NAN]
-    )
-
-
-def test_repeating_the_last_label_has_a_kappa_but_no_temporal_kappa():
-    label = ints(0, 0, 0, 1, 1, 2, 2, 2)
-    repeated = ints(1, *label[:-1])  # the first is a wrong guess: 5 of 8 right
-    hits = (repeated == label).sum()
-    no_change = (np.diff(label) == 0).sum() / 8
-    assert kappa_temporal(hits / 8, no_change) == 0.0
-    # label counts 3, 2, 3, predicted 3, 3, 2: p_e = 21/64, κ = (40 - 21) / (64 - 21)
-    found = cohen_kappa(np.bincount(label), np.bincount(repeated), hits)
-    assert found == pytest.approx(19 / 43)
 
 
 # Drop, recovery, area
@@ -320,124 +247,3 @@ def test_summary_does_not_depend_on_the_order_of_devices(alarms, random):
     devices = [found_by(own, [(20, 40), (60, 100)]) for own in alarms]
     mixed = random.sample(devices, len(devices))
     np.testing.assert_equal(astuple(detection_summary(mixed)), astuple(detection_summary(devices)))
-
-
-# Memory
-
-
-MATRIX = np.array(
-    [
-        [0.5, 0.9, 0.2],
-        [0.9, 0.5, 0.3],
-        [0.7, 0.8, 0.4],
-        [0.6, 0.7, 0.9],
-    ]
-)
-
-
-def values_of(matrix):
-    found = memory(matrix)
-    return [found.backward_transfer, found.forgetting, found.forward_transfer]
-
-
-def test_memory_compares_the_end_with_what_was_learnt_and_with_the_best():
-    # backward: 0.6 - 0.9, 0.7 - 0.8; forgetting: 0.9 - 0.6, and 0.9 before the stream - 0.7;
-    # forward: 0.5 - 0.9 before block 2, 0.4 - 0.2 before block 3
-    np.testing.assert_allclose(values_of(MATRIX), [-0.4 / 2, 0.5 / 2, -0.2 / 2])
-
-
-def test_memory_leaves_out_blocks_that_the_holdout_says_nothing_about():
-    first, third = MATRIX.copy(), MATRIX.copy()
-    first[:, 0] = NAN
-    third[:, 2] = NAN
-    np.testing.assert_allclose(values_of(first), [-0.1, 0.2, -0.1])
-    np.testing.assert_allclose(values_of(third), [-0.2, 0.25, -0.4])
-
-
-def test_block_that_is_known_best_at_the_end_is_forgotten_less_than_nothing():
-    # 0.6 before the stream and 0.8 after block 1, 0.9 at the end
-    assert memory(np.array([[0.6, 0.1], [0.8, 0.1], [0.9, 0.1]])).forgetting == pytest.approx(-0.1)
-
-
-@pytest.mark.parametrize("matrix", [np.full((4, 3), NAN), np.ones((2, 1)), np.ones((1, 0))])
-def test_memory_is_unknown_without_two_blocks(matrix):
-    assert np.isnan(values_of(matrix)).all()
-
-
-def test_memory_of_devices_is_that_of_each():
-    matrices = np.random.default_rng(2).random((7, 5, 4))
-    matrices[0, :, 1], matrices[1] = NAN, NAN
-    np.testing.assert_allclose(np.transpose(values_of(matrices)), [values_of(m) for m in matrices])
-
-
-def test_matrix_scores_the_activities_that_each_block_held():
-    confusion = [
-        [[2, 2, 0], [0, 4, 0], [1, 1, 0]],
-        [[4, 0, 0], [3, 1, 0], [0, 1, 1]],
-        [[3, 1, 0], [1, 3, 0], [0, 0, 2]],
-    ]
-    # block 1 held activity 0, of 4 windows; block 2 held 1 and 2, of 6
-    found = memory_matrix(np.array(confusion), np.array([[9, 0, 0], [0, 1, 30]]))
-    np.testing.assert_allclose(found, [[2 / 4, 4 / 6], [4 / 4, 2 / 6], [3 / 4, 5 / 6]])
-
-
-def test_matrix_is_unknown_where_the_holdout_has_none_of_the_activities():
-    confusion = np.array([[[1, 1], [0, 0]]] * 4)
-    found = memory_matrix(confusion, np.array([[0, 3], [0, 0], [2, 3]]))
-    np.testing.assert_array_equal(found, [[NAN, NAN, 0.5]] * 4)
-
-
-def test_matrix_before_any_block_is_empty():
-    assert memory_matrix(np.ones((1, 2, 2), np.int64), np.zeros((0, 2), np.int64)).shape == (1, 0)
-
-
-@given(st.integers(0, 10_000))
-def test_matrices_of_devices_are_sums_over_classes_in_any_order_of_devices(seed):
-    generator = np.random.default_rng(seed)
-    confusion, labels = generator.integers(0, 3, (3, 4, 3, 3)), generator.integers(0, 2, (3, 3, 3))
-    found = memory_matrix(confusion, labels)
-    for device, after, block in np.ndindex(found.shape):
-        held = [k for k in range(3) if labels[device, block, k]]
-        right = sum(confusion[device, after, k, k] for k in held)
-        there = sum(confusion[device, after, k].sum() for k in held)
-        np.testing.assert_allclose(found[device, after, block], right / there if there else NAN)
-    order = generator.permutation(3)
-    np.testing.assert_array_equal(memory_matrix(confusion[order], labels[order]), found[order])
-
-
-# Fairness
-
-
-def test_fairness_at_each_scoring_is_over_those_who_were_scored():
-    # 0.5, 0.7, 0.9: variance (0.04 + 0 + 0.04) / 3; 0.4, 0.8: 0.04; then nobody
-    found = fairness(np.array([[0.5, NAN, NAN], [0.7, 0.4, NAN], [0.9, 0.8, NAN]]))
-    np.testing.assert_allclose(found.mean, [0.7, 0.6, NAN])
-    np.testing.assert_allclose(found.std, [math.sqrt(0.08 / 3), 0.2, NAN])
-    np.testing.assert_array_equal(found.worst_tenth, [0.5, 0.4, NAN])
-    np.testing.assert_array_equal(found.minimum, [0.5, 0.4, NAN])
-
-
-def test_worst_tenth_of_twenty_users_is_the_mean_of_two():
-    found = fairness(np.arange(20)[::-1, None] / 20)
-    np.testing.assert_allclose(found.worst_tenth, [0.025])
-    np.testing.assert_array_equal(found.minimum, [0.0])
-
-
-@pytest.mark.parametrize("shape", [(3, 0), (0, 0)])
-def test_fairness_without_scorings_is_empty(shape):
-    assert [values.shape for values in astuple(fairness(np.zeros(shape)))] == [(0,)] * 4
-
-
-def test_fairness_without_users_is_unknown():
-    assert np.isnan(astuple(fairness(np.zeros((0, 2))))).all()
-
-
-@given(st.lists(st.lists(SHARES, min_size=2, max_size=2), min_size=1, max_size=12), st.randoms())
-def test_fairness_does_not_depend_on_the_order_of_users(users, random):
-    mixed = random.sample(users, len(users))
-    found = astuple(fairness(np.array(users)))
-    np.testing.assert_allclose(astuple(fairness(np.array(mixed))), found, atol=1e-12)
-    known = ~np.isnan(found[0])
-    mean, _, worst, least = (values[known] for values in found)
-    assert (least <= worst + 1e-12).all()
-    assert (worst <= mean + 1e-12).all()

@@ -387,7 +387,9 @@ def wearfleet(*arguments):
     ],
 )
 def test_a_drift_that_cannot_work_ends_with_two_and_leaves_nothing(file, tmp_path, drift, said):
-    done = wearfleet("run", file, "--out", tmp_path / "run", "--set", f"drift=[{drift}]")
+    done = wearfleet(
+        "run", file, "--out", tmp_path / "run", "--workers", 1, "--set", f"drift=[{drift}]"
+    )
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
     assert said in done.stderr

@@ -14,12 +14,13 @@ from simulator.plan import Plan, build_plan
 from simulator.population import donated_windows
 from simulator.scenario import Scenario
 from tests.simulator.conftest import contents, read_all
-from tests.simulator.made_fleets import farthest
+from tests.simulator.made_fleets import farthest, write_people
 
 ACTIVITIES = ["walking", "jogging", "sitting"]
 NEEDED = {"new-activity": {"activity": "sitting"}, "label-shift": {"activities": ["sitting"]}}
 SITTING = ACTIVITIES.index("sitting")
 KINDS = (*SIGNALS, *STREAM_DRIFTS)
+ONE_OF_THE_SIGNAL = ("rotation", *STREAM_DRIFTS)  # where all those of the signal do alike
 
 
 def drift_table(kind, **keys):
@@ -48,6 +49,13 @@ def plan_of(*drifts, **tables) -> Plan:
 
 def everybody(plan):
     return plan.wear(np.arange(plan.devices))
+
+
+@pytest.fixture(scope="module")
+def uneven(tmp_path_factory):
+    """Give the data of five people whose streams end at different times."""
+    people = write_people(tmp_path_factory.mktemp("uneven"))
+    return {"source": "wisdm-2019", "path": str(people), "users": "all"}
 
 
 def befallen(plan, number=0):
@@ -124,32 +132,36 @@ FORMS = {
 }
 every_form = pytest.mark.parametrize("form", FORMS)
 every_kind = pytest.mark.parametrize("kind", KINDS)
+every_part = pytest.mark.parametrize("kind", ONE_OF_THE_SIGNAL)
 
 
-@every_kind
+@every_part
 @every_form
-@pytest.mark.parametrize("devices", [1.0, 0.5])
-def test_lengths_of_the_plan_are_those_of_the_streams(kind, form, devices):
+@pytest.mark.parametrize("rounds", ["all", 4])
+def test_lengths_of_the_plan_are_those_of_the_streams(kind, form, rounds, uneven):
     plan = plan_of(
-        drift_table(kind, devices=devices, **FORMS[form]),
+        drift_table(kind, devices=0.5, **FORMS[form]),
         fleet={"devices": 9},
-        stream={"rounds": 4, "questions_per_round": 3},
+        stream={"rounds": rounds, "questions_per_round": 3},
+        data=uneven,
     )
     lengths = everybody(plan).streams.lengths()
     assert plan.lengths.tolist() == lengths.tolist()
-    assert lengths.max() <= 12
+    assert 3 * (plan.rounds - 1) < lengths.max() <= 3 * plan.rounds
+    assert len(set(lengths.tolist())) > 1 or rounds == 4
     for device in (0, 7):
         alone = plan.wear(np.array([device]))
         assert alone.streams.lengths().tolist() == [lengths[device]]
-        for round_ in range(1, 5):
+        for round_ in range(1, plan.rounds + 1):
             goes_on = bool(plan.goes_on(np.array([device]), round_)[0])
             assert goes_on == (alone.streams.in_round(round_, 3)[0] >= 0).any()
 
 
-@every_kind
+@every_part
 @every_form
-def test_windows_have_the_state_in_which_their_question_is_met(kind, form):
-    plan = plan_of(drift_table(kind, devices=0.5, **FORMS[form]), fleet={"devices": 9})
+def test_windows_have_the_state_in_which_their_question_is_met(kind, form, uneven):
+    table = drift_table(kind, devices=0.5, **FORMS[form])
+    plan = plan_of(table, fleet={"devices": 9}, data=uneven)
     wear = everybody(plan)
     drift, count = wear.drift, wear.streams.questions.shape[1]
     windows, _ = wear.streams.in_round(1, count)
@@ -168,9 +180,9 @@ def test_windows_have_the_state_in_which_their_question_is_met(kind, form):
 
 
 @every_form
-def test_two_drifts_may_be_in_force_at_once(form):
+def test_several_drifts_may_be_in_force_at_once(form, uneven):
     plan = plan_of(drift_table("gain", at=0.6), drift_table("swap-user", **FORMS[form]),
-                   drift_table("bias", at=0.3))  # fmt: skip
+                   drift_table("bias", at=0.3), data=uneven)  # fmt: skip
     drift = everybody(plan).drift
     assert {1, 2, 4} <= {int(state & bit) for state in drift.question.ravel() for bit in (1, 2, 4)}
     assert any(bin(state).count("1") == 3 for state in drift.question.ravel().tolist())
@@ -184,15 +196,15 @@ def test_two_drifts_may_be_in_force_at_once(form):
 
 
 @every_kind
-@every_form
 @pytest.mark.parametrize("variation", [True, False])
-def test_devices_read_the_same_bytes_together_and_alone(kind, form, variation):
+def test_devices_read_the_same_bytes_together_and_alone(kind, variation, uneven):
     strength = {} if variation else {"tilt_deg": 0.0, "gain": 1.0, "cadence": 1.0, "noise": 0.0}
     plan = plan_of(
-        drift_table(kind, devices=0.5, **FORMS[form]),
+        drift_table(kind, devices=0.5, at=0.2, period=0.5),
         drift_table("rotation", at=0.5),
         fleet={"devices": 8},
         variation=strength,
+        data=uneven,
     )
     wear = everybody(plan)
     windows, _ = wear.streams.in_round(1, wear.streams.questions.shape[1])
@@ -360,8 +372,8 @@ def test_exam_under_a_drift_of_the_signal_is_read_with_it():
     np.testing.assert_array_equal(wear.read(before.windows, state=before.state), plain)
 
 
-def test_exam_follows_a_drift_that_comes_and_goes():
-    plan = plan_of(drift_table("gain", at=0.25, period=0.5))
+def test_exam_follows_a_drift_that_comes_and_goes(uneven):
+    plan = plan_of(drift_table("gain", at=0.25, period=0.5), data=uneven)
     wear = everybody(plan)
     for row, length in enumerate(plan.lengths.tolist()):
         begins, half = round(0.25 * length), max(round(0.25 * length), 1)
@@ -372,8 +384,8 @@ def test_exam_follows_a_drift_that_comes_and_goes():
         assert wear.exam(length + 9).state[row] == wear.exam(length).state[row]
 
 
-def test_a_gradual_drift_is_examined_from_half_of_its_way_on():
-    plan = plan_of(drift_table("gain", at=0.2, over=0.6))
+def test_a_gradual_drift_is_examined_from_half_of_its_way_on(uneven):
+    plan = plan_of(drift_table("gain", at=0.2, over=0.6), data=uneven)
     wear = everybody(plan)
     for row, length in enumerate(plan.lengths.tolist()):
         begins, takes = round(0.2 * length), round(0.6 * length)
@@ -570,15 +582,18 @@ def test_base_models_and_thresholds_never_see_what_is_new(run_small):
     )
     rounds = finished.rounds()
     assert finished.summary["base_accuracy"].between(0.3, 1.0).all()
-    predicted = stacked(rounds.loc[rounds["arm"] == "rules", "predicted_windows"]).sum(axis=0)
-    assert predicted[2] == 0
-    assert predicted.sum() > 0
+    for arm in ("rules", "frozen"):
+        predicted = stacked(rounds.loc[rounds["arm"] == arm, "predicted_windows"]).sum(axis=0)
+        assert predicted[2] == 0
+        assert predicted.sum() > 0
+        true = stacked(rounds.loc[rounds["arm"] == arm, "label_windows"]).sum(axis=0)
+        assert true[2] > 0
     assert rounds["drifted"].sum() > 0
 
 
 @pytest.mark.parametrize("drift", [TURNED, SWAPPED])
 def test_equal_runs_write_equal_bytes(runs, drift):
-    one, other = (runs(drift, more=[f'question="{q}"']) for q in ("one", "other"))
+    one, other = (runs(drift, more=more) for more in ((), ('question="Again?"',)))
     ours, theirs = ({k: v for k, v in contents(r.path).items() if k != "scenario.toml"}
                     for r in (one, other))  # fmt: skip
     assert ours == theirs
@@ -612,18 +627,21 @@ SHORT = {"rounds": 4, "questions_per_round": 2}  # drifts come in the course of 
 
 
 @pytest.mark.parametrize(
-    ("drifts", "method"),
+    ("drifts", "method", "tile"),
     [
-        ("rotation", "local"),
-        ("swap-user", "local"),
-        ("new-activity", "fedavg"),
-        ("several", "fedavg"),
+        ("rotation", "local", "auto"),
+        ("swap-user", "local", "auto"),
+        ("new-activity", "fedavg", "auto"),
+        ("several", "fedavg", 2),
     ],
 )
-def test_both_engines_give_one_result_under_drift(fleets, drifts, method):
+def test_both_engines_give_one_result_under_drift(fleets, drifts, method, tile):
     together, one_by_one = (
         fleets("dense").run(
-            {"method": method}, drift=DRIFTS[drifts], fleet={"engine": engine}, stream=SHORT
+            {"method": method},
+            drift=DRIFTS[drifts],
+            fleet={"engine": engine, "tile": tile},
+            stream=SHORT,
         )
         for engine in ("fleet", "reference")
     )
@@ -633,7 +651,11 @@ def test_both_engines_give_one_result_under_drift(fleets, drifts, method):
         np.testing.assert_allclose(ours["loss"], theirs["loss"], rtol=2e-5, atol=2e-6)
     assert farthest(together, one_by_one) < 1e-8
     assert 0 < together.windows["drifted"].sum() < len(together.windows)
-    assert together.rounds["holdout_before_confusion"].notna().any()
+    rounds = together.rounds
+    spared = rounds.groupby("device")["drifted"].transform("sum") == 0
+    assert rounds.loc[spared, "holdout_before_confusion"].isna().all()
+    assert rounds.loc[~spared, "holdout_before_confusion"].notna().any()
+    assert spared.any() == (drifts == "rotation")  # then among others of their cohort
 
 
 @pytest.mark.parametrize(
@@ -643,7 +665,7 @@ def test_both_engines_give_one_result_for_single_samples_of_a_guest(fleets, prog
     drift = [{"kind": "swap-user", "at": 0.4}, {"kind": "rotation", "at": 0.5, "devices": 0.5}]
     together, one_by_one = (
         fleets(program).run(
-            {"method": "local"}, drift=drift, fleet={"engine": engine}, stream=SHORT
+            {"method": "local"}, (5,), drift=drift, fleet={"engine": engine}, stream=SHORT
         )
         for engine in ("fleet", "reference")
     )
@@ -651,14 +673,3 @@ def test_both_engines_give_one_result_for_single_samples_of_a_guest(fleets, prog
         ours, theirs = (getattr(trial, kind) for trial in (together, one_by_one))
         pd.testing.assert_frame_equal(ours.drop(columns="loss"), theirs.drop(columns="loss"))
     assert 0 < together.windows["drifted"].sum() < len(together.windows)
-
-
-def test_tiles_make_no_difference_under_drift(fleets):
-    usual, other = (
-        fleets("dense").run({"method": "local"}, drift=DRIFTS["several"], fleet=fleet, stream=SHORT)
-        for fleet in ({}, {"tile": 2})
-    )
-    pd.testing.assert_frame_equal(
-        usual.windows.drop(columns="loss"), other.windows.drop(columns="loss")
-    )
-    assert farthest(usual, other) < 1e-8

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from simulator.fading import ALPHA, Faded
+from simulator.fading import ALPHA, WIDTH, Faded, Sliding
 
 
 def after(*windows):
@@ -38,3 +40,25 @@ def test_windows_in_two_goes_are_as_in_one():
     whole = Faded.before(6).after(correct, there)
     halves = Faded.before(6).after(correct[:, :9], there[:, :9]).after(correct[:, 9:], there[:, 9:])
     np.testing.assert_allclose(halves.accuracy(), whole.accuracy(), rtol=1e-14)
+
+
+def test_sliding_accuracy_is_that_of_the_latest_windows():
+    sliding = Sliding.before(2)
+    assert np.isnan(sliding.accuracy()).all()
+    # wrong 10 times, then right 45 times: of the latest 50, 5 are wrong; the other device has none
+    correct = np.array([[False] * 10 + [True] * 45] * 2)
+    there = np.array([[True] * 55, [False] * 55])
+    found = sliding.after(correct, there).accuracy()
+    assert found[0] == pytest.approx(45 / 50)
+    assert np.isnan(found[1])
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=3 * WIDTH), st.integers(0, 99))
+def test_sliding_accuracy_is_a_mean_however_the_windows_are_cut(windows, cut):
+    correct = np.array([[hit for hit, _ in windows]], bool).reshape(1, -1)
+    there = np.array([[real for _, real in windows]], bool).reshape(1, -1)
+    first, rest = slice(0, cut), slice(cut, None)
+    parts = Sliding.before(1).after(correct[:, first], there[:, first])
+    found = parts.after(correct[:, rest], there[:, rest]).accuracy()[0]
+    latest = [hit for hit, real in windows if real][-WIDTH:]
+    assert found == pytest.approx(np.mean(latest)) if latest else np.isnan(found)

@@ -1,14 +1,19 @@
 """Figures of a run, from rows that were worked out by hand."""
 
 import math
+from dataclasses import astuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from simulator.metrics import (
+    cohen_kappa,
     f1_by_class,
+    fairness,
     kappa_temporal,
     macro_f1,
     summary_frame,
@@ -19,6 +24,7 @@ from simulator.records import ROUNDS
 from simulator.scenario import Arm
 
 NAN = float("nan")
+SHARES = st.floats(0, 1) | st.just(NAN)
 COUNTS = (
     "windows", "answered", "correct", "vote_correct", "label_repeats", "gradients", "bytes_up",
     "bytes_down",
@@ -320,3 +326,67 @@ def test_unknown_holdouts_do_not_spoil_the_averages(users_of):
 def test_arm_without_answers_has_no_gradients_per_answer(users_of):
     users = users_of(row("own", "u", 1, windows=2, correct=1))
     assert summary_frame(users, ARMS, None)["gradients_per_answer"].tolist() == [None]
+
+
+def ints(*values):
+    return np.array(values, np.int64)
+
+
+def test_kappa_is_agreement_beyond_chance():
+    # confusion [[20, 5], [10, 15]]: p = 35/50, p_e = (25·30 + 25·20) / 50² = 0.5, κ = 0.2 / 0.5
+    assert cohen_kappa(ints(25, 25), ints(30, 20), np.int64(35)) == pytest.approx(0.4)
+
+
+def test_kappa_of_many_is_that_of_each_and_unknown_where_chance_always_agrees():
+    # no skill: p = p_e = 3/4; always wrong: p = 0, p_e = 1/2; one class alone; no windows
+    labels = np.array([[3, 1], [1, 1], [4, 0], [0, 0]])
+    predicted = np.array([[4, 0], [1, 1], [4, 0], [0, 0]])
+    np.testing.assert_array_equal(
+        cohen_kappa(labels, predicted, ints(3, 0, 4, 0)), [0, -1, NAN, NAN]
+    )
+
+
+def test_repeating_the_last_label_has_a_kappa_but_no_temporal_kappa():
+    label = ints(0, 0, 0, 1, 1, 2, 2, 2)
+    repeated = ints(1, *label[:-1])  # the first is a wrong guess: 5 of 8 right
+    hits = (repeated == label).sum()
+    no_change = (np.diff(label) == 0).sum() / 8
+    assert kappa_temporal(hits / 8, no_change) == 0.0
+    # label counts 3, 2, 3, predicted 3, 3, 2: p_e = 21/64, κ = (40 - 21) / (64 - 21)
+    found = cohen_kappa(np.bincount(label), np.bincount(repeated), hits)
+    assert found == pytest.approx(19 / 43)
+
+
+def test_fairness_at_each_scoring_is_over_those_who_were_scored():
+    # 0.5, 0.7, 0.9: variance (0.04 + 0 + 0.04) / 3; 0.4, 0.8: 0.04; then nobody
+    found = fairness(np.array([[0.5, NAN, NAN], [0.7, 0.4, NAN], [0.9, 0.8, NAN]]))
+    np.testing.assert_allclose(found.mean, [0.7, 0.6, NAN])
+    np.testing.assert_allclose(found.std, [math.sqrt(0.08 / 3), 0.2, NAN])
+    np.testing.assert_array_equal(found.worst_tenth, [0.5, 0.4, NAN])
+    np.testing.assert_array_equal(found.minimum, [0.5, 0.4, NAN])
+
+
+def test_worst_tenth_of_twenty_users_is_the_mean_of_two():
+    found = fairness(np.arange(20)[::-1, None] / 20)
+    np.testing.assert_allclose(found.worst_tenth, [0.025])
+    np.testing.assert_array_equal(found.minimum, [0.0])
+
+
+@pytest.mark.parametrize("shape", [(3, 0), (0, 0)])
+def test_fairness_without_scorings_is_empty(shape):
+    assert [values.shape for values in astuple(fairness(np.zeros(shape)))] == [(0,)] * 4
+
+
+def test_fairness_without_users_is_unknown():
+    assert np.isnan(astuple(fairness(np.zeros((0, 2))))).all()
+
+
+@given(st.lists(st.lists(SHARES, min_size=2, max_size=2), min_size=1, max_size=12), st.randoms())
+def test_fairness_does_not_depend_on_the_order_of_users(users, random):
+    mixed = random.sample(users, len(users))
+    found = astuple(fairness(np.array(users)))
+    np.testing.assert_allclose(astuple(fairness(np.array(mixed))), found, atol=1e-12)
+    known = ~np.isnan(found[0])
+    mean, _, worst, least = (values[known] for values in found)
+    assert (least <= worst + 1e-12).all()
+    assert (worst <= mean + 1e-12).all()

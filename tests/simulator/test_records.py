@@ -1,11 +1,14 @@
 """Files of windows and rounds, from outcomes made by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from simulator.records import ROUNDS, WINDOWS
-from tests.simulator.made_rounds import NAN, outcome, records_of, row, written
+from simulator.noticing import Event
+from simulator.records import ROUNDS, WINDOWS, Records
+from tests.simulator.made_rounds import ACTIVITIES, NAN, outcome, records_of, row, written
 
 
 @pytest.fixture
@@ -47,6 +50,7 @@ def test_windows_are_one_row_each_in_the_order_of_the_stream(two_rounds):
         "downloaded_correct": [True, False, False, False],
         "answer": ["walking", "walking", None, "standing"],
         "loss": [0.25, None, 1.5, 0.5],
+        "drifted": [False] * 4,
     }
 
 
@@ -58,6 +62,7 @@ def test_rounds_count_what_the_outcomes_hold(two_rounds):
     names = {"arm": "own", "fold": 1, "device": "p005", "user": "p005"}
     # right, wrong, right: S = 1 + 0.98², B = 1 + 0.98 + 0.98²
     assert first.pop("faded_accuracy") == pytest.approx(1.9604 / 2.9404)
+    assert first.pop("sliding_accuracy") == pytest.approx(2 / 3)
     assert first == {
         **names,
         "round": 1,
@@ -66,6 +71,7 @@ def test_rounds_count_what_the_outcomes_hold(two_rounds):
         "windows": 3,
         "asked": 2,
         "answered": 1,
+        "answered_windows": 2,
         "correct": 2,
         "vote_correct": 3,
         "downloaded_correct": 1,
@@ -76,9 +82,13 @@ def test_rounds_count_what_the_outcomes_hold(two_rounds):
         "bytes_down": 0,
         "bytes_up": 0,
         "memory_windows": 2,
+        "drifted": 0,
+        "label_windows": [2, 1, 0],
+        "predicted_windows": [1, 1, 1],
         "holdout_windows": None,
         "holdout_correct": None,
         "holdout_confusion": None,
+        "holdout_before_confusion": None,
     }
     assert (second["round"], second["participant"]) == (2, True)
     assert (second["bytes_down"], second["bytes_up"], second["memory_windows"]) == (11, 12, 3)
@@ -87,6 +97,44 @@ def test_rounds_count_what_the_outcomes_hold(two_rounds):
     assert second["loss"] is None
     assert (before["round"], before["windows"], before["holdout_windows"]) == (0, 0, 0)
     assert before["faded_accuracy"] is None
+
+
+def test_drifted_windows_are_told_and_counted(tmp_path):
+    records = records_of(tmp_path, ("a", "b"))
+    made = outcome([([0, 1], 0, [0, 1])], [([2, 3], 1, [1, 1])])
+    drifted = np.array([[[False, False]], [[True, True]]])
+    records.add(replace(row(1, made, 2), drifted=drifted))
+    now, before = np.zeros((2, 3, 3), np.int64), np.zeros((2, 3, 3), np.int64)
+    now[0, 0, 0] = before[0, 0, 0] = 5  # of a device without drift both are one
+    now[1, 1, 2], before[1, 1, 1] = 4, 4
+    records.score(1, now, before)
+    records.write(1)
+    rows = written(tmp_path, "rounds").to_pylist()
+    assert [one["drifted"] for one in rows] == [0, 2]
+    assert [one["holdout_correct"] for one in rows] == [5, 0]
+    expected = [0, 0, 0, 0, 4, 0, 0, 0, 0]
+    assert [one["holdout_before_confusion"] for one in rows] == [None, expected]
+    assert written(tmp_path, "windows")["drifted"].to_pylist() == [False, False, True, True]
+
+
+def test_events_are_one_row_each_where_there_can_be_any(tmp_path):
+    assert not (tmp_path / "events").exists()
+    names = (["a", "b"], ["u", "u"])
+    time_s, kept = 4.0 * np.arange(9), np.zeros(2, np.bool_)
+    records = Records(
+        tmp_path, "own", 3, 1, ACTIVITIES, *names, time_s, kept, reasons=["gain", "ddm"]
+    )
+    told = [Event(0, "drift-begins", "gain", 7), Event(1, "alarm", "ddm", 9)]
+    records.add(replace(row(1, outcome([], []), 2), events=told))
+    records.add(replace(row(2, outcome([], []), 2), events=[Event(1, "alarm", "ddm", 12)]))
+    records.write(1)  # the second round is dropped, and its alarm with it
+    assert written(tmp_path, "events").to_pylist() == [
+        {"arm": "own", "fold": 1, "round": 1, "device": d, "user": "u", "kind": kind,
+         "reason": reason, "answered": answered}
+        for d, kind, reason, answered in (
+            ("a", "drift-begins", "gain", 7), ("b", "alarm", "ddm", 9),
+        )
+    ]  # fmt: skip
 
 
 def test_label_repeats_reach_back_into_the_round_before(two_rounds):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from simulator.report.records import read_run
-from simulator.report.reductions import confusion_of, costs_of, holdout_of, prequential_of
+from simulator.report.reductions import confusion_of, costs_of
+from simulator.user_series import holdout_of, prequential_of
 from tests.simulator.made_runs import (
     fake_run,
     hand_written_run,
