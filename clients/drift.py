@@ -130,6 +130,11 @@ class Drift:
             later=self.later[chosen],
         )
 
+    def reaches(self, drifts: int) -> NDArray[np.bool_]:
+        """Tell which of so many drifts each device meets in some question: bool [D, n]."""
+        bits = self.question[..., None] >> np.arange(drifts, dtype=np.uint8) & 1
+        return np.asarray(bits.any(axis=1))
+
     def examined(self, state: NDArray[np.uint8]) -> NDArray[np.int32]:
         """Return the windows that are scored in some states, uint8 [D]: int32 [D, H]."""
         changed = (state & np.uint8(self.of_stream)) > 0

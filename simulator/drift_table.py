@@ -61,6 +61,11 @@ class DriftTable(Section):
     activities: Annotated[list[str], Field(min_length=1)] | None = None
 
     @property
+    def needs(self) -> str:
+        """The key that its kind cannot do without, empty where there is none."""
+        return _NEEDED.get(self.kind, "")
+
+    @property
     def named(self) -> list[str]:
         """The activities that it is about."""
         return [self.activity] if self.activity is not None else list(self.activities or [])
@@ -77,8 +82,9 @@ class DriftTable(Section):
 
     @model_validator(mode="after")
     def _options_of_the_kind(self) -> DriftTable:
-        for key in set(DriftTable.model_fields) - set(drift_keys_of(self.kind)):
-            if getattr(self, key) is not None:
+        allowed = drift_keys_of(self.kind)
+        for key in DriftTable.model_fields:
+            if key not in allowed and getattr(self, key) is not None:
                 kinds = [kind for kind in KINDS if key in drift_keys_of(kind)]
                 raise ValueError(
                     f'{key} means nothing for kind "{self.kind}"; it belongs to: {", ".join(kinds)}'

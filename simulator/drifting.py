@@ -71,7 +71,7 @@ def _befallen(
         if unknown:
             raise BadScenario(
                 f"drift.{number}.devices: {unknown[0]!r} is no device of this run; devices are "
-                f"called {names[0]!r}, {names[1]!r}, ..., as the users who wear them"
+                f"called {', '.join(map(repr, names[:2]))}, ..., as the users who wear them"
             )
         return np.isin(np.asarray(names), np.asarray(table.devices))
     chosen = np.zeros(len(names), np.bool_)

@@ -172,10 +172,14 @@ def build_plan(scenario: Scenario) -> Plan:
 def _with_drift(plan: Plan) -> Plan:
     """Fill in what drifts make of the lengths of streams, and note whom they do not reach."""
     lengths = plan.lengths.copy()
+    reached = np.zeros((plan.devices, len(plan.changes)), np.bool_)
     for cohort in plan.cohorts:
-        lengths[cohort.devices] = plan.wear(cohort.devices).streams.lengths()
+        wear = plan.wear(cohort.devices)
+        lengths[cohort.devices] = wear.streams.lengths()
+        if wear.drift is not None:
+            reached[cohort.devices] = wear.drift.reaches(len(plan.changes))
     notes = list(plan.notes)
-    for change in plan.changes:
+    for number, change in enumerate(plan.changes):
         named = change.choices["classes"]
         without = sum(
             not np.isin(plan.pool.windows.label[slice(*span)], named).any()
@@ -185,6 +189,13 @@ def _with_drift(plan: Plan) -> Plan:
             activities = ", ".join(plan.scenario.data.activities[one] for one in named)
             notes.append(
                 f'drift "{change.kind}": {without} users have no recording of {activities}'
+            )
+        unreached = int((change.devices & ~reached[:, number]).sum())
+        if unreached:
+            notes.append(
+                f'drift "{change.kind}" never reaches {unreached} of '
+                f"{int(change.devices.sum())} devices that it should befall: their streams end "
+                f"before, or bring nothing of it (at = {change.course.at:g})"
             )
     return replace(plan, lengths=lengths, notes=tuple(notes))
 

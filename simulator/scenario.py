@@ -221,7 +221,7 @@ def _check_drift(scenario: Scenario) -> None:
         unknown = [name for name in table.named if name not in data.activities]
         if unknown:
             raise ValueError(
-                f"drift.{number}: {unknown[0]!r} is none of data.activities: "
+                f"drift.{number}.{table.needs} = {unknown[0]!r}: none of data.activities: "
                 f"{', '.join(data.activities)}"
             )
         if table.kind not in OF_STREAM and data.source == "wisdm-v1.1-features":

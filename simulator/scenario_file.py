@@ -106,11 +106,7 @@ def _resolved_defaults(table: dict[str, Any]) -> dict[str, Any]:
     """Fill in defaults that depend on other keys: of baseline, arms, drifts, and feature rows."""
     drifts = table.get("drift")
     if isinstance(drifts, list):
-        own = [
-            KINDS.get(str(one.get("kind")), {}) if isinstance(one, dict) else {} for one in drifts
-        ]
-        filled = [{**keys, **one} if keys else one for keys, one in zip(own, drifts, strict=True)]
-        table = {**table, "drift": filled}
+        table = {**table, "drift": [_resolved_drift(one) for one in drifts]}
     arms = table.get("arms")
     if isinstance(arms, list):
         table = {**table, "arms": [_resolved_arm(arm, table) for arm in arms]}
@@ -281,7 +277,7 @@ def _allowed_keys(location: tuple[str | int, ...], table: dict[str, Any]) -> lis
             return keys_of(method)
     if location[0] == "drift" and len(location) == 3 and isinstance(location[1], int):
         kind = table["drift"][location[1]].get("kind")
-        if kind in KINDS:
+        if isinstance(kind, str) and kind in KINDS:
             return drift_keys_of(kind)
     model: Any = Scenario
     for part in location[:-1]:

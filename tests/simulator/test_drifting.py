@@ -627,20 +627,20 @@ SHORT = {"rounds": 4, "questions_per_round": 2}  # drifts come in the course of 
 
 
 @pytest.mark.parametrize(
-    ("drifts", "method", "tile"),
+    ("drifts", "method"),
     [
-        ("rotation", "local", "auto"),
-        ("swap-user", "local", "auto"),
-        ("new-activity", "fedavg", "auto"),
-        ("several", "fedavg", 2),
+        ("rotation", "local"),
+        ("swap-user", "local"),
+        ("new-activity", "fedavg"),
+        ("several", "fedavg"),
     ],
 )
-def test_both_engines_give_one_result_under_drift(fleets, drifts, method, tile):
+def test_both_engines_give_one_result_under_drift(fleets, drifts, method):
     together, one_by_one = (
         fleets("dense").run(
             {"method": method},
             drift=DRIFTS[drifts],
-            fleet={"engine": engine, "tile": tile},
+            fleet={"engine": engine},
             stream=SHORT,
         )
         for engine in ("fleet", "reference")
@@ -658,14 +658,13 @@ def test_both_engines_give_one_result_under_drift(fleets, drifts, method, tile):
     assert spared.any() == (drifts == "rotation")  # then among others of their cohort
 
 
-@pytest.mark.parametrize(
-    "program", ["tracker_dense", pytest.param("tracker_lstm", marks=pytest.mark.exhaustive)]
-)
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("program", ["tracker_dense", "tracker_lstm"])
 def test_both_engines_give_one_result_for_single_samples_of_a_guest(fleets, program):
     drift = [{"kind": "swap-user", "at": 0.4}, {"kind": "rotation", "at": 0.5, "devices": 0.5}]
     together, one_by_one = (
         fleets(program).run(
-            {"method": "local"}, (5,), drift=drift, fleet={"engine": engine}, stream=SHORT
+            {"method": "frozen"}, (5,), drift=drift, fleet={"engine": engine}, stream=SHORT
         )
         for engine in ("fleet", "reference")
     )

@@ -66,7 +66,8 @@ def test_an_unknown_key_of_an_arm_is_answered_with_those_of_its_method(file):
     with pytest.raises(BadScenario) as refused:
         load(file, 'arms=[{name="own", method="ditto", lamda=1}]')
     allowed = "participation, choice, candidates, steps, memory, optimizer, learning_rate, lambda"
-    assert str(refused.value).endswith(f"allowed here: name, method, {allowed}, tuned")
+    reacts = "reaction, detector, reaction_rounds, reaction_factor"
+    assert str(refused.value).endswith(f"allowed here: name, method, {allowed}, {reacts}, tuned")
 
 
 @pytest.mark.parametrize(
