@@ -50,7 +50,7 @@ class RunRecords:
         scored_rounds: by arm, the round of that scoring.
         costs: one row per arm, sums over devices and rounds, and `devices`.
         events: arm, kind, reason, count.
-        drift, detections, alarms: the files of these names, empty where the run has none.
+        drift, detections, alarms, fairness: the files of these names, empty where the run has none.
     """
 
     scenario: Mapping[str, Any]
@@ -68,6 +68,7 @@ class RunRecords:
     drift: pd.DataFrame
     detections: pd.DataFrame
     alarms: pd.DataFrame
+    fairness: pd.DataFrame
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,6 +91,9 @@ class SeedRecords:
     seeds: dict[str, pd.DataFrame]
     drift: pd.DataFrame
     alarms: pd.DataFrame
+
+
+_FILES = ("drift", "detections", "alarms", "fairness")
 
 
 def seed_folders(run: Path) -> list[Path]:
@@ -122,7 +126,7 @@ def read_run(run: Path) -> RunRecords:
         scored_rounds={arm: found[1] for arm, found in confusions.items()},
         costs=joined([costs_of(run, arm) for arm in arms], ["arm", "devices"]),
         events=joined([events_of(run, arm) for arm in arms], EVENTS),
-        **{name: read_csv(run / f"{name}.csv") for name in ("drift", "detections", "alarms")},
+        **{name: read_csv(run / f"{name}.csv") for name in _FILES},
     )
 
 

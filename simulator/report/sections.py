@@ -120,14 +120,26 @@ def over_time(view: View, records: RunRecords) -> str:
     if not held.empty:
         body += "<h3>Holdout accuracy through the rounds</h3>" + chart(
             rounds_chart(held, view.styles, banded, "holdout accuracy"),
-            _told("Holdout accuracy", held, view),
+            _told("Holdout accuracy, mean over users", held, view),
             f"Mean over users; round 0 is before the stream. {bands} and hovering give the 10th to "
             "90th percentile of users, which is a spread between people, not an uncertainty.",
+        )
+    if not records.fairness.empty and records.fairness["round"].nunique() > 1:
+        worst = records.fairness.assign(
+            mean=records.fairness["worst_tenth"],
+            low=records.fairness["minimum"],
+            high=records.fairness["mean"],
+        )
+        body += "<h3>The worst tenth of users through the rounds</h3>" + chart(
+            rounds_chart(worst, view.styles, (), "holdout accuracy, worst tenth"),
+            _told("Holdout accuracy of the worst tenth", worst, view),
+            "Mean over the tenth of the users with the least accuracy at each scoring, who need "
+            "not be the same each time; hovering gives the worst user and the mean of all.",
         )
     if not streamed.empty:
         body += "<h3>Prequential accuracy through the stream</h3>" + chart(
             rounds_chart(streamed, view.styles, banded, "prequential accuracy, fading"),
-            _told("Prequential accuracy with fading factor", streamed, view),
+            _told("Prequential accuracy with fading factor, mean over users", streamed, view),
             f"Each window is scored before it is learnt from; older windows fade with a factor of "
             f"{ALPHA} a window, so that about the last {1 / (1 - ALPHA):.0f} count. The value of "
             "each device when a round ends (after its stream, its last), averaged over a user's "
@@ -275,4 +287,4 @@ def _told(what: str, means: pd.DataFrame, view: View) -> str:
                 f"{arm} from {percent(first['mean'])}% (round {first['round']:.0f}) "
                 f"to {percent(last['mean'])}% (round {last['round']:.0f})"
             )
-    return f"{what}, mean over users, as lines through the rounds: " + "; ".join(parts) + "."
+    return f"{what}, as lines through the rounds: " + "; ".join(parts) + "."
