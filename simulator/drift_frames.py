@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -37,6 +37,15 @@ _COLUMNS = [
 ]  # fmt: skip
 
 
+class _Event(NamedTuple):
+    """A row of `events/`."""
+
+    kind: str
+    reason: str
+    answered: int
+    round_: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Cohort:
     """What a cohort's files say, R rounds of D devices.
@@ -48,7 +57,7 @@ class _Cohort:
         labels, predicted: int64 [D, R, K], windows by class.
         now, before: int64 [D, R, K, K], confusion on the holdout, with the drift in force and
             without; -1 where it was not scored.
-        events: a row each.
+        events: by device, in order.
     """
 
     names: list[str]
@@ -62,7 +71,7 @@ class _Cohort:
     predicted: NDArray[np.int64]
     now: NDArray[np.int64]
     before: NDArray[np.int64]
-    events: pd.DataFrame
+    events: Mapping[str, Sequence[_Event]]
 
     def accuracy(self, confusion: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return accuracy by device and round, float64 [D, R], NaN where it was not scored."""
@@ -112,7 +121,7 @@ def _device_rows(arm: str, cohort: _Cohort, recurs: bool) -> Iterator[dict[str, 
             "kappa": kappa[row],
             **{key: value[row] for key, value in asdict(kept).items()},
         }
-        begins = _begins(cohort.events, name)
+        begins = _kinds(cohort.events.get(name, ()))
         spells = _spells(cohort.drifted[row], cohort.windows[row], cohort.round_, recurs)
         if not spells:
             yield {**common, "drift": "", "begins": None, **last}
@@ -142,12 +151,11 @@ def _detector_rows(
     arm: str, detector: str, cohort: _Cohort, recurs: bool
 ) -> Iterator[dict[str, Any]]:
     total = cohort.answered.sum(axis=1)
-    by_device = dict(tuple(cohort.events.groupby("device", observed=True)))
     for row, name in enumerate(cohort.names):
-        own = by_device.get(name, cohort.events[:0])
+        own = cohort.events.get(name, ())
         begins, ends = _places(own, int(total[row]), recurs)
-        alarms = own[(own["kind"] == "alarm") & (own["reason"] == detector)]
-        places = alarms["answered"].to_numpy(np.int64)
+        alarms = [event for event in own if event.kind == "alarm" and event.reason == detector]
+        places = np.array([alarm.answered for alarm in alarms], np.int64)
         found = detection(places, begins, ends, int(total[row]))
         common = {"arm": arm, "detector": detector, "user": cohort.users[row], "device": name}
         counts = {"false_alarms": found.false_alarms, "watched": found.watched}
@@ -155,7 +163,8 @@ def _detector_rows(
             yield {**common, "begins": None, "delay": None, "round": None, **counts}
         for number, (begin, delay) in enumerate(zip(begins, found.delay, strict=True)):
             first = counts if number == 0 else {"false_alarms": 0, "watched": 0}
-            noticed = alarms["round"][alarms["answered"] == begin + delay].min()
+            rounds = [alarm.round_ for alarm in alarms if alarm.answered == begin + delay]
+            noticed = min(rounds, default=None)
             yield {**common, "begins": int(begin), "delay": delay, "round": noticed, **first}
 
 
@@ -231,7 +240,9 @@ def _cohorts(run: Path, arm: str) -> Iterator[_Cohort]:
         yield _cohort(table, device, user, _events(run / "events" / arm / path.name))
 
 
-def _cohort(table: Any, device: Names, user: Names, events: pd.DataFrame) -> _Cohort:
+def _cohort(
+    table: Any, device: Names, user: Names, events: Mapping[str, Sequence[_Event]]
+) -> _Cohort:
     round_ = np.unique(numbers_of(table, "round")).astype(np.int64)
     place = device.code, np.searchsorted(round_, numbers_of(table, "round"))
     shape = (len(device.names), round_.size)
@@ -271,14 +282,16 @@ def _cohort(table: Any, device: Names, user: Names, events: pd.DataFrame) -> _Co
     )
 
 
-def _events(path: Path) -> pd.DataFrame:
-    """Read a cohort's events, none where there is no file."""
-    columns = ["round", "device", "kind", "reason", "answered"]
+def _events(path: Path) -> dict[str, list[_Event]]:
+    """Read a cohort's events by device, none where there is no file."""
     if not path.is_file():
-        return pd.DataFrame(columns=columns)
+        return {}
     with pq.ParquetFile(path) as file:
-        frame: pd.DataFrame = file.read(columns=columns).to_pandas()
-    return frame
+        table = file.read(columns=["device", "kind", "reason", "answered", "round"])
+    found: dict[str, list[_Event]] = {}
+    for device, *event in zip(*(column.to_pylist() for column in table.columns), strict=True):
+        found.setdefault(device, []).append(_Event(*event))
+    return found
 
 
 def _blocks(labels: NDArray[np.int64], scored: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -312,30 +325,28 @@ def _spells(
 
 
 def _places(
-    own: pd.DataFrame, total: int, recurs: bool
+    own: Sequence[_Event], total: int, recurs: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the answered windows before each spell and up to its end, of a device's events."""
-    edges = own[own["kind"].isin(("drift-begins", "drift-ends"))].sort_values(
-        "answered", kind="stable"
-    )
-    begins, ends, depth = [], [], 0
-    for kind, answered in zip(edges["kind"], edges["answered"], strict=True):
-        if kind == "drift-begins":
-            begins += [int(answered)] if depth == 0 else []
+    begins: list[int] = []
+    ends: list[int] = []
+    depth = 0
+    for event in own:
+        if event.kind == "drift-begins":
+            begins += [event.answered] if depth == 0 else []
             depth += 1
-        else:
+        elif event.kind == "drift-ends":
             depth -= 1
-            ends += [int(answered)] if depth == 0 else []
+            ends += [event.answered] if depth == 0 else []
     ends += [total] * (len(begins) - len(ends))
     if not recurs:
         begins, ends = begins[:1], [total][: len(begins)]
     return np.array(begins, np.int64), np.array(ends, np.int64)
 
 
-def _begins(events: pd.DataFrame, device: str) -> str:
+def _kinds(own: Sequence[_Event]) -> str:
     """Name the drifts that befall a device."""
-    own = events[(events["device"] == device) & (events["kind"] == "drift-begins")]
-    return ", ".join(dict.fromkeys(own["reason"].astype(str)))
+    return ", ".join(dict.fromkeys(event.reason for event in own if event.kind == "drift-begins"))
 
 
 def _last(values: NDArray[np.float64]) -> float:

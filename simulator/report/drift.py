@@ -80,8 +80,8 @@ def drift_sentences(devices: pd.DataFrame, alarms: pd.DataFrame) -> list[str]:
     if len(back):
         each = [f"{percents(row.recovered)} with `{row.arm}`" for row in _each(back)]
         sentences.append(
-            f"Of the devices whose accuracy fell by {points(FELL)} or more, so many were within "
-            f"{points(_MARGIN)} of their own reference at the end: {listed(each)}."
+            f"Of the devices whose accuracy fell by {100 * FELL:.0f} points or more, so many were "
+            f"within {100 * _MARGIN:.0f} points of their own reference at the end: {listed(each)}."
         )
     if not alarms.empty:
         fell = alarms[(alarms["whose"] == "fell") & (alarms["spells"] > 0)]
