@@ -205,6 +205,7 @@ def _bench(
     update = {
         "model": model,
         "data": plan.data.model_copy(update={"users": list(fold.donors)}),
+        "detectors": [],  # nothing drifts that is to be noticed or reacted to
         "drift": [
             one.model_copy(update={"devices": 1.0})
             for one in plan.drift

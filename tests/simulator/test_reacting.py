@@ -28,7 +28,7 @@ TABLES = {
     "stream": {"questions_per_round": 3},
     "learning": {"steps": 1, "memory": 12},
 }
-EAGER, MUTE = 1.0, 1e9
+KIND, EAGER, MUTE = "hddm-w", 0.9, 1e-100
 DRIFT = [{"kind": "rotation", "at": 0.3, "angle_deg": 120.0}]
 
 
@@ -54,8 +54,8 @@ class Watched:
     def open(self, arm, engine, strength=EAGER, sizes=(2, 2), **tables):
         arm = {"method": "local", "optimizer": "adam", "learning_rate": RATE, **arm}
         if "reaction" in arm:
-            arm = {"detector": "ddm", **arm}
-        self._fleets._workers.thresholds = {"ddm": Threshold(strength)}
+            arm = {"detector": KIND, **arm}
+        self._fleets._workers.thresholds = {KIND: Threshold(strength)}
         data = {"source": "wisdm-2019", "path": str(self._fleets._people)}
         data |= {"activities": list(ACTIVITIES), "users": ["1601", "1602", "1603", "1604"]}
         made = self._fleets.open(
@@ -63,7 +63,7 @@ class Watched:
             sizes,
             data=data,
             fleet={"engine": engine},
-            detectors=[{"kind": "ddm", "strength": strength}],
+            detectors=[{"kind": KIND, "strength": strength}],
             **{**TABLES, **tables},
         )
         return Opened(made.plan, self._fleets._workers.prepared, made.fleet, made.folder)
@@ -103,8 +103,8 @@ class Devices:
     def alarm(self, round_, *rows):
         """Play a round in which some devices alarm, and others only seem to."""
         assert self.reacting.act(round_, self.devices) == []
-        events = [Event(row, "alarm", "ddm", 3) for row in rows]
-        events += [Event(0, "alarm", "adwin", 3), Event(0, "drift-begins", "ddm", 3)]
+        events = [Event(row, "alarm", KIND, 3) for row in rows]
+        events += [Event(0, "alarm", "adwin", 3), Event(0, "drift-begins", KIND, 3)]
         outcome = self.work(round_)
         before = self.snapshot()
         self.reacting.hear(outcome, events, self.devices)
@@ -204,16 +204,16 @@ def test_device_learns_faster_for_some_rounds_and_then_as_before(made, engine):
         assert_others_stay(before, after, [1], [place])
         assert bool(events) == (round_ in (3, 5))
         rates.append(float(after[place][1]))
-        again = [Event(1, "alarm", "ddm", 9)] if round_ == 4 else []  # as it would have ended
+        again = [Event(1, "alarm", KIND, 9)] if round_ == 4 else []  # as it would have ended
         own.reacting.hear(own.work(round_), again, own.devices)
     assert rates == pytest.approx([0.03, 0.03, 0.03, 0.03, 0.01])
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_faster_steps_are_larger_ones(made, engine):
-    quick, usual = (made(engine, "learn-faster", optimizer="sgd") for _ in range(2))
     moved = []
-    for own, rows in ((quick, (1,)), (usual, ())):
+    for rows in ((1,), ()):
+        own = made(engine, "learn-faster", optimizer="sgd")
         own.play([1, 2])
         own.alarm(3, *rows)
         own.react(4)
@@ -240,7 +240,7 @@ def test_device_asks_more_for_some_rounds_and_then_as_before(made, engine):
     for round_ in (3, 4):
         own.react(round_)
         asked.append(own.work(round_).asked.sum(axis=1).tolist())
-    assert asked == [[1, 1, 2, 1], [1, 1, 2, 1], [1, 1, 1, 1]]
+    assert asked == [[1, 1, 2, 1], [1, 1, 2, 1], [1, 1, 1, 0]]  # the last one's stream has ended
 
 
 def told(outcome, right, windows):
@@ -262,7 +262,7 @@ def test_last_good_version_is_the_one_of_the_round_with_the_best_faded_accuracy(
         assert own.reacting.act(round_, own.devices) == []
         outcome = told(own.work(round_), right, [12] * 4)
         versions.append(own.snapshot())
-        alarms = [Event(row, "alarm", "ddm", 48) for row in (0, 1)] if round_ == 4 else []
+        alarms = [Event(row, "alarm", KIND, 48) for row in (0, 1)] if round_ == 4 else []
         own.reacting.hear(outcome, alarms, own.devices)
     before, after, events = own.react(5)
     assert events == [Event(row, "reaction", "last-good", -1) for row in (0, 1)]
@@ -282,7 +282,7 @@ def test_before_any_version_is_known_to_be_good_the_first_one_comes_back(made, e
         own.reacting.act(round_, own.devices)
         outcome = told(own.work(round_), [1] * 4, [4] * 4)
         first = own.snapshot() if first is None else first
-        alarms = [Event(3, "alarm", "ddm", 12)] if round_ == 3 else []
+        alarms = [Event(3, "alarm", KIND, 12)] if round_ == 3 else []
         own.reacting.hear(outcome, alarms, own.devices)
     _, after, _ = own.react(4)
     for name, value in first.items():
@@ -297,7 +297,7 @@ def test_version_of_a_round_that_alarms_is_no_good_one(made):
         own.reacting.act(round_, own.devices)
         outcome = told(own.work(round_), [1] * 4, [12] * 4)
         versions.append(own.snapshot())
-        own.reacting.hear(outcome, [Event(r, "alarm", "ddm", 1) for r in rows], own.devices)
+        own.reacting.hear(outcome, [Event(r, "alarm", KIND, 1) for r in rows], own.devices)
     _, after, _ = own.react(4)
     for name in (n for n in after if n.startswith("program/params/")):
         np.testing.assert_array_equal(after[name][1], versions[1][name][1])
@@ -310,7 +310,7 @@ def test_after_the_reaction_a_new_version_may_be_good_again(made):
     for round_, right, rows in ((1, 1, ()), (2, 1, ()), (3, 0, (2,))):
         own.reacting.act(round_, own.devices)
         outcome = told(own.work(round_), [right] * 4, [12] * 4)
-        own.reacting.hear(outcome, [Event(r, "alarm", "ddm", 1) for r in rows], own.devices)
+        own.reacting.hear(outcome, [Event(r, "alarm", KIND, 1) for r in rows], own.devices)
     versions = []
     for round_, rows in ((4, ()), (5, ()), (6, (2,))):
         own.reacting.act(round_, own.devices)
@@ -318,7 +318,7 @@ def test_after_the_reaction_a_new_version_may_be_good_again(made):
         outcome = told(outcome, [1] * 4, [12] * 4)
         outcome.predicted[2].reshape(-1)[:5] = 0  # worse than before the drift
         versions.append(own.snapshot())
-        own.reacting.hear(outcome, [Event(r, "alarm", "ddm", 1) for r in rows], own.devices)
+        own.reacting.hear(outcome, [Event(r, "alarm", KIND, 1) for r in rows], own.devices)
     _, after, _ = own.react(7)
     for name in (n for n in after if n.startswith("program/params/")):
         np.testing.assert_array_equal(after[name][2], versions[1][name][2])
@@ -448,7 +448,7 @@ def test_saved_and_restored_it_goes_on_to_the_same_bytes(watched, method, reacti
     assert [name for name, content in ours.items() if theirs[name] != content] == []
     events = [read_all(made.folder / "events") for made in (whole, again)]
     later = events[0][events[0]["round"] > SAVED].reset_index(drop=True)
-    pd.testing.assert_frame_equal(later, events[1])
+    assert later.to_numpy().tolist() == events[1].to_numpy().tolist()
     assert {"alarm", "reaction"} <= set(later["kind"])
 
 
@@ -465,12 +465,12 @@ def scenario_of(arm, **tables):
         "seed": 1,
         "data": {"source": "synthetic", "users": 4},
         "arms": [{"name": "a", **arm}],
-        "detectors": [{"kind": "ddm", "strength": 2.0}],
+        "detectors": [{"kind": KIND, "strength": 2.0}],
         **tables,
     }
 
 
-WATCHES = {"detector": "ddm"}
+WATCHES = {"detector": KIND}
 ON_A_PATH = {"model": {"program": "some/model", "base": "random"}}
 
 
@@ -488,18 +488,18 @@ ON_A_PATH = {"model": {"program": "some/model", "base": "random"}}
         ({"method": "ifca", "reaction": "last-good", **WATCHES}, {},
          r'the next download would undo it in method "ifca"'),
         ({"method": "local", "reaction": "clear-memory", "detector": "adwin"}, {},
-         r"arms.a.detector = 'adwin': .*detectors: ddm; add a table \[\[detectors\]\]"),
+         r"arms.a.detector = 'adwin': .*detectors: hddm-w; add a table \[\[detectors\]\]"),
         ({"method": "local", "reaction": "clear-memory", **WATCHES}, {"detectors": []},
-         r"arms.a.detector = 'ddm': .*detectors: none; add a table"),
+         r"arms.a.detector = 'hddm-w': .*detectors: none; add a table"),
         ({"method": "local", "reaction": "clear-memory"}, {},
-         r"arms.a.detector = None: .*detectors: ddm"),
+         r"arms.a.detector = None: .*detectors: hddm-w"),
         ({"method": "local", "reaction": "ask-more", **WATCHES}, {},
          r'arms.a.reaction = "ask-more": labels.ask = "all" .* set labels.ask = "random"'),
         ({"method": "local", "reaction": "reset-head", **WATCHES}, ON_A_PATH,
          r"some/model does not say what is its head .* use clear-memory, last-good or ask-more"),
         ({"method": "local", "reaction": "learn-faster", **WATCHES}, ON_A_PATH,
          r"some/model does not say what is its head or learning rate"),
-        ({"method": "local", "detector": "ddm"}, {},
+        ({"method": "local", "detector": KIND}, {},
          r"detector: goes with a reaction, and the arm has none"),
         ({"method": "local", "reaction_rounds": 3}, {},
          r"reaction_rounds: goes with a reaction, and the arm has none"),
@@ -507,11 +507,11 @@ ON_A_PATH = {"model": {"program": "some/model", "base": "random"}}
          r"reaction_rounds means nothing .* done at once; it belongs to: learn-faster, ask-more"),
         ({"method": "local", "reaction": "last-good", "reaction_factor": 3.0, **WATCHES}, {},
          r'reaction_factor means nothing for reaction = "last-good"'),
-        ({"method": "local", "reaction": "reset-head", "detector": "ddm"},
-         {"detectors": [{"kind": "ddm", "strength": 2.0}, {"kind": "ddm", "strength": 3.0}]},
-         r"detectors: 'ddm' is there twice; keep one"),
+        ({"method": "local", "reaction": "reset-head", "detector": KIND},
+         {"detectors": [{"kind": KIND, "strength": 2.0}, {"kind": KIND, "strength": 3.0}]},
+         r"detectors: 'hddm-w' is there twice; keep one"),
         ({"method": "local"},
-         {"detectors": [{"kind": "ddm"}], "model": {"program": "dense", "base": "random"}},
+         {"detectors": [{"kind": KIND}], "model": {"program": "dense", "base": "random"}},
          r'detectors.0.strength: "donors" .* model.base = "random" trains none; give a number'),
         ({"method": "local"},
          {"detectors": [{"kind": "inputs"}], "split": {"folds": 1}, "model": {"base": "random"}},
