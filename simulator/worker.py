@@ -8,7 +8,6 @@ from __future__ import annotations
 import gc
 import os
 import resource
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from clients import chance
-from clients.checkpoints import write_copy
 from clients.methods import Arrays, Method
 from clients.methods.groups import Groups, nested
 from clients.methods.method import Who
@@ -39,6 +37,7 @@ from simulator.records import Records, RoundRows
 from simulator.reply import Reply, Terms, Used, reply_of
 from simulator.scenario import Arm
 from simulator.store import RunFolder
+from simulator.versions import forget_versions, write_version
 
 __all__ = ["Worker", "use_one_thread"]
 
@@ -263,7 +262,7 @@ class Worker:
                 sent = _received(method, shared)
                 state = self._devices[cohort.index].state(method, sent, int(row), round_)
                 write_version(source, folder, round_, state)
-                _forget(folder, checkpoints.keep)
+                forget_versions(folder, checkpoints.keep)
 
     def _snapshot(self, cohort: Cohort) -> dict[str, NDArray[Any]]:
         """Return all that a cohort's devices are, watch and do, as named arrays [D, ...]."""
@@ -322,17 +321,6 @@ def use_one_thread() -> None:
     tf.constant(0)  # starts TensorFlow now
 
 
-def write_version(source: Path, folder: Path, round_: int, state: Mapping[str, Any]) -> None:
-    """Write one version of a device's SavedModel, whole or not at all."""
-    version = folder / f"round-{round_:05d}"
-    if version.exists():
-        return
-    unfinished = folder / f".{version.name}"
-    shutil.rmtree(unfinished, ignore_errors=True)  # an interrupt may have left it
-    write_copy(source, unfinished, state)
-    unfinished.rename(version)
-
-
 def _among(participants: NDArray[np.int64], devices: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Tell which devices take part, bool [D], without looking at all who do."""
     if not participants.size:
@@ -351,12 +339,6 @@ def _who(who: Who, joins: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def _received(method: Method, shared: Arrays | None) -> Groups | None:
     """Put what the server sends into groups, where it sends something."""
     return None if shared is None else nested(shared, method.offer({}))
-
-
-def _forget(folder: Path, keep: int) -> None:
-    """Remove all but the last versions."""
-    for version in sorted(folder.glob("round-*"))[:-keep]:
-        shutil.rmtree(version)
 
 
 def _size(arrays: Arrays) -> int:

@@ -2,12 +2,14 @@
 
 import shutil
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 import pytest
 from pydantic import ValidationError
 
+from clients.outcome import Outcome
 from clients.user import NO_ANSWER
 from simulator.arms import method_in_round
 from simulator.checkpoint import read_server, write_server
@@ -24,18 +26,18 @@ from tests.simulator.made_fleets import ACTIVITIES, Fleets, Opened, _Given, fart
 ENGINES = ("fleet", "reference")
 RATE, BUDGET = 0.01, 1
 TABLES = {
-    "labels": {"ask": "random", "budget": BUDGET, "answer_rate": 1.0, "mistake_rate": 0.1},
+    "labels": {"ask": "random", "budget": BUDGET, "answer_rate": 1.0, "mistake_rate": 0.3},
     "stream": {"questions_per_round": 3},
     "learning": {"steps": 1, "memory": 12},
 }
-KIND, EAGER, MUTE = "hddm-w", 0.9, 1e-100
+KIND, EAGER, MUTE = "eddm", 0.95, 0.0
 DRIFT = [{"kind": "rotation", "at": 0.3, "angle_deg": 120.0}]
 
 
 class _Watching(_Given):
     """A worker whose base model is given, with the strengths of detectors."""
 
-    thresholds = {}
+    thresholds: ClassVar[dict[str, Threshold]] = {}
 
     def call(self, method, arguments):
         if method == "prepare":
@@ -193,6 +195,24 @@ def test_head_that_is_reset_is_the_base_models_and_its_optimizer_starts_afresh(m
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+def test_model_of_ones_own_beside_a_shared_one_is_reset_too(made, engine):
+    own = made(engine, "reset-head", method="apfl")
+    learnt = {
+        name: value + 1 if name.startswith(("program/params", "method/")) else value
+        for name, value in own.snapshot().items()
+    }
+    own.devices.restore(learnt)
+    own.reacting.hear(Outcome.empty(4, 3, 4), [Event(2, "alarm", KIND, 1)], own.devices)
+    before, after, _ = own.react(2)
+    head = [name for name in own.prepared.params if name.startswith("classes/")]
+    names = [f"{group}/{name}" for group in ("program/params", "method/personal") for name in head]
+    assert assert_others_stay(before, after, [2], names) == set(names)
+    for name in head:
+        base = own.prepared.params[name]
+        np.testing.assert_array_equal(after[f"method/personal/{name}"][2], base)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_device_learns_faster_for_some_rounds_and_then_as_before(made, engine):
     own = made(engine, "learn-faster", reaction_rounds=2, reaction_factor=3.0)
     place = "program/slots/learning_rate"
@@ -209,11 +229,10 @@ def test_device_learns_faster_for_some_rounds_and_then_as_before(made, engine):
     assert rates == pytest.approx([0.03, 0.03, 0.03, 0.03, 0.01])
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_faster_steps_are_larger_ones(made, engine):
+def test_faster_steps_are_larger_ones(made):
     moved = []
     for rows in ((1,), ()):
-        own = made(engine, "learn-faster", optimizer="sgd")
+        own = made("reference", "learn-faster", optimizer="sgd")
         own.play([1, 2])
         own.alarm(3, *rows)
         own.react(4)
@@ -343,8 +362,8 @@ CASES = [
     ("local", "ask-more"),
     ("fedper", "reset-head"),
     ("fedavg", "learn-faster"),
-    ("apfl", "reset-head"),
-    ("ditto", "last-good"),
+    pytest.param("apfl", "reset-head", marks=pytest.mark.exhaustive),
+    pytest.param("ditto", "last-good", marks=pytest.mark.exhaustive),
 ]
 
 
@@ -367,7 +386,7 @@ def test_both_engines_react_alike(watched, method, reaction):
     last = stacked.rounds["round"].max()
     rung = {(r.device, r.round + 1) for r in alarms.itertuples() if r.round < last}
     assert set(zip(done["device"], done["round"], strict=True)) == rung
-    assert len({device for device, _ in rung}) >= 2
+    assert 1 <= len({device for device, _ in rung}) < 4
 
 
 @pytest.fixture(scope="module")
@@ -448,7 +467,7 @@ def test_saved_and_restored_it_goes_on_to_the_same_bytes(watched, method, reacti
     assert [name for name, content in ours.items() if theirs[name] != content] == []
     events = [read_all(made.folder / "events") for made in (whole, again)]
     later = events[0][events[0]["round"] > SAVED].reset_index(drop=True)
-    assert later.to_numpy().tolist() == events[1].to_numpy().tolist()
+    assert later.fillna(-1).to_numpy().tolist() == events[1].fillna(-1).to_numpy().tolist()
     assert {"alarm", "reaction"} <= set(later["kind"])
 
 
@@ -488,11 +507,11 @@ ON_A_PATH = {"model": {"program": "some/model", "base": "random"}}
         ({"method": "ifca", "reaction": "last-good", **WATCHES}, {},
          r'the next download would undo it in method "ifca"'),
         ({"method": "local", "reaction": "clear-memory", "detector": "adwin"}, {},
-         r"arms.a.detector = 'adwin': .*detectors: hddm-w; add a table \[\[detectors\]\]"),
+         r"arms.a.detector = 'adwin': .*detectors: eddm; add a table \[\[detectors\]\]"),
         ({"method": "local", "reaction": "clear-memory", **WATCHES}, {"detectors": []},
-         r"arms.a.detector = 'hddm-w': .*detectors: none; add a table"),
+         r"arms.a.detector = 'eddm': .*detectors: none; add a table"),
         ({"method": "local", "reaction": "clear-memory"}, {},
-         r"arms.a.detector = None: .*detectors: hddm-w"),
+         r"arms.a.detector = None: .*detectors: eddm"),
         ({"method": "local", "reaction": "ask-more", **WATCHES}, {},
          r'arms.a.reaction = "ask-more": labels.ask = "all" .* set labels.ask = "random"'),
         ({"method": "local", "reaction": "reset-head", **WATCHES}, ON_A_PATH,
@@ -509,7 +528,7 @@ ON_A_PATH = {"model": {"program": "some/model", "base": "random"}}
          r'reaction_factor means nothing for reaction = "last-good"'),
         ({"method": "local", "reaction": "reset-head", "detector": KIND},
          {"detectors": [{"kind": KIND, "strength": 2.0}, {"kind": KIND, "strength": 3.0}]},
-         r"detectors: 'hddm-w' is there twice; keep one"),
+         r"detectors: 'eddm' is there twice; keep one"),
         ({"method": "local"},
          {"detectors": [{"kind": KIND}], "model": {"program": "dense", "base": "random"}},
          r'detectors.0.strength: "donors" .* model.base = "random" trains none; give a number'),
