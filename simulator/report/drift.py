@@ -44,13 +44,14 @@ def _losses(devices: pd.DataFrame) -> pd.DataFrame:
     if "drop" not in devices:
         return pd.DataFrame()
     known = devices[devices["drop"].notna()]
+    keys = [key for key in ("seed", "device") if key in devices]
     rows = []
     for arm, own in known.groupby("arm", sort=False):
         fallen = own[own["drop"] >= FELL - 1e-9]
         rows.append(
             {
                 "arm": arm,
-                "drifted": float(own["device"].nunique()),
+                "drifted": float(len(own.drop_duplicates(keys))),
                 "reference": own["reference"].mean(),
                 "after": (own["reference"] - own["drop"]).mean(),
                 "end": own["holdout_now"].mean(),
@@ -88,7 +89,7 @@ def drift_sentences(devices: pd.DataFrame, alarms: pd.DataFrame) -> list[str]:
         if len(fell):
             best = fell.sort_values("within", kind="stable").iloc[-1]
             sentences.append(
-                f"Soonest noticed by `{best['detector']}` in `{best['arm']}`: "
+                f"Best noticed by `{best['detector']}` in `{best['arm']}`: "
                 f"{percents(best['within'])} of those falls within 40 answered windows, at "
                 f"{best['false_rate']:.2f} false alarms per 1,000 windows."
             )

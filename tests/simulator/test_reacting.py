@@ -229,6 +229,23 @@ def test_device_learns_faster_for_some_rounds_and_then_as_before(made, engine):
     assert rates == pytest.approx([0.03, 0.03, 0.03, 0.03, 0.01])
 
 
+@pytest.mark.parametrize("saved_after", ["alarm", "reaction"])
+def test_reaction_that_was_saved_half_way_begins_and_ends_as_it_would_have(made, saved_after):
+    own = made("fleet", "learn-faster", reaction_rounds=2, reaction_factor=3.0)
+    own.play([1])
+    own.alarm(2, 1)
+    if saved_after == "reaction":
+        own.react(3)
+    kept = {name: value.copy() for name, value in own.reacting.snapshot().items()}
+    own.reacting = Reacting(own.arm, own.prepared, 4, BUDGET, RATE)
+    own.reacting.restore(kept)
+    rates = []
+    for round_ in range(3 + (saved_after == "reaction"), 7):
+        _, after, _ = own.react(round_)
+        rates.append(float(after["program/slots/learning_rate"][1]))
+    assert rates == pytest.approx([0.03, 0.03, 0.01, 0.01][-len(rates) :])
+
+
 def test_faster_steps_are_larger_ones(made):
     moved = []
     for rows in ((1,), ()):
