@@ -135,6 +135,11 @@ class Arm(Section):
                 f'reaction = "{self.reaction}": the next download would undo it in method '
                 f'"{self.method}"; it belongs to: {", ".join(PERSONAL)}'
             )
+        if self.reaction == "reset-head" and self.method == "fedbn":
+            raise ValueError(
+                'reaction = "reset-head": method "fedbn" shares its head, so that the next '
+                "download would undo it; use clear-memory or learn-faster"
+            )
 
     @model_validator(mode="after")
     def _possible_in_each_fold(self) -> Arm:

@@ -18,4 +18,4 @@ class DetectorTable(Section):
         "adwin", "page-hinkley", "ddm", "eddm", "hddm-a", "hddm-w", "kswin", "inputs",
     ]  # fmt: skip
     strength: float | Literal["donors"] = "donors"
-    false_alarms: Annotated[float, Field(gt=0.0, le=1.0)] = 0.001
+    false_alarms: Annotated[float, Field(ge=0.0002, le=1.0)] = 0.001

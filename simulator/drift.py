@@ -157,9 +157,9 @@ def detection(
 ) -> Detection:
     """Tell detections from false alarms on one device.
 
-    A place is how many answered windows the device has seen so far. The first alarm in [begin, end)
-    detects a spell; where the spell lasts as long as the stream, one at the very end does, too.
-    Any later alarm, also one between two spells, is neither a detection nor false.
+    A place is how many answered windows the device has seen so far: before a spell begins or ends,
+    and with the one that raised an alarm. So the first alarm in (begin, end] detects a spell. Any
+    later alarm, also one between two spells, is neither a detection nor false.
 
     Args:
         alarms: int64 [A], places, in any order.
@@ -168,11 +168,11 @@ def detection(
         total: answered windows of the whole stream.
     """
     alarms = np.sort(alarms)
-    first = np.append(alarms, np.inf)[np.searchsorted(alarms, begins)]
-    in_time = first < np.where(ends < total, ends, np.inf)
+    first = np.append(alarms, np.inf)[np.searchsorted(alarms, begins, side="right")]
+    in_time = first <= ends
     if not begins.size:
         return Detection(np.zeros(0), alarms.size, total)
-    false_alarms = int(np.searchsorted(alarms, begins[0]))
+    false_alarms = int(np.searchsorted(alarms, begins[0], side="right"))
     return Detection(np.where(in_time, first - begins, np.nan), false_alarms, int(begins[0]))
 
 

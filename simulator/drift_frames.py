@@ -204,9 +204,9 @@ def drift_figures(devices: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         columns arm, holdout_before_accuracy, prequential_kappa, backward_transfer, forgetting,
-        forward_transfer, fell (share of drifted devices whose accuracy fell by `FELL` or more),
+        forward_transfer, fell (share of spells of drift in which accuracy fell by `FELL` or more),
         recovered (share of those that are within 5 points of their reference at the end), and
-        lost_windows (per drifted device).
+        lost_windows (per spell).
     """
     rows = []
     for arm, own in devices.groupby("arm", sort=False):
@@ -331,11 +331,12 @@ def _places(
     begins: list[int] = []
     ends: list[int] = []
     depth = 0
-    for event in own:
+    edges = [event for event in own if event.kind in ("drift-begins", "drift-ends")]
+    for event in sorted(edges, key=lambda event: event.answered):
         if event.kind == "drift-begins":
             begins += [event.answered] if depth == 0 else []
             depth += 1
-        elif event.kind == "drift-ends":
+        else:
             depth -= 1
             ends += [event.answered] if depth == 0 else []
     ends += [total] * (len(begins) - len(ends))

@@ -60,6 +60,9 @@ def memory(matrix: NDArray[np.float64]) -> Memory:
     Args:
         matrix: float64 [..., T+1, T], R of `memory_matrix`.
     """
+    if not matrix.shape[-2]:  # never scored
+        unknown = np.full(matrix.shape[:-2], np.nan)
+        return Memory(unknown, unknown, unknown)
     blocks = matrix.shape[-1]
     earlier = np.arange(max(blocks - 1, 0))  # j - 1 for all j < T
     end, learnt = matrix[..., -1, earlier], matrix[..., earlier + 1, earlier]

@@ -32,8 +32,8 @@ class Event:
         row: which device of the cohort.
         kind: one of `KINDS`.
         reason: the kind of the drift, the detector, or the reaction.
-        answered: answered windows that the device had seen before the drift began, or ended; up to
-            the one that raised the alarm; -1 of a reaction.
+        answered: answered windows that the device had seen before the drift began, or ended; with
+            the one that raised the alarm, answered or not; -1 of a reaction.
     """
 
     row: int
@@ -159,13 +159,14 @@ class Noticing:
             summaries = _by_window(self._wear, outcome.windows)
             there = there.reshape(len(there), -1)
             answered_so_far = np.cumsum(answered.reshape(there.shape), axis=1)
+        there = there & np.isfinite(summaries).all(axis=2)  # as the detectors pass over the others
         for kind, novelty in self._novelty.items():
             seen = novelty.seen.copy()
             place = novelty.update(summaries, there)
             for row in np.flatnonzero(place >= 0).tolist():
                 index = np.flatnonzero(there[row])[place[row] - seen[row] - 1]
-                count = int(self._answered[row] + answered_so_far[row, index])
-                events.append(Event(row, "alarm", kind, count))
+                before = int(answered_so_far[row, index - 1]) if index else 0
+                events.append(Event(row, "alarm", kind, int(self._answered[row]) + before + 1))
         return events
 
     def _detectors(self) -> Iterator[tuple[str, Watch | Novelty]]:

@@ -27,7 +27,7 @@ __all__ = ["Reacting"]
 Arrays = Mapping[str, NDArray[Any]]
 
 _PREFIX = "reacting/"
-_LEAST_WEIGHT = 14.0  # of faded answers, those of 16 windows, from when on a version may be good
+_LEAST_WEIGHT = 13.8  # of faded answers, those of 16 windows, from when on a version may be good
 _EMPTY = {"memory/windows": -1, "memory/labels": -1, "memory/seen": 0, "memory/full": False}
 
 
@@ -152,8 +152,8 @@ class Reacting:
             "alarmed": self._alarmed.copy(),
             "until": self._until.copy(),
             "best": self._best.copy(),
-            "faded/total": self._faded.total,
-            "faded/weight": self._faded.weight,
+            "faded/total": self._faded.total.copy(),
+            "faded/weight": self._faded.weight.copy(),
         }
         for name, value in self._good.items():
             kept[f"good/{name}"] = np.broadcast_to(value, (devices, *value.shape[1:])).copy()

@@ -198,7 +198,7 @@ def needs(devices: pd.DataFrame, arm: str) -> pd.DataFrame:
         if name not in own:
             own[name] = np.nan
     own["below"] = own["reference"] - own["holdout_now"]
-    last = own.groupby(["user", "device"], sort=False).last().reset_index()
+    last = own.groupby(["user", "device"], sort=False).tail(1)
     users = last.groupby("user", sort=False).agg(
         drift=(
             "drift",
@@ -212,7 +212,7 @@ def needs(devices: pd.DataFrame, arm: str) -> pd.DataFrame:
         lost=("lost_windows", "mean"),
         back=("recovery_rounds", "min"),
     )
-    users = users.reset_index()
+    users = users.reset_index().round(9)
     return users.sort_values(
         ["below", "now"], ascending=[False, True], na_position="last", kind="stable"
     )

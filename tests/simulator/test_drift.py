@@ -160,14 +160,14 @@ def test_each_spell_of_recurring_drift_is_detected_or_missed():
     ("alarm", "end", "delay", "false_alarms"),
     [
         (39, 80, NAN, 1),
-        (40, 80, 0, 0),
-        (79, 80, 39, 0),
-        (80, 80, NAN, 0),  # the spell is over
-        (100, 100, 60, 0),  # drift that stays is detected even by an alarm after the last window
-        (100, 99, NAN, 0),
+        (40, 80, NAN, 1),  # the last window before the drift raised it
+        (41, 80, 1, 0),
+        (80, 80, 40, 0),  # the last one under drift
+        (81, 80, NAN, 0),  # the spell is over
+        (100, 100, 60, 0),
     ],
 )
-def test_spell_holds_from_its_begin_to_before_its_end(alarm, end, delay, false_alarms):
+def test_spell_holds_from_its_first_window_to_its_last(alarm, end, delay, false_alarms):
     found = found_by([alarm], [(40, end)])
     np.testing.assert_array_equal(found.delay, [delay])
     assert found.false_alarms == false_alarms

@@ -288,7 +288,6 @@ def test_drifts_that_overlap_are_one_spell(tmp_path):
     assert row["drift"] == "gain, bias"
 
 
-@pytest.mark.xfail(strict=True, reason="events of a round stand drift by drift, not in time")
 def test_drifts_that_take_turns_within_a_round_are_one_spell(tmp_path):
     """One begins before the other ends, but the events of the first drift stand first."""
     one = Told(
@@ -467,7 +466,6 @@ def test_device_without_a_holdout_has_no_figures_of_it(tmp_path):
 STAYED_SHORT = Told("v", [4] * 4, [7] * 5)
 
 
-@pytest.mark.xfail(strict=True, reason="without any scoring there is no last one to look up")
 def test_run_without_any_holdout_is_measured_all_the_same(tmp_path):
     nothing = [[0, 0], [0, 0]]
     write(tmp_path, {"d": Told("u", [4] * 4, [nothing] * 5, drifted=(3, 4))})

@@ -360,7 +360,6 @@ def test_after_the_reaction_a_new_version_may_be_good_again(made):
         np.testing.assert_array_equal(after[name][2], versions[1][name][2])
 
 
-@pytest.mark.xfail(strict=True, reason="a snapshot shares the faded sums, which `act` overwrites")
 def test_what_was_saved_stays_what_it_was(made):
     own = made("fleet", "last-good")
     own.play([1])
