@@ -11,14 +11,9 @@ import numpy as np
 import pandas as pd
 
 from clients.errors import WearfleetError
+from simulator.alarm_frames import alarms_frame, detections_frame
 from simulator.checkpoint import write_server
-from simulator.drift_frames import (
-    alarms_frame,
-    detections_frame,
-    devices_frame,
-    drift_figures,
-    pooled,
-)
+from simulator.drift_frames import devices_frame, drift_figures, pooled
 from simulator.federation import Server, Session
 from simulator.fleet import Fleet
 from simulator.metrics import fairness_frame, summary_frame, users_frame

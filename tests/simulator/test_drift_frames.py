@@ -8,13 +8,8 @@ import pytest
 
 from clients.outcome import Outcome
 from clients.user import NO_ANSWER
-from simulator.drift_frames import (
-    alarms_frame,
-    detections_frame,
-    devices_frame,
-    drift_figures,
-    pooled,
-)
+from simulator.alarm_frames import alarms_frame, detections_frame
+from simulator.drift_frames import devices_frame, drift_figures, pooled
 from simulator.noticing import Event
 from simulator.records import Records, RoundRows
 from simulator.scenario import Scenario

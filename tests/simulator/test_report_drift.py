@@ -136,7 +136,7 @@ def test_section_without_detectors_says_nothing_of_them(tmp_path):
     html = write(tmp_path / "run", devices_frame())
     assert "Devices that drifted, by arm" in section(html, "drift")[0]
     assert "What detectors noticed" not in html
-    assert "Soonest noticed" not in html
+    assert "Best noticed" not in html
     head, *rows = table_after(html, "Who needs attention")
     assert {row[head.index("noticed in round")] for row in rows} == {"–"}
 
