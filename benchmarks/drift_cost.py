@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=list(RUNS), choices=list(RUNS))
     parser.add_argument("--set", action="append", default=[], dest="more")
     given = parser.parse_args()
-    usual = [f"fleet.devices={given.devices}", "records.windows=none"]
+    usual = [f"fleet.devices={given.devices}", "records.windows=none", "baseline=local"]
     usual += ["checkpoints.materialize=0", _ARM, *given.more]
     taken: dict[str, list[float]] = {name: [] for name in given.only}
     for turn in range(given.times):

@@ -59,6 +59,7 @@ def drifted_stream(
     befallen: NDArray[np.bool_],
     draws: NDArray[np.float64],
     guests: NDArray[np.int64],
+    most: int,
 ) -> Deal:
     """Deal devices' streams anew under a drift of the stream.
 
@@ -73,11 +74,13 @@ def drifted_stream(
         befallen: bool [D], whom the drift befalls.
         draws: float64 [D, Q], which decide while the drift is on its way.
         guests: int64 [D], users who would wear the devices, from `guests_of`; for "swap-user".
+        most: questions of a stream that are met; where the drift begins is a share of them.
     """
     count = streams.questions.shape[1]
     lengths = streams.lengths()
-    in_force = change.course.in_force(lengths, draws, count) & befallen[:, None]
-    settled = change.course.in_force(lengths, 0.5, count) & befallen[:, None]
+    played = np.minimum(lengths, most)
+    in_force = change.course.in_force(played, draws, count) & befallen[:, None]
+    settled = change.course.in_force(played, 0.5, count) & befallen[:, None]
     table = streams.table
     asked = np.full_like(streams.questions, -1)
     met, sure = np.zeros_like(in_force), np.zeros_like(in_force)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from simulator.drift import Detection, detection, detection_summary
 from simulator.drift_frames import FELL
-from simulator.drift_records import CohortRecords, DeviceEvent, cohorts_of, recurs
+from simulator.drift_records import CohortRecords, DeviceEvent, cohorts_of, periodic_of
 from simulator.scenario import Scenario
 
 __all__ = ["alarms_frame", "detections_frame"]
@@ -26,35 +26,36 @@ def detections_frame(run: Path, scenario: Scenario) -> pd.DataFrame:
         columns arm, detector, user, device, begins (answered windows before the spell, empty for a
         device without drift), delay (answered windows from there to the alarm, empty if missed),
         round (of that alarm),
-        false_alarms and watched (of the device, in the row of its first spell).
+        false_alarms and watched (of the device, in the row of its first spell; in answered
+        windows, of `inputs` in all windows).
     """
     rows: list[dict[str, Any]] = []
     for arm in scenario.arms:
         for cohort in cohorts_of(run, arm.name):
             for table in scenario.detectors:
-                rows += _detector_rows(arm.name, table.kind, cohort, recurs(scenario))
+                rows += _detector_rows(arm.name, table.kind, cohort, periodic_of(scenario))
     return pd.DataFrame(rows)
 
 
 def _detector_rows(
-    arm: str, detector: str, cohort: CohortRecords, comes_back: bool
+    arm: str, detector: str, cohort: CohortRecords, periodic: frozenset[str]
 ) -> Iterator[dict[str, Any]]:
-    total = cohort.answered.sum(axis=1)
+    totals = np.stack([cohort.windows.sum(axis=1), cohort.answered.sum(axis=1)], axis=1)
     for row, name in enumerate(cohort.names):
-        own = cohort.events.get(name, ())
-        begins, ends = _places(own, int(total[row]), comes_back)
+        own, total = cohort.events.get(name, ()), (int(totals[row, 0]), int(totals[row, 1]))
+        begins, ends = _places(own, total, periodic)
         alarms = [event for event in own if event.kind == "alarm" and event.reason == detector]
-        places = np.array([alarm.answered for alarm in alarms], np.int64)
-        found = detection(places, begins, ends, int(total[row]))
+        places = _pairs([(alarm.windows, alarm.answered) for alarm in alarms])
+        found = detection(places, begins, ends, total, on_answers=detector != "inputs")
         common = {"arm": arm, "detector": detector, "user": cohort.users[row], "device": name}
         counts = {"false_alarms": found.false_alarms, "watched": found.watched}
-        if not begins.size:
+        if not len(begins):
             yield {**common, "begins": None, "delay": None, "round": None, **counts}
-        for number, (begin, delay) in enumerate(zip(begins, found.delay, strict=True)):
+        for number, (begin, end, delay) in enumerate(zip(begins, ends, found.delay, strict=True)):
             first = counts if number == 0 else {"false_alarms": 0, "watched": 0}
-            rounds = [alarm.round_ for alarm in alarms if alarm.answered == begin + delay]
-            noticed = min(rounds, default=None)
-            yield {**common, "begins": int(begin), "delay": delay, "round": noticed, **first}
+            inside = [a.round_ for a in alarms if begin[0] < a.windows <= end[0]]
+            noticed = min(inside, default=None)
+            yield {**common, "begins": int(begin[1]), "delay": delay, "round": noticed, **first}
 
 
 def alarms_frame(detections: pd.DataFrame, devices: pd.DataFrame, within: int = 40) -> pd.DataFrame:
@@ -66,10 +67,10 @@ def alarms_frame(detections: pd.DataFrame, devices: pd.DataFrame, within: int = 
         within: answered windows in which a drift is noticed in time.
 
     Returns:
-        columns arm, detector, whose ("all", or "fell": devices whose accuracy fell by `FELL` or
-        more at the first scoring under drift), those of `DetectionSummary`, and of the first
-        spells, spells and detected in time of those that fell alone. False alarms are those of all
-        devices in both rows.
+        columns arm, detector, whose ("all" spells of drift, or "fell": those of devices whose
+        accuracy fell by `FELL` or more at the first scoring under drift) and those of
+        `DetectionSummary`. False alarms are those of all devices in both rows. Devices and seeds
+        count as independent, so where people recur the intervals are too narrow.
     """
     if detections.empty:
         return pd.DataFrame()
@@ -89,21 +90,26 @@ def alarms_frame(detections: pd.DataFrame, devices: pd.DataFrame, within: int = 
 
 
 def _places(
-    own: Sequence[DeviceEvent], total: int, comes_back: bool
+    own: Sequence[DeviceEvent], total: tuple[int, int], periodic: frozenset[str]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the answered windows before each spell and up to its end, of a device's events."""
-    begins: list[int] = []
-    ends: list[int] = []
+    """Return where a device's spells of drift begin and end: windows and answered ones, [B, 2]."""
+    begins: list[tuple[int, int]] = []
+    ends: list[tuple[int, int]] = []
     depth = 0
     edges = [event for event in own if event.kind in ("drift-begins", "drift-ends")]
-    for event in sorted(edges, key=lambda event: event.answered):
+    for event in sorted(edges, key=lambda event: event.windows):
+        place = event.windows, event.answered
         if event.kind == "drift-begins":
-            begins += [event.answered] if depth == 0 else []
+            begins += [place] if depth == 0 else []
             depth += 1
         else:
             depth -= 1
-            ends += [event.answered] if depth == 0 else []
+            ends += [place] if depth == 0 else []
     ends += [total] * (len(begins) - len(ends))
-    if not comes_back:
+    if not periodic & {event.reason for event in edges}:
         begins, ends = begins[:1], [total][: len(begins)]
-    return np.array(begins, np.int64), np.array(ends, np.int64)
+    return _pairs(begins), _pairs(ends)
+
+
+def _pairs(places: Sequence[tuple[int, int]]) -> NDArray[np.int64]:
+    return np.array(places, np.int64).reshape(-1, 2)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from simulator.sections import Section
 
@@ -19,3 +20,15 @@ class DetectorTable(Section):
     ]  # fmt: skip
     strength: float | Literal["donors"] = "donors"
     false_alarms: Annotated[float, Field(ge=0.0002, le=1.0)] = 0.001
+
+    @model_validator(mode="after")
+    def _possible_strength(self) -> DetectorTable:
+        most = _MOST.get(self.kind)
+        if isinstance(self.strength, float) and not 0.0 < self.strength < (most or inf):
+            bound = "more than 0" + (f" and less than {most:g}" if most else "")
+            raise ValueError(f'strength = {self.strength}: of "{self.kind}", expected {bound}')
+        return self
+
+
+_MOST = {"adwin": 1.0, "eddm": 1.0, "hddm-a": 1.0, "hddm-w": 1.0, "kswin": 1.0}
+"""What strengths that are probabilities, or shares, stay below."""

@@ -41,7 +41,7 @@ class Decline:
             where it never recovered.
         recovery_answered: answered windows under drift up to that scoring, NaN likewise.
         recovered_at_end: 1 if the last scoring under drift is within the margin, else 0.
-        lost_windows: windows that the reference would have got right and the device did not.
+        lost_windows: area lost while down: how far accuracy was below the reference, in windows.
     """
 
     reference: float
@@ -61,7 +61,7 @@ class Detection:
         delay: float64 [B], answered windows from the begin of each spell to its first alarm, NaN
             where the spell was missed.
         false_alarms: alarms before the first spell; all of them where there is none.
-        watched: answered windows in which these could come.
+        watched: windows in which these could come: answered ones, or all.
     """
 
     delay: NDArray[np.float64]
@@ -79,7 +79,7 @@ class DetectionSummary:
         within, within_low, within_high: share of all spells detected in time, Wilson's interval.
         median_delay: in answered windows, over the spells that were detected, however late.
         false_alarms: of all devices.
-        watched: answered windows in which these could come.
+        watched: windows in which these could come: answered ones, or all.
         false_rate, false_rate_low, false_rate_high: false alarms per 1,000 of these windows, the
             exact Poisson interval.
     """
@@ -102,6 +102,7 @@ def decline(
     rounds: NDArray[np.int64],
     windows: NDArray[np.int64],
     answered: NDArray[np.int64],
+    in_force: NDArray[np.bool_],
     begin: int,
     end: int | None = None,
     *,
@@ -111,27 +112,29 @@ def decline(
 ) -> Decline:
     """Measure what one spell of drift did to one device.
 
-    The reference is the mean of the last scorings before the spell. The device has recovered at the
-    first scoring under drift that is at most `margin` below it, if the next `hold` scorings, as far
-    as there are any, are, too: a single lucky one does not count. A scoring stands for the
-    windows under drift since the one before it, so lost windows are the sum over scorings of their
-    windows times max(0, reference - accuracy); those after the last scoring are not counted.
+    The reference is the mean of the last scorings before the spell in which no drift was in force.
+    The device has recovered at the first scoring under drift that is at most `margin` below it, if
+    the next `hold` scorings, as far as there are any, are, too: a single lucky one does not count.
+    A scoring stands for the windows under drift since the one before it, so lost windows, the area
+    lost while down, are the sum over scorings of their windows times max(0, reference - accuracy);
+    those after the last scoring are not counted.
 
     Args:
         accuracy: float64 [S], after each of some rounds, NaN where it was not scored.
         rounds: int64 [S], which rounds these are, ascending. Where they are all rounds, counts
             since the begin are exact, however few of them were scored.
-        windows: int64 [S], streamed so far.
+        windows: int64 [S], streamed under drift so far.
         answered: int64 [S], windows answered so far.
-        begin: the first round with windows under drift.
-        end: the first round without any again; None if the drift stays.
+        in_force: bool [S], whether a drift is in force after each of these rounds.
+        begin: the first round after which the spell is in force.
+        end: the first one after which it no longer is; None if it stays.
         last: scorings that make up the reference, at least 1; fewer where there are fewer.
         margin: how far below the reference still counts as recovered.
         hold: scorings that must confirm a recovery.
     """
     scored, before = ~np.isnan(accuracy), rounds < begin
     under = scored & ~before & (rounds < (np.inf if end is None else end))
-    own = accuracy[scored & before][-last:]
+    own = accuracy[scored & before & ~in_force][-last:]
     reference = float(own.mean()) if own.size else _NAN
     drops = reference - accuracy[under]
     if np.isnan(drops).all():
@@ -153,27 +156,36 @@ def decline(
 
 
 def detection(
-    alarms: NDArray[np.int64], begins: NDArray[np.int64], ends: NDArray[np.int64], total: int
+    alarms: NDArray[np.int64],
+    begins: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    total: tuple[int, int],
+    *,
+    on_answers: bool = True,
 ) -> Detection:
     """Tell detections from false alarms on one device.
 
-    A place is how many answered windows the device has seen so far: before a spell begins or ends,
-    and with the one that raised an alarm. So the first alarm in (begin, end] detects a spell. Any
-    later alarm, also one between two spells, is neither a detection nor false.
+    A place is how many windows the device has seen so far, and how many answered ones: before a
+    spell begins or ends, and with the one that raised an alarm. So the first alarm in (begin, end]
+    detects a spell, by windows; the delay is in answered ones. Any later alarm, also one between
+    two spells, is neither a detection nor false.
 
     Args:
-        alarms: int64 [A], places, in any order.
-        begins: int64 [B], where the spells of drift begin, ascending; no drift if B = 0.
-        ends: int64 [B], where they end, each no later than the next begins.
-        total: answered windows of the whole stream.
+        alarms: int64 [A, 2], places, in any order.
+        begins: int64 [B, 2], where the spells of drift begin, ascending; no drift if B = 0.
+        ends: int64 [B, 2], where they end, each no later than the next begins.
+        total: windows of the whole stream, and answered ones.
+        on_answers: whether the detector watches answered windows alone.
     """
-    alarms = np.sort(alarms)
-    first = np.append(alarms, np.inf)[np.searchsorted(alarms, begins, side="right")]
-    in_time = first <= ends
-    if not begins.size:
-        return Detection(np.zeros(0), alarms.size, total)
-    false_alarms = int(np.searchsorted(alarms, begins[0], side="right"))
-    return Detection(np.where(in_time, first - begins, np.nan), false_alarms, int(begins[0]))
+    alarms = alarms[np.argsort(alarms[:, 0], kind="stable")]
+    unit = 1 if on_answers else 0
+    if not len(begins):
+        return Detection(np.zeros(0), len(alarms), total[unit])
+    first = np.searchsorted(alarms[:, 0], begins[:, 0], side="right")
+    place = np.append(alarms.astype(np.float64), [[np.inf, np.inf]], axis=0)[first]
+    in_time = place[:, 0] <= ends[:, 0]
+    delay = np.where(in_time, place[:, 1] - begins[:, 1], np.nan)
+    return Detection(delay, int(first[0]), int(begins[0, unit]))
 
 
 def detection_summary(devices: Sequence[Detection], within: int = 40) -> DetectionSummary:

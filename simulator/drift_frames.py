@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from simulator.drift import decline
-from simulator.drift_records import CohortRecords, DeviceEvent, cohorts_of, recurs
+from simulator.drift import Decline, decline
+from simulator.drift_records import CohortRecords, DeviceEvent, cohorts_of, periodic_of
 from simulator.forgetting import memory, memory_matrix
 from simulator.metrics import cohen_kappa
 from simulator.scenario import Scenario
@@ -32,20 +32,22 @@ def devices_frame(run: Path, scenario: Scenario) -> pd.DataFrame:
 
     Returns:
         columns arm, user, device, drift (its kind, empty for a device without), begins (the first
-        round with drifted windows), those of `Decline`, holdout_now, holdout_before, kappa, those
-        of `Memory`; in order of arms and devices. Recovery is measured on `holdout_now`, memory on
-        `holdout_before`, which stays the same.
+        round after which drift is in force), those of `Decline`, holdout_now, holdout_before,
+        kappa, those of `Memory`; in order of arms and devices. Recovery is measured on
+        `holdout_now`, memory on `holdout_before`, which stays the same.
     """
     rows: list[dict[str, Any]] = []
     for arm in scenario.arms:
         for cohort in cohorts_of(run, arm.name):
-            rows += _device_rows(arm.name, cohort, recurs(scenario))
+            rows += _device_rows(arm.name, cohort, periodic_of(scenario))
     return pd.DataFrame(rows)
 
 
-def _device_rows(arm: str, cohort: CohortRecords, comes_back: bool) -> Iterator[dict[str, Any]]:
+def _device_rows(
+    arm: str, cohort: CohortRecords, periodic: frozenset[str]
+) -> Iterator[dict[str, Any]]:
     now, before = cohort.accuracy(cohort.now), cohort.accuracy(cohort.before)
-    windows, answered = (np.cumsum(x, axis=1) for x in (cohort.windows, cohort.answered))
+    drifted, answered = (np.cumsum(x, axis=1) for x in (cohort.drifted, cohort.answered))
     kappa = cohen_kappa(
         cohort.labels.sum(axis=1), cohort.predicted.sum(axis=1), cohort.correct.sum(axis=1)
     )
@@ -59,13 +61,23 @@ def _device_rows(arm: str, cohort: CohortRecords, comes_back: bool) -> Iterator[
             "kappa": kappa[row],
             **{key: value[row] for key, value in asdict(kept).items()},
         }
-        begins = _kinds(cohort.events.get(name, ()))
-        spells = _spells(cohort.drifted[row], cohort.windows[row], cohort.round_, comes_back)
+        kinds = _kinds(cohort.events.get(name, ()))
+        comes_back = bool(periodic & set(kinds))
+        spells = _spells(cohort.in_force[row], cohort.round_, comes_back)
         if not spells:
-            yield {**common, "drift": "", "begins": None, **last}
+            unknown = asdict(Decline(float("nan")))
+            yield {**common, "drift": "", "begins": None, **unknown, **last}
         for begin, end in spells:
-            fell = decline(now[row], cohort.round_, windows[row], answered[row], begin, end)
-            yield {**common, "drift": begins, "begins": begin, **asdict(fell), **last}
+            fell = decline(
+                now[row],
+                cohort.round_,
+                drifted[row],
+                answered[row],
+                cohort.in_force[row],
+                begin,
+                end,
+            )
+            yield {**common, "drift": ", ".join(kinds), "begins": begin, **asdict(fell), **last}
 
 
 def drift_figures(devices: pd.DataFrame) -> pd.DataFrame:
@@ -106,35 +118,29 @@ def _blocks(labels: NDArray[np.int64], scored: NDArray[np.int64]) -> NDArray[np.
 
 
 def _spells(
-    drifted: NDArray[np.int64],
-    windows: NDArray[np.int64],
-    round_: NDArray[np.int64],
-    comes_back: bool,
+    in_force: NDArray[np.bool_], round_: NDArray[np.int64], comes_back: bool
 ) -> list[tuple[int, int | None]]:
     """Return the first rounds of a device's spells of drift, and the first ones after them.
 
     Args:
-        drifted: int64 [R], windows of each round that were met under a drift.
-        windows: int64 [R], all windows of each round.
+        in_force: bool [R], whether a drift is in force after each round.
         round_: int64 [R].
         comes_back: whether drift comes and goes; else it stays, however it came.
     """
-    worn = round_[windows > 0]
-    on = drifted[windows > 0] > 0
-    if not on.any():
+    if not in_force.any():
         return []
     if not comes_back:
-        return [(int(worn[on.argmax()]), None)]
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], on, [False]]).astype(np.int8)))
+        return [(int(round_[in_force.argmax()]), None)]
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], in_force, [False]]).astype(np.int8)))
     return [
-        (int(worn[begin]), int(worn[end]) if end < worn.size else None)
+        (int(round_[begin]), int(round_[end]) if end < round_.size else None)
         for begin, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
     ]
 
 
-def _kinds(own: Sequence[DeviceEvent]) -> str:
+def _kinds(own: Sequence[DeviceEvent]) -> list[str]:
     """Name the drifts that befall a device."""
-    return ", ".join(dict.fromkeys(event.reason for event in own if event.kind == "drift-begins"))
+    return list(dict.fromkeys(event.reason for event in own if event.kind == "drift-begins"))
 
 
 def _last(values: NDArray[np.float64]) -> float:

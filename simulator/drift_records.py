@@ -15,10 +15,11 @@ from simulator.rounds_file import Names, lists_of, names_of, numbers_of, read_ro
 from simulator.scenario import Scenario
 from simulator.store import RunFolder
 
-__all__ = ["CohortRecords", "DeviceEvent", "cohorts_of", "recurs"]
+__all__ = ["CohortRecords", "DeviceEvent", "cohorts_of", "periodic_of"]
 
 _COLUMNS = [
     "device", "user", "round", "windows", "answered_windows", "correct", "drifted",
+    "drift_in_force",
     "label_windows", "predicted_windows", "holdout_confusion", "holdout_before_confusion",
 ]  # fmt: skip
 
@@ -28,6 +29,7 @@ class DeviceEvent(NamedTuple):
 
     kind: str
     reason: str
+    windows: int
     answered: int
     round_: int
 
@@ -40,6 +42,7 @@ class CohortRecords:
         names, users: of the devices.
         round_: int64 [R], ascending, from 0.
         windows, answered, correct, drifted: int64 [D, R], of each round.
+        in_force: bool [D, R], whether a drift is in force after it.
         labels, predicted: int64 [D, R, K], windows by class.
         now, before: int64 [D, R, K, K], confusion on the holdout, with the drift in force and
             without; -1 where it was not scored.
@@ -53,6 +56,7 @@ class CohortRecords:
     answered: NDArray[np.int64]
     correct: NDArray[np.int64]
     drifted: NDArray[np.int64]
+    in_force: NDArray[np.bool_]
     labels: NDArray[np.int64]
     predicted: NDArray[np.int64]
     now: NDArray[np.int64]
@@ -66,9 +70,9 @@ class CohortRecords:
         return np.where(count > 0, right / np.maximum(count, 1), np.nan)
 
 
-def recurs(scenario: Scenario) -> bool:
-    """Whether some drift of a scenario comes and goes."""
-    return any(table.period for table in scenario.drift)
+def periodic_of(scenario: Scenario) -> frozenset[str]:
+    """Return the kinds of drift that come and go in a scenario."""
+    return frozenset(table.kind for table in scenario.drift if table.period)
 
 
 def cohorts_of(run: Path, arm: str) -> Iterator[CohortRecords]:
@@ -115,6 +119,7 @@ def _cohort(
         answered=grid("answered_windows"),
         correct=grid("correct"),
         drifted=grid("drifted"),
+        in_force=grid("drift_in_force") > 0,
         labels=np.maximum(lists("label_windows"), 0),
         predicted=np.maximum(lists("predicted_windows"), 0),
         now=np.maximum(now, 0).reshape(square),
@@ -128,7 +133,7 @@ def _events(path: Path) -> dict[str, list[DeviceEvent]]:
     if not path.is_file():
         return {}
     with pq.ParquetFile(path) as file:
-        table = file.read(columns=["device", "kind", "reason", "answered", "round"])
+        table = file.read(columns=["device", "kind", "reason", "windows", "answered", "round"])
     found: dict[str, list[DeviceEvent]] = {}
     for device, *event in zip(*(column.to_pylist() for column in table.columns), strict=True):
         found.setdefault(device, []).append(DeviceEvent(*event))

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from clients.stream_drift import STREAM_DRIFTS
 from simulator.sections import Section, Share
 
 __all__ = ["KINDS", "OF_STREAM", "OF_TIME", "DriftTable", "drift_keys_of"]
@@ -29,7 +30,7 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
 _NEEDED = {"new-activity": "activity", "label-shift": "activities"}
 """The key that a kind cannot do without."""
 
-OF_STREAM = ("new-activity", "label-shift", "swap-user")
+OF_STREAM = STREAM_DRIFTS
 """Kinds that change which windows reach a device; the others change what it measures."""
 
 OF_TIME = ("rate", "dropout", "gait")

@@ -116,7 +116,9 @@ def drift_of(
     Returns:
         the streams with drift, and what is measured when.
     """
-    streams = Streams(streams.table, streams.questions[:, :most])
+    found = stream_change(changes)
+    if found is None or found[1].kind != "new-activity":  # of which some questions are left out
+        streams = Streams(streams.table, streams.questions[:, :most])
     draws = [
         chance.uniforms(seed, f"drift-{n}-when", 0, devices, streams.questions.shape[1])
         for n in range(len(changes))
@@ -124,7 +126,6 @@ def drift_of(
     held = np.zeros(streams.questions.shape, np.uint8)
     settled = np.zeros_like(held)
     guests = np.full(len(devices), -1, np.int64)
-    found = stream_change(changes)
     if found is not None:
         number, change = found
         others = np.empty(len(devices), np.int64)
@@ -132,10 +133,13 @@ def drift_of(
             rows = np.isin(users, own)
             others[rows] = guests_of(seed, devices[rows], users[rows], own)
         befallen = change.devices[devices]
-        deal: Deal = drifted_stream(change, seed, devices, streams, befallen, draws[number], others)
-        streams, guests = deal.streams, deal.guests
-        held |= np.left_shift(deal.in_force, number).astype(np.uint8)
-        settled |= np.left_shift(deal.settled, number).astype(np.uint8)
+        deal: Deal = drifted_stream(
+            change, seed, devices, streams, befallen, draws[number], others, most
+        )
+        streams = Streams(streams.table, deal.streams.questions[:, :most])
+        guests, held, settled = deal.guests, held[:, :most], settled[:, :most]
+        held |= np.left_shift(deal.in_force[:, :most], number).astype(np.uint8)
+        settled |= np.left_shift(deal.settled[:, :most], number).astype(np.uint8)
     lengths, count = streams.lengths(), streams.questions.shape[1]
     there = streams.questions >= 0
     signals = 0
@@ -143,6 +147,7 @@ def drift_of(
         if change.kind in SIGNALS:
             signals |= 1 << number
             for state, by in ((held, draws[number]), (settled, 0.5)):
+                by = by if isinstance(by, float) else by[:, :count]
                 on = change.course.in_force(lengths, by, count)
                 on &= change.devices[devices][:, None] & there
                 state |= np.left_shift(on, number).astype(np.uint8)

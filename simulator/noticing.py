@@ -32,13 +32,15 @@ class Event:
         row: which device of the cohort.
         kind: one of `KINDS`.
         reason: the kind of the drift, the detector, or the reaction.
-        answered: answered windows that the device had seen before the drift began, or ended; with
-            the one that raised the alarm, answered or not; -1 of a reaction.
+        windows: that the device had seen before the drift began, or ended; with the one that
+            raised the alarm, or as the late answers came that did; -1 of a reaction.
+        answered: how many of them had been answered.
     """
 
     row: int
     kind: str
     reason: str
+    windows: int
     answered: int
 
 
@@ -99,6 +101,7 @@ class Noticing:
             for kind, one in thresholds.items()
             if one.expected is not None
         }
+        self._windows = np.zeros(len(wear), np.int64)
         self._answered = np.zeros(len(wear), np.int64)
         self._state = np.zeros(len(wear), np.uint8)
         self._late: list[tuple[int, NDArray[np.int8]]] = []
@@ -109,8 +112,13 @@ class Noticing:
         answered = there & (outcome.answer != NO_ANSWER)[..., None]
         wrong = outcome.predicted != outcome.answer[..., None]
         errors = np.where(answered, wrong, -1).astype(np.int8).reshape(len(there), -1)
-        events = self._drifting(outcome, answered.sum(axis=2))
+        events = self._drifting(outcome, there.sum(axis=2), answered.sum(axis=2))
         events += self._novel(outcome, answered)
+        # Where the nth answered window of the round stands among all of them.
+        flat = answered.reshape(len(there), -1)
+        stands = np.cumsum(there.reshape(flat.shape), axis=1)
+        begun = self._windows.copy(), self._answered.copy()
+        self._windows += there.sum(axis=(1, 2))
         self._answered += answered.sum(axis=(1, 2))
         self._late.append((round_ + self._delay, errors))
         due = [late for when, late in self._late if when <= round_]
@@ -118,19 +126,25 @@ class Noticing:
         for arrived in due:
             for kind, watch in self._watches.items():
                 place = watch.update(arrived)
-                events += [
-                    Event(row, "alarm", kind, int(place[row]))
-                    for row in np.flatnonzero(place >= 0).tolist()
-                ]
+                for row in np.flatnonzero(place >= 0).tolist():
+                    windows, count = int(self._windows[row]), int(self._answered[row])
+                    if not self._delay:
+                        nth = int(place[row] - begun[1][row])
+                        index = np.flatnonzero(flat[row])[nth - 1]
+                        windows, count = int(begun[0][row] + stands[row, index]), int(place[row])
+                    events.append(Event(row, "alarm", kind, windows, count))
         return sorted(events, key=lambda event: event.row)
 
-    def _drifting(self, outcome: Outcome, answered: NDArray[np.int64]) -> list[Event]:
-        """Tell where drifts begin and end among a round's questions, [D, Q] answered windows."""
+    def _drifting(
+        self, outcome: Outcome, windows: NDArray[np.int64], answered: NDArray[np.int64]
+    ) -> list[Event]:
+        """Tell where drifts begin and end among a round's questions, [D, Q] windows each."""
         if self._wear.drift is None:
             return []
         state = self._wear.drift.of_windows(outcome.windows[..., 0])
         before = np.concatenate([self._state[:, None], state], axis=1)
         counted = self._answered[:, None] + np.cumsum(answered, axis=1) - answered
+        seen = self._windows[:, None] + np.cumsum(windows, axis=1) - windows
         there = outcome.label >= 0
         events = []
         for number, kind in enumerate(self._drifts):
@@ -138,7 +152,8 @@ class Noticing:
             change = np.diff(bits.astype(np.int8), axis=1)
             for row, place in zip(*np.nonzero((change != 0) & there), strict=True):
                 what = "drift-begins" if change[row, place] > 0 else "drift-ends"
-                events.append(Event(int(row), what, kind, int(counted[row, place])))
+                where = int(seen[row, place]), int(counted[row, place])
+                events.append(Event(int(row), what, kind, *where))
         last = np.maximum(there.sum(axis=1) - 1, 0)
         now = state[np.arange(len(state)), last] if state.size else self._state
         self._state = np.where(there.any(axis=1), now, self._state).astype(np.uint8)
@@ -155,18 +170,21 @@ class Noticing:
                 np.asarray(there.any(axis=2)),
             )
             answered_so_far = np.cumsum(answered.sum(axis=2), axis=1)
+            seen_so_far = np.cumsum((outcome.windows >= 0).sum(axis=2), axis=1)
         else:
             summaries = _by_window(self._wear, outcome.windows)
             there = there.reshape(len(there), -1)
             answered_so_far = np.cumsum(answered.reshape(there.shape), axis=1)
+            seen_so_far = np.cumsum(there, axis=1)
         there = there & np.isfinite(summaries).all(axis=2)  # as the detectors pass over the others
         for kind, novelty in self._novelty.items():
             seen = novelty.seen.copy()
             place = novelty.update(summaries, there)
             for row in np.flatnonzero(place >= 0).tolist():
                 index = np.flatnonzero(there[row])[place[row] - seen[row] - 1]
-                before = int(answered_so_far[row, index - 1]) if index else 0
-                events.append(Event(row, "alarm", kind, int(self._answered[row]) + before + 1))
+                windows = int(self._windows[row] + seen_so_far[row, index])
+                count = int(self._answered[row] + answered_so_far[row, index])
+                events.append(Event(row, "alarm", kind, windows, count))
         return events
 
     def _detectors(self) -> Iterator[tuple[str, Watch | Novelty]]:
@@ -176,7 +194,11 @@ class Noticing:
 
     def snapshot(self) -> dict[str, NDArray[Any]]:
         """Return the whole state, as named arrays [D, ...]."""
-        kept: dict[str, NDArray[Any]] = {"answered": self._answered.copy(), "state": self._state}
+        kept: dict[str, NDArray[Any]] = {
+            "windows": self._windows.copy(),
+            "answered": self._answered.copy(),
+            "state": self._state,
+        }
         kept |= {f"late/{when}": errors for when, errors in self._late}
         for kind, watch in self._detectors():
             kept |= {f"watch/{kind}/{name}": value for name, value in watch.snapshot().items()}
@@ -185,7 +207,8 @@ class Noticing:
     def restore(self, snapshot: Mapping[str, NDArray[Any]]) -> None:
         """Become what a snapshot of the same devices holds."""
         own = {k.removeprefix(_PREFIX): v for k, v in snapshot.items() if k.startswith(_PREFIX)}
-        self._answered, self._state = own["answered"].copy(), own["state"].copy()
+        self._windows, self._answered = own["windows"].copy(), own["answered"].copy()
+        self._state = own["state"].copy()
         late = sorted(int(k.removeprefix("late/")) for k in own if k.startswith("late/"))
         self._late = [(when, own[f"late/{when}"]) for when in late]
         for kind, watch in self._detectors():

@@ -25,12 +25,14 @@ class Threshold:
         alarms: false ones on the donors' streams; -1 where the scenario gave the strength.
         windows: that a detector saw on those streams: the answered ones, or all.
         expected: what inputs are usual, for the detector on inputs.
+        mute: whether no strength that could raise an alarm was allowed.
     """
 
     strength: float
     alarms: int = -1
     windows: int = 0
     expected: Expected | None = None
+    mute: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,7 @@ class Reacting:
             self._change(state, rows, np.setdiff1d(over, rows))
             devices.restore(state)
         self._alarmed[:] = False
-        return [Event(row, "reaction", str(arm.reaction), -1) for row in rows.tolist()]
+        return [Event(row, "reaction", str(arm.reaction), -1, -1) for row in rows.tolist()]
 
     def hear(self, outcome: Outcome, events: Sequence[Event], devices: Reacts) -> None:
         """Take in what came of a round, and the alarms in it."""

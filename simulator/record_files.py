@@ -59,6 +59,7 @@ ROUNDS = pa.schema(
         ("bytes_up", pa.int64()),
         ("memory_windows", pa.int32()),
         ("drifted", pa.int32()),
+        ("drift_in_force", pa.bool_()),
         ("label_windows", pa.list_(pa.int32())),
         ("predicted_windows", pa.list_(pa.int32())),
         ("faded_accuracy", pa.float64()),
@@ -79,6 +80,7 @@ EVENTS = pa.schema(
         ("user", _NAME),
         ("kind", _NAME),
         ("reason", _NAME),
+        ("windows", pa.int32()),
         ("answered", pa.int32()),
     ]
 )

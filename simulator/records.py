@@ -34,6 +34,7 @@ class RoundRows:
         bytes_down: int64 [D], bytes of shared arrays that each device downloaded.
         bytes_up: int64 [D], bytes of shared arrays that each device sent.
         drifted: bool [D, Q, B], windows that were met under a drift; None where none was.
+        in_force: bool [D], whether some drift is in force as the round ends; None likewise.
         events: what befell devices in the round, in their order.
     """
 
@@ -43,6 +44,7 @@ class RoundRows:
     bytes_down: NDArray[np.int64]
     bytes_up: NDArray[np.int64]
     drifted: NDArray[np.bool_] | None = None
+    in_force: NDArray[np.bool_] | None = None
     events: Sequence[Event] = ()
 
 
@@ -172,6 +174,9 @@ class Records:
             ),
             "label_repeats": repeats,
             "drifted": drifted.sum(axis=(1, 2)),
+            "drift_in_force": np.zeros(len(self._user), np.bool_)
+            if rows.in_force is None
+            else rows.in_force,
             "label_windows": _by_class(outcome.label[..., None], there, self._classes),
             "predicted_windows": _by_class(outcome.predicted, there, self._classes),
             "faded_accuracy": faded.accuracy(),
@@ -199,6 +204,7 @@ class Records:
             **self._whose(rows.round_, device),
             "kind": np.array([KINDS.index(event.kind) for event in rows.events], np.int32),
             "reason": np.array([self._reasons[event.reason] for event in rows.events], np.int32),
+            "windows": np.array([event.windows for event in rows.events], np.int32),
             "answered": np.array([event.answered for event in rows.events], np.int32),
         }
 

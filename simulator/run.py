@@ -121,6 +121,8 @@ def run_scenario(scenario: Scenario, folder: Path, fleet: Fleet, watcher: Watche
     except (WearfleetError, KeyboardInterrupt):
         discard(folder, keep_folder=False)
         raise
+    for note in _mute(prepared):
+        watcher.note(note)
     run.start(_resolved(plan, prepared))
     run.log("workers", nodes=list(fleet.nodes), ready_s=time.time() - started)
     try:
@@ -133,6 +135,17 @@ def run_scenario(scenario: Scenario, folder: Path, fleet: Fleet, watcher: Watche
     finally:
         summary = _close(plan, prepared, run, status, time.time() - started)
     return summary
+
+
+def _mute(prepared: Sequence[Prepared]) -> list[str]:
+    """Say which detectors their donors silenced."""
+    return [
+        f'detector "{kind}" is mute in fold {one.fold}: every strength that could raise an alarm '
+        "raised too many on donors"
+        for one in prepared
+        for kind, threshold in one.thresholds.items()
+        if threshold.mute
+    ]
 
 
 def _resolved(plan: Plan, prepared: Sequence[Prepared]) -> Scenario:

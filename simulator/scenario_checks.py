@@ -188,6 +188,17 @@ def _check_detectors(scenario: Scenario) -> None:
                 f'detectors.{number}.strength: "donors" are to set it by models of other donors, '
                 f'and model.base = "{scenario.model.base}" trains none; give a number'
             )
+        on_errors = table.kind != "inputs" and table.strength == "donors"
+        if on_errors and scenario.labels.ask == "uncertain":
+            raise ValueError(
+                f'detectors.{number}.strength: "donors" set it on all their questions, and '
+                'labels.ask = "uncertain" asks the hard ones; give a number, or ask at random'
+            )
+        if table.kind == "inputs" and scenario.data.source == "wisdm-v1.1-features":
+            raise ValueError(
+                f'detectors.{number}.kind = "inputs": tells how a device lies from how its wearer '
+                "moves, and a row of features does not; use a detector on errors"
+            )
     for arm in scenario.arms:
         place = f"arms.{arm.name}.reaction"
         if arm.reaction is None:
@@ -197,6 +208,11 @@ def _check_detectors(scenario: Scenario) -> None:
             raise ValueError(
                 f"arms.{arm.name}.detector = {arm.detector!r}: the alarms of what the arm reacts "
                 f"to; detectors: {there}; add a table [[detectors]]"
+            )
+        if arm.reaction == "last-good" and scenario.labels.delay_rounds:
+            raise ValueError(
+                f'{place} = "last-good": a version is good by the answers of its own round, and '
+                f"labels.delay_rounds = {scenario.labels.delay_rounds}; set that to 0"
             )
         if arm.reaction == "ask-more" and scenario.labels.ask == "all":
             raise ValueError(

@@ -1,8 +1,8 @@
 """How eager a fold's detectors may be: set on its donors' streams, then left as it is.
 
 Each donor's windows are predicted by a model that other donors trained. The donor's bouts are drawn
-anew, with replacement, into many streams as long as a device's, which users answer as they do in
-the scenario. A detector is made as eager as it can be while its alarms on these streams, where
+anew, with replacement, into many streams as long as a device's, which users answer at the
+scenario's rates. A detector is made as eager as it can be while its alarms on these streams, where
 nothing drifts, stay within the allowed rate. No device of the fold is looked at.
 """
 
@@ -85,7 +85,7 @@ def calibrate(
             return sum(alarms(kind, strength, stream).size for stream in streams)
 
         place, heard = _most_eager(grid, count, windows * table.false_alarms)
-        found[table.kind] = Threshold(grid[place], heard, windows)
+        found[table.kind] = Threshold(grid[place], heard, windows, mute=place == 0)
     return found
 
 
@@ -129,7 +129,7 @@ def _predicted(plan: Plan, fold: Fold, blueprint: Blueprint, steps: int) -> list
     model, found = blueprint.model(), []
     for group, base in zip(groups, bases, strict=True):
         params = dict(stacked(base.params, 1))
-        for user in group:
+        for user in _shown(plan, group):
             pool, table = _asked_of(plan, user)
 
             def predict(
@@ -140,6 +140,12 @@ def _predicted(plan: Plan, fold: Fold, blueprint: Blueprint, steps: int) -> list
             if table.first.size:
                 found.append(_donor(pool, table, predict, series=population.series))
     return found
+
+
+def _shown(plan: Plan, users: Sequence[str]) -> list[str]:
+    """Return the donors who show some activity that is not withheld from them."""
+    recordings, withheld = plan.population.recordings, plan.scenario.withheld
+    return [user for user in users if any(r.activity not in withheld for r in recordings[user])]
 
 
 def _asked_of(plan: Plan, user: str) -> tuple[Pool, Questions]:
@@ -185,12 +191,14 @@ def _donor(
 def _on_inputs(plan: Plan, fold: Fold, table: DetectorTable) -> Threshold:
     """Set the detector on inputs: it learns what is usual from donors, and is tried on others."""
     seed = plan.scenario.seed
-    bouts = {user: _summed_up(plan, user) for user in fold.donors}
+    bouts = {user: _summed_up(plan, user) for user in _shown(plan, fold.donors)}
     bouts = {user: own for user, own in bouts.items() if own}
     expected = expect(list(bouts.values()), seed)
     if isinstance(table.strength, float):
         return Threshold(table.strength, expected=expected)
     random = chance.generator(seed, "drawn-inputs", fold.index)
+    most = _most_questions(plan)
+    most *= 1 if plan.population.series else plan.scenario.stream.batch  # windows
     streams: list[tuple[Expected, list[NDArray[np.float32]]]] = []
     windows = 0
     for group in groups_of(plan, fold):
@@ -200,6 +208,7 @@ def _on_inputs(plan: Plan, fold: Fold, table: DetectorTable) -> Threshold:
         while own and sum(map(len, drawn)) * len(fold.donors) < LEAST_WINDOWS * len(own):
             for donor in own:
                 length = round((1.0 - plan.scenario.split.holdout) * sum(map(len, donor)))
+                length = min(length, most)
                 order = random.integers(len(donor), size=max(1, length))
                 drawn.append(np.concatenate([donor[i] for i in order])[: max(1, length)])
         streams.append((usual, drawn))
@@ -209,7 +218,7 @@ def _on_inputs(plan: Plan, fold: Fold, table: DetectorTable) -> Threshold:
         return sum(_heard(usual, drawn, strength) for usual, drawn in streams)
 
     place, heard = _most_eager(STRENGTHS, count, windows * table.false_alarms)
-    return Threshold(STRENGTHS[place], heard, windows, expected)
+    return Threshold(STRENGTHS[place], heard, windows, expected, mute=place == 0)
 
 
 def _summed_up(plan: Plan, user: str) -> list[NDArray[np.float32]]:
@@ -243,6 +252,11 @@ def _heard(usual: Expected, streams: list[NDArray[np.float32]], strength: float)
     return heard
 
 
+def _most_questions(plan: Plan) -> int:
+    """Return how many questions reach a device in the run at most."""
+    return plan.rounds * plan.scenario.stream.questions_per_round
+
+
 def _streams(plan: Plan, fold: Fold, donors: Sequence[_Donor]) -> list[NDArray[np.int8]]:
     """Draw streams of errors, int8 [n] each, -1 where nothing was answered."""
     labels, random = plan.scenario.labels, chance.generator(plan.scenario.seed, "drawn", fold.index)
@@ -250,7 +264,8 @@ def _streams(plan: Plan, fold: Fold, donors: Sequence[_Donor]) -> list[NDArray[n
     streams: list[NDArray[np.int8]] = []
     while donors and windows < LEAST_WINDOWS and len(streams) < _MOST_STREAMS:
         for donor in donors:
-            length = max(1, round((1.0 - plan.scenario.split.holdout) * donor.label.size))
+            length = round((1.0 - plan.scenario.split.holdout) * donor.label.size)
+            length = max(1, min(length, _most_questions(plan)))
             drawn: list[NDArray[np.int64]] = []
             while sum(map(len, drawn)) < length:
                 drawn.append(donor.bouts[int(random.integers(len(donor.bouts)))])

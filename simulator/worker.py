@@ -176,14 +176,21 @@ class Worker:
             if self._arm.method == "pooled":
                 self._answered.append(answered_in(outcome, cohort.devices))
                 up, outcome.gradients[:] = self._pooled_cost(outcome)
-            drifted = self._wears[cohort.index].drifted(outcome.windows)
+            wear = self._wears[cohort.index]
+            drifted, in_force = wear.drifted(outcome.windows), self._in_force(wear, round_)
             if noticing is not None:
                 events += noticing.hear(round_, outcome)
             if reacting is not None:
                 reacting.hear(outcome, events, devices)
-            rows = RoundRows(round_, joins, outcome, down, up, drifted, events)
+            rows = RoundRows(round_, joins, outcome, down, up, drifted, in_force, events)
             self._records[cohort.index].add(rows)
         return replies, self.used()
+
+    def _in_force(self, wear: Wear, round_: int) -> NDArray[np.bool_] | None:
+        """Tell on which devices some drift is in force after a round: bool [D], if any ever is."""
+        if wear.drift is None:
+            return None
+        return wear.drift.after(round_ * self._plan.scenario.stream.questions_per_round) > 0
 
     def answered(self) -> list[Answered]:
         """Hand over what users answered since this was last asked, where the arm pools it."""
@@ -219,7 +226,9 @@ class Worker:
             records, wear = self._records[cohort.index], self._wears[cohort.index]
             if round_ == 0:
                 none = np.zeros(len(cohort.devices), np.int64)
-                records.add(RoundRows(0, none.astype(np.bool_), None, none, none))
+                in_force = self._in_force(wear, 0)
+                nobody = none.astype(np.bool_)
+                records.add(RoundRows(0, nobody, None, none, none, in_force=in_force))
             method, devices = self._method(cohort, round_), self._devices[cohort.index]
             sent, exam = _received(method, shared), wear.exam(round_ * per_round)
             now = devices.score_holdout(method, sent, round_, exam)

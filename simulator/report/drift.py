@@ -110,8 +110,9 @@ def drift_overview(view: View, devices: pd.DataFrame, alarms: pd.DataFrame) -> s
         ) + (
             '<p class="note">Before: mean of the last three scorings before the drift, which is '
             "each device's own reference. Without drift: the holdout as it was before, at the end: "
-            "what was kept. Lost windows: windows of the stream that the reference would have got "
-            f"right and the device did not. Fell: by {100 * FELL:.0f} points or more as the drift "
+            "what was kept. Lost windows: how far accuracy was below the reference "
+            f"while it was, times the windows of the stream that came under drift. "
+            f"Fell: by {100 * FELL:.0f} points or more as the drift "
             f"began. Back: within {100 * _MARGIN:.0f} points of the reference at the end.</p>"
         )
     if not alarms.empty:
@@ -145,7 +146,9 @@ def _alarms_table(alarms: pd.DataFrame) -> str:
     return plain_table(
         head,
         rows,
-        "In answered windows; false alarms are those of devices that did not drift, or not yet",
+        "Delays in answered windows. False alarms are those of devices that did not drift, or not "
+        "yet, by answered windows, of inputs by all windows. The intervals take devices for "
+        "independent; where people recur, in variations or seeds, they are too narrow",
     )
 
 
