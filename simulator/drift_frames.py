@@ -101,10 +101,10 @@ def drift_figures(devices: pd.DataFrame) -> pd.DataFrame:
             "forgetting": users["forgetting"].mean(),
             "forward_transfer": users["forward_transfer"].mean(),
         }
-        if "drop" in own:
-            drifted = own[own["drop"].notna()]
+        drifted = own[own["drop"].notna()]
+        if len(drifted):
             fallen = drifted[drifted["drop"] >= FELL - 1e-9]
-            row["fell"] = len(fallen) / len(drifted) if len(drifted) else np.nan
+            row["fell"] = len(fallen) / len(drifted)
             row["recovered"] = fallen["recovered_at_end"].mean() if len(fallen) else np.nan
             row["lost_windows"] = drifted["lost_windows"].mean()
         rows.append(row)

@@ -41,7 +41,7 @@ _LOSSES = [
 
 def _losses(devices: pd.DataFrame) -> pd.DataFrame:
     """Reduce spells of drift to a row per arm; devices that were not scored before are left out."""
-    if "drop" not in devices:
+    if devices.empty:
         return pd.DataFrame()
     known = devices[devices["drop"].notna()]
     keys = [key for key in ("seed", "device") if key in devices]
@@ -230,7 +230,7 @@ def drift_users(view: View, records: RunRecords) -> str:
     """List users by who needs attention, in the arm that serves people best."""
     arm = view.rival or view.baseline
     devices = records.drift
-    if devices.empty or "drop" not in devices or arm not in set(devices["arm"]):
+    if devices.empty or devices["drop"].isna().all() or arm not in set(devices["arm"]):
         return ""
     found = needs(devices, arm)
     noticed = _noticed(records.detections, arm)

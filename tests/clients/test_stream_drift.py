@@ -59,7 +59,7 @@ class Dealt:
         self.draws = np.random.default_rng(2).random((DEVICES, 100))[self.devices, : shape[1]]
         self.guests = guests_of(SEED, self.devices, self.users, np.arange(len(PEOPLE)))
         self.deal = drifted_stream(
-            change, SEED, self.devices, self.plain, self.befallen, self.draws, self.guests
+            change, SEED, self.devices, self.plain, self.befallen, self.draws, self.guests, 10**6
         )
         self.on = change.course.in_force(self.plain.lengths(), self.draws, shape[1])
         self.on &= self.befallen[:, None]
@@ -201,7 +201,7 @@ def test_questions_of_a_bout_stay_together_under_a_new_activity():
     plain = deal_streams(table, SEED, devices, devices)
     on = np.ones(4, np.bool_)
     deal = drifted_stream(
-        change, SEED, devices, plain, on, np.zeros(plain.questions.shape), devices
+        change, SEED, devices, plain, on, np.zeros(plain.questions.shape), devices, 10**6
     )
     assert (deal.streams.questions != plain.questions).any()
     for first, count in table.bouts:
@@ -262,7 +262,7 @@ def by_hand(labels, at, share, classes=(1,)):
                     {"classes": list(classes)})  # fmt: skip
     one = np.zeros(1, np.int64)
     deal = drifted_stream(
-        change, SEED, one, streams, np.ones(1, np.bool_), np.zeros((1, len(labels))), one
+        change, SEED, one, streams, np.ones(1, np.bool_), np.zeros((1, len(labels))), one, 10**6
     )
     names = {q: i for i, q in enumerate(questions)}
     return [names[q] for q in deal.streams.questions[0].tolist()]

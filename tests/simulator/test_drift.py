@@ -35,7 +35,8 @@ def decline_of(accuracy, begin, end=None, **options):
     """Measure a device that streams 16 windows and answers 10 in each round from 1 on."""
     rounds = np.arange(len(accuracy))
     accuracy = np.array(accuracy, np.float64)
-    return decline(accuracy, rounds, 16 * rounds, 10 * rounds, begin, end, **options)
+    in_force = (rounds >= begin) & (rounds < (len(rounds) if end is None else end))
+    return decline(accuracy, rounds, 16 * rounds, 10 * rounds, in_force, begin, end, **options)
 
 
 STORY = [0.2, 0.8, 0.9, 0.7, 0.5, 0.78, 0.4, 0.76, 0.8, 0.7]  # drift begins in round 4
@@ -139,14 +140,36 @@ def test_decline_keeps_its_order(accuracy, begin, hold):
 
 
 def found_by(alarms, spells, total=100):
-    begins, ends = ints(*(b for b, _ in spells)), ints(*(e for _, e in spells))
-    return detection(ints(*alarms), begins, ends, total)
+    """Look at a device all of whose windows are answered."""
+    begins, ends = (pairs(*(spell[i] for spell in spells)) for i in (0, 1))
+    return detection(pairs(*alarms), begins, ends, (total, total))
+
+
+def pairs(*places):
+    return np.array([(place, place) for place in places], np.int64).reshape(-1, 2)
 
 
 def test_first_alarm_under_drift_detects_it_and_earlier_ones_are_false():
     found = found_by([60, 47, 5, 30], [(40, 100)])
     assert found.delay.tolist() == [47 - 40]
     assert (found.false_alarms, found.watched) == (2, 40)
+
+
+def test_alarms_meet_spells_by_windows_and_delays_are_in_answered_ones():
+    # drift after 50 windows, of which 40 were answered; alarms at 50 (the last before it) and 53,
+    # when still no other had been answered
+    alarms = np.array([(50, 40), (53, 40)])
+    spell = np.array([(50, 40)]), np.array([(100, 80)])
+    found = detection(alarms, *spell, (100, 80))
+    assert (found.delay.tolist(), found.false_alarms, found.watched) == ([0.0], 1, 40)
+    assert detection(alarms, *spell, (100, 80), on_answers=False).watched == 50
+
+
+def test_reference_leaves_out_scorings_under_an_earlier_spell():
+    rounds, accuracy = np.arange(8), np.array([0.9, 0.9, 0.9, 0.5, 0.5, 0.9, 0.6, 0.6])
+    in_force = np.array([0, 0, 0, 1, 1, 0, 1, 1], bool)
+    found = decline(accuracy, rounds, 16 * rounds, 10 * rounds, in_force, 6)
+    assert (found.reference, found.drop) == (pytest.approx(0.9), pytest.approx(0.3))
 
 
 def test_each_spell_of_recurring_drift_is_detected_or_missed():

@@ -26,7 +26,7 @@ def scenario_of(*, period=0.0, detectors=("ddm",), drift=True, arms=("own",)):
             "data": {"source": "synthetic", "users": 4},
             "arms": [{"name": name, "method": "local"} for name in arms],
             "drift": [{"kind": "gain", "period": period}] if drift else [],
-            "detectors": [{"kind": kind, "strength": 2.0} for kind in detectors],
+            "detectors": [{"kind": kind, "strength": 0.5} for kind in detectors],
         }
     )
 
@@ -69,18 +69,19 @@ def write(run, devices, *, arm="own", cohort=0):
     rounds = len(told[0].now) - 1
     for round_ in range(rounds + 1):
         events = [
-            Event(row, kind, reason, answered)
+            Event(row, kind, reason, answered, answered)  # as if all were
             for row, one in enumerate(told)
             for when, kind, reason, answered in one.events
             if when == round_
         ]
         made = [outcome_of(one, round_) for one in told]
-        rows = RoundRows(round_, everyone, None, none, none, None, events)
+        in_force = np.array([drifts_after(one, round_) for one in told])
+        rows = RoundRows(round_, everyone, None, none, none, None, in_force, events)
         if round_:
             drifted = np.array([[[round_ in one.drifted] * 4] for one in told])
             joined = Outcome.joined(made)
             drifted &= joined.windows >= 0
-            rows = RoundRows(round_, everyone, joined, none, none, drifted, events)
+            rows = RoundRows(round_, everyone, joined, none, none, drifted, in_force, events)
         records.add(rows)
         if told[0].now[round_] is not None:
             now = np.array([matrix(one.now[round_], one.label) for one in told])
@@ -88,6 +89,12 @@ def write(run, devices, *, arm="own", cohort=0):
             before = np.array([matrix(b, one.label) for b, one in zip(before, told, strict=True)])
             records.score(round_, now, before)
     records.write(rounds)
+
+
+def drifts_after(one, round_):
+    """Tell whether drift is in force after a round; after the stream, as after its last round."""
+    worn = [number for number, right in enumerate(one.right, 1) if right is not None]
+    return min(round_, max(worn, default=0)) in one.drifted
 
 
 def outcome_of(one, round_):
@@ -252,9 +259,9 @@ def test_each_spell_of_recurring_drift_has_a_row_and_drift_that_stays_one(tmp_pa
     assert (first["begins"], second["begins"]) == (2, 5)
     assert first["drop"] == pytest.approx(0.4)
     assert first["lost_windows"] == pytest.approx(4 * 0.4 + 4 * 0.3)
-    # Reference of the second spell: the last three scorings before, 0.5, 0.6 and 0.9.
-    assert second["reference"] == pytest.approx(2.0 / 3.0)
-    assert second["lost_windows"] == pytest.approx(2 * 4 * (2.0 / 3.0 - 0.4))
+    # Reference of the second spell: the last three scorings without drift, all of them 0.9.
+    assert second["reference"] == pytest.approx(0.9)
+    assert second["lost_windows"] == pytest.approx(2 * 4 * (0.9 - 0.4))
     (whole,) = rows_of(devices_frame(tmp_path, scenario_of()))
     assert whole["begins"] == 2
     assert whole["lost_windows"] == pytest.approx(4 * (0.4 + 0.3 + 0.0 + 0.5 + 0.5))
@@ -381,7 +388,7 @@ def test_run_without_drift_has_alarms_that_are_all_false(tmp_path):
     write(tmp_path, {"e": STAYED})
     scenario = scenario_of(drift=False)
     devices = devices_frame(tmp_path, scenario)
-    assert "drop" not in devices
+    assert devices["drop"].isna().all()
     every, fell = rows_of(alarms_frame(detections_frame(tmp_path, scenario), devices))
     assert (every["spells"], every["false_alarms"], every["watched"]) == (0, 2, 24)
     assert fell["spells"] == 0

@@ -105,8 +105,8 @@ class Devices:
     def alarm(self, round_, *rows):
         """Play a round in which some devices alarm, and others only seem to."""
         assert self.reacting.act(round_, self.devices) == []
-        events = [Event(row, "alarm", KIND, 3) for row in rows]
-        events += [Event(0, "alarm", "adwin", 3), Event(0, "drift-begins", KIND, 3)]
+        events = [Event(row, "alarm", KIND, 3, 3) for row in rows]
+        events += [Event(0, "alarm", "adwin", 3, 3), Event(0, "drift-begins", KIND, 3, 3)]
         outcome = self.work(round_)
         before = self.snapshot()
         self.reacting.hear(outcome, events, self.devices)
@@ -156,7 +156,7 @@ def test_cleared_memory_is_that_of_a_new_device(made, engine):
     own.play([1, 2])
     own.alarm(3, 1, 3)
     before, after, events = own.react(4)
-    assert events == [Event(row, "reaction", "clear-memory", -1) for row in (1, 3)]
+    assert events == [Event(row, "reaction", "clear-memory", -1, -1) for row in (1, 3)]
     memory = [name for name in before if name.startswith("memory/")]
     changed = assert_others_stay(before, after, [1, 3], memory)
     assert changed >= {"memory/windows", "memory/labels", "memory/seen"}
@@ -177,7 +177,7 @@ def test_head_that_is_reset_is_the_base_models_and_its_optimizer_starts_afresh(m
     own.play([1, 2, 3])
     own.alarm(4, 0, 2)
     before, after, events = own.react(5)
-    assert events == [Event(row, "reaction", "reset-head", -1) for row in (0, 2)]
+    assert events == [Event(row, "reaction", "reset-head", -1, -1) for row in (0, 2)]
     head = [name for name in own.prepared.params if name.startswith("classes/")]
     assert len(head) == 2
     slots = [
@@ -202,7 +202,7 @@ def test_model_of_ones_own_beside_a_shared_one_is_reset_too(made, engine):
         for name, value in own.snapshot().items()
     }
     own.devices.restore(learnt)
-    own.reacting.hear(Outcome.empty(4, 3, 4), [Event(2, "alarm", KIND, 1)], own.devices)
+    own.reacting.hear(Outcome.empty(4, 3, 4), [Event(2, "alarm", KIND, 1, 1)], own.devices)
     before, after, _ = own.react(2)
     head = [name for name in own.prepared.params if name.startswith("classes/")]
     names = [f"{group}/{name}" for group in ("program/params", "method/personal") for name in head]
@@ -224,7 +224,7 @@ def test_device_learns_faster_for_some_rounds_and_then_as_before(made, engine):
         assert_others_stay(before, after, [1], [place])
         assert bool(events) == (round_ in (3, 5))
         rates.append(float(after[place][1]))
-        again = [Event(1, "alarm", KIND, 9)] if round_ == 4 else []  # as it would have ended
+        again = [Event(1, "alarm", KIND, 9, 9)] if round_ == 4 else []  # as it would have ended
         own.reacting.hear(own.work(round_), again, own.devices)
     assert rates == pytest.approx([0.03, 0.03, 0.03, 0.03, 0.01])
 
@@ -269,7 +269,7 @@ def test_device_asks_more_for_some_rounds_and_then_as_before(made, engine):
     start = own.snapshot()
     own.alarm(1, 2)
     before, after, events = own.react(2)
-    assert events == [Event(2, "reaction", "ask-more", -1)]
+    assert events == [Event(2, "reaction", "ask-more", -1, -1)]
     assert_equal(before, after)
     assert start.keys() == after.keys()
     asked = [own.work(2).asked.sum(axis=1).tolist()]
@@ -298,10 +298,10 @@ def test_last_good_version_is_the_one_of_the_round_with_the_best_faded_accuracy(
         assert own.reacting.act(round_, own.devices) == []
         outcome = told(own.work(round_), right, [12] * 4)
         versions.append(own.snapshot())
-        alarms = [Event(row, "alarm", KIND, 48) for row in (0, 1)] if round_ == 4 else []
+        alarms = [Event(row, "alarm", KIND, 48, 48) for row in (0, 1)] if round_ == 4 else []
         own.reacting.hear(outcome, alarms, own.devices)
     before, after, events = own.react(5)
-    assert events == [Event(row, "reaction", "last-good", -1) for row in (0, 1)]
+    assert events == [Event(row, "reaction", "last-good", -1, -1) for row in (0, 1)]
     program = [name for name in before if name.startswith("program/")]
     assert assert_others_stay(before, after, [0, 1], program) > {"program/params/classes/bias"}
     for name in program:
@@ -318,7 +318,7 @@ def test_before_any_version_is_known_to_be_good_the_first_one_comes_back(made, e
         own.reacting.act(round_, own.devices)
         outcome = told(own.work(round_), [1] * 4, [4] * 4)
         first = own.snapshot() if first is None else first
-        alarms = [Event(3, "alarm", KIND, 12)] if round_ == 3 else []
+        alarms = [Event(3, "alarm", KIND, 12, 12)] if round_ == 3 else []
         own.reacting.hear(outcome, alarms, own.devices)
     _, after, _ = own.react(4)
     for name, value in first.items():
@@ -333,7 +333,7 @@ def test_version_of_a_round_that_alarms_is_no_good_one(made):
         own.reacting.act(round_, own.devices)
         outcome = told(own.work(round_), [1] * 4, [12] * 4)
         versions.append(own.snapshot())
-        own.reacting.hear(outcome, [Event(r, "alarm", KIND, 1) for r in rows], own.devices)
+        own.reacting.hear(outcome, [Event(r, "alarm", KIND, 1, 1) for r in rows], own.devices)
     _, after, _ = own.react(4)
     for name in (n for n in after if n.startswith("program/params/")):
         np.testing.assert_array_equal(after[name][1], versions[1][name][1])
@@ -346,7 +346,7 @@ def test_after_the_reaction_a_new_version_may_be_good_again(made):
     for round_, right, rows in ((1, 1, ()), (2, 1, ()), (3, 0, (2,))):
         own.reacting.act(round_, own.devices)
         outcome = told(own.work(round_), [right] * 4, [12] * 4)
-        own.reacting.hear(outcome, [Event(r, "alarm", KIND, 1) for r in rows], own.devices)
+        own.reacting.hear(outcome, [Event(r, "alarm", KIND, 1, 1) for r in rows], own.devices)
     versions = []
     for round_, rows in ((4, ()), (5, ()), (6, (2,))):
         own.reacting.act(round_, own.devices)
@@ -354,7 +354,7 @@ def test_after_the_reaction_a_new_version_may_be_good_again(made):
         outcome = told(outcome, [1] * 4, [12] * 4)
         outcome.predicted[2].reshape(-1)[:5] = 0  # worse than before the drift
         versions.append(own.snapshot())
-        own.reacting.hear(outcome, [Event(r, "alarm", KIND, 1) for r in rows], own.devices)
+        own.reacting.hear(outcome, [Event(r, "alarm", KIND, 1, 1) for r in rows], own.devices)
     _, after, _ = own.react(7)
     for name in (n for n in after if n.startswith("program/params/")):
         np.testing.assert_array_equal(after[name][2], versions[1][name][2])

@@ -83,6 +83,7 @@ def test_rounds_count_what_the_outcomes_hold(two_rounds):
         "bytes_up": 0,
         "memory_windows": 2,
         "drifted": 0,
+        "drift_in_force": False,
         "label_windows": [2, 1, 0],
         "predicted_windows": [1, 1, 1],
         "holdout_windows": None,
@@ -124,13 +125,13 @@ def test_events_are_one_row_each_where_there_can_be_any(tmp_path):
     records = Records(
         tmp_path, "own", 3, 1, ACTIVITIES, *names, time_s, kept, reasons=["gain", "ddm"]
     )
-    told = [Event(0, "drift-begins", "gain", 7), Event(1, "alarm", "ddm", 9)]
+    told = [Event(0, "drift-begins", "gain", 7, 7), Event(1, "alarm", "ddm", 9, 9)]
     records.add(replace(row(1, outcome([], []), 2), events=told))
-    records.add(replace(row(2, outcome([], []), 2), events=[Event(1, "alarm", "ddm", 12)]))
+    records.add(replace(row(2, outcome([], []), 2), events=[Event(1, "alarm", "ddm", 12, 12)]))
     records.write(1)  # the second round is dropped, and its alarm with it
     assert written(tmp_path, "events").to_pylist() == [
         {"arm": "own", "fold": 1, "round": 1, "device": d, "user": "u", "kind": kind,
-         "reason": reason, "answered": answered}
+         "reason": reason, "windows": answered, "answered": answered}
         for d, kind, reason, answered in (
             ("a", "drift-begins", "gain", 7), ("b", "alarm", "ddm", 9),
         )

@@ -142,8 +142,9 @@ def test_section_without_detectors_says_nothing_of_them(tmp_path):
 
 
 def test_run_whose_devices_did_not_drift_has_alarms_alone(tmp_path):
-    devices = devices_frame()[["arm", "user", "device", "holdout_now", "holdout_before"]]
-    devices = devices.assign(drift=NAN, begins=NAN)
+    devices = devices_frame()
+    kept = ["arm", "user", "device", "holdout_now", "holdout_before"]
+    devices = devices.assign(**dict.fromkeys(devices.columns.difference(kept), NAN))
     alarms = pd.DataFrame(ALARMS).assign(spells=0, missed=0, within=NAN, median_delay=NAN)
     alarms = alarms.assign(within_low=NAN, within_high=NAN)
     html = write(tmp_path / "run", devices, detections_frame().assign(round=NAN), alarms)
