@@ -413,3 +413,33 @@ def test_faults_have_their_ranges(key, most, wrong):
     for value in wrong:
         with pytest.raises(ValidationError, match=f"faults.{key}"):
             scenario(faults={key: value})
+
+
+@pytest.mark.parametrize(
+    ("detector", "said"),
+    [
+        ({"kind": "kswin", "strength": 2.0}, 'of "kswin", expected more than 0 and less than 1'),
+        ({"kind": "hddm-a", "strength": 0.0}, 'of "hddm-a", expected more than 0 and less than 1'),
+        ({"kind": "inputs", "strength": -1.0}, 'of "inputs", expected more than 0'),
+    ],
+)
+def test_strengths_that_no_detector_can_have_are_refused(detector, said):
+    assert said in refusal(data={"users": 8}, detectors=[detector])
+
+
+def test_a_version_cannot_be_good_by_answers_that_are_still_to_come():
+    arm = {"name": "a", "method": "local", "reaction": "last-good", "detector": "inputs"}
+    message = refusal(
+        data={"users": 8}, labels={"delay_rounds": 2}, detectors=[{"kind": "inputs"}], arms=[arm]
+    )
+    assert message.startswith('arms.a.reaction = "last-good": ')
+    assert message.endswith("labels.delay_rounds = 2; set that to 0")
+
+
+def test_detectors_that_cannot_be_set_or_cannot_tell_are_refused():
+    uncertain = {"ask": "uncertain", "budget": 1}
+    message = refusal(data={"users": 8}, labels=uncertain, detectors=[{"kind": "ddm"}])
+    assert "asks the hard ones; give a number, or ask at random" in message
+    data = {"source": "wisdm-v1.1-features", "path": "here", **FEATURE_ROWS["data"]}
+    message = refusal(**{**FEATURE_ROWS, "data": data}, detectors=[{"kind": "inputs"}])
+    assert message.endswith("use a detector on errors")
