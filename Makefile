@@ -22,9 +22,11 @@ lint: $(READY)
 types: $(READY)
 	$(BIN)/mypy
 
-# In two processes, of which each keeps what TensorFlow compiled for it.
+# In two processes, of which each keeps what TensorFlow compiled for it: some at a time, as that fills memory.
 check: $(READY)
-	$(BIN)/pytest $(SIDE_BY_SIDE)
+	$(BIN)/pytest $(SIDE_BY_SIDE) tests/clients tests/server tests/test_*.py
+	$(BIN)/pytest $(SIDE_BY_SIDE) tests/simulator/test_[a-l]*.py
+	$(BIN)/pytest $(SIDE_BY_SIDE) tests/simulator/test_[m-z]*.py
 
 # Wearfleet beside other simulators; BENCH="--sizes 100 --workloads w1" measures less.
 bench: $(READY)
