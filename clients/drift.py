@@ -130,6 +130,11 @@ class Drift:
             later=self.later[chosen],
         )
 
+    @property
+    def befallen(self) -> NDArray[np.bool_]:
+        """Which devices meet some drift: bool [D]."""
+        return np.asarray(self.question.any(axis=1))
+
     def reaches(self, drifts: int) -> NDArray[np.bool_]:
         """Tell which of so many drifts each device meets in some question: bool [D, n]."""
         bits = self.question[..., None] >> np.arange(drifts, dtype=np.uint8) & 1

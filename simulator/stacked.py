@@ -55,8 +55,10 @@ class Stacked:
         )
         bytes_each = max(question_bytes * habits.questions_per_round, state_bytes)
         block = block_size(largest, kernel.tile, bytes_each)
-        longest_first = np.argsort(-wear.streams.lengths(), kind="stable")
-        cut = np.split(longest_first, np.arange(block, len(wear), block))
+        # Those that drift together, as they alone are scored in two ways; the longest streams first.
+        drifts = np.zeros(len(wear), np.bool_) if wear.drift is None else wear.drift.befallen
+        order = np.lexsort((-wear.streams.lengths(), drifts))
+        cut = np.split(order, np.arange(block, len(wear), block))
         self._own = [rows.size for rows in cut]
         # The last block is filled up with copies of a device, which learn nothing.
         self._blocks = [np.pad(rows, (0, block - rows.size), "edge") for rows in cut]
