@@ -55,7 +55,7 @@ class Stacked:
         )
         bytes_each = max(question_bytes * habits.questions_per_round, state_bytes)
         block = block_size(largest, kernel.tile, bytes_each)
-        # Those that drift together, as they alone are scored in two ways; the longest streams first.
+        # Those that drift together, as they alone are scored twice; the longest streams first.
         drifts = np.zeros(len(wear), np.bool_) if wear.drift is None else wear.drift.befallen
         order = np.lexsort((-wear.streams.lengths(), drifts))
         cut = np.split(order, np.arange(block, len(wear), block))
