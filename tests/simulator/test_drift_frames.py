@@ -41,6 +41,7 @@ class Told:
         now: windows of ten of the holdout, in each round from 0; None where it is not scored.
         before: likewise without drift; None where they are the same.
         drifted: rounds whose windows are drifted.
+        settled: rounds that end with the drift in force; None where they are the same.
         unanswered: rounds without an answer.
         events: round, kind, reason, answered.
         label: class of the windows and of the holdout.
@@ -51,6 +52,7 @@ class Told:
     now: list
     before: list | None = None
     drifted: tuple = ()
+    settled: tuple | None = None
     unanswered: tuple = ()
     events: tuple = ()
     label: int = 0
@@ -94,7 +96,8 @@ def write(run, devices, *, arm="own", cohort=0):
 def drifts_after(one, round_):
     """Tell whether drift is in force after a round; after the stream, as after its last round."""
     worn = [number for number, right in enumerate(one.right, 1) if right is not None]
-    return min(round_, max(worn, default=0)) in one.drifted
+    settled = one.drifted if one.settled is None else one.settled
+    return min(round_, max(worn, default=0)) in settled
 
 
 def outcome_of(one, round_):
@@ -382,6 +385,22 @@ def test_run_without_detectors_has_drift_and_nothing_noticed(tmp_path):
     found = detections_frame(tmp_path, scenario)
     assert found.empty
     assert alarms_frame(found, devices_frame(tmp_path, scenario)).empty
+
+
+def test_spell_of_a_gradual_drift_begins_with_the_first_scoring_under_it(tmp_path):
+    # Windows of rounds 2 to 6 are drifted, here and there at first; the drift is more likely than
+    # not from round 4 on, and scored as such. Reference: 0.8, 0.9, 1.0 of rounds 1 to 3.
+    one = Told(
+        "u", [4] * 6, [7, 8, 9, 10, 5, 6, 9], drifted=(2, 3, 4, 5, 6), settled=(4, 5, 6),
+        events=((2, "drift-begins", "gain", 6),),
+    )  # fmt: skip
+    write(tmp_path, {"d": one})
+    (row,) = rows_of(devices_frame(tmp_path, scenario_of()))
+    assert (row["begins"], row["reference"]) == (4, pytest.approx(0.9))
+    assert (row["drop"], row["largest_drop"]) == (pytest.approx(0.4), pytest.approx(0.4))
+    # Four drifted windows up to each scoring under drift, the last without a loss.
+    assert row["lost_windows"] == pytest.approx(4 * 0.4 + 4 * 0.3)
+    assert row["recovered_at_end"] == 1
 
 
 def test_run_without_drift_has_alarms_that_are_all_false(tmp_path):
