@@ -175,7 +175,8 @@ def fairness_frame(run: Path, arms: Sequence[Arm]) -> pd.DataFrame:
         spread = fairness(table.to_numpy(np.float64))
         columns = {field: getattr(spread, field) for field in Fairness.__dataclass_fields__}
         frames.append(pd.DataFrame({"arm": arm.name, "round": list(table.columns), **columns}))
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    none = pd.DataFrame(columns=["arm", "round", *Fairness.__dataclass_fields__])
+    return pd.concat(frames, ignore_index=True) if frames else none
 
 
 def summary_frame(

@@ -30,7 +30,7 @@ TABLES = {
     "stream": {"questions_per_round": 3},
     "learning": {"steps": 1, "memory": 12},
 }
-KIND, EAGER, MUTE = "eddm", 0.95, 0.0
+KIND, EAGER, MUTE = "eddm", 0.95, 1e-9
 DRIFT = [{"kind": "rotation", "at": 0.3, "angle_deg": 120.0}]
 
 
@@ -459,7 +459,7 @@ def part(opened, first, last, *, restored=False):
     ("method", "reaction", "engine", "delay"),
     [
         *[("local", reaction, "fleet", 0) for reaction in REACTIONS],
-        ("fedper", "last-good", "reference", 1),
+        ("fedper", "reset-head", "reference", 1),
         ("fedavg", "learn-faster", "reference", 0),
     ],
 )
@@ -500,7 +500,7 @@ def scenario_of(arm, **tables):
         "seed": 1,
         "data": {"source": "synthetic", "users": 4},
         "arms": [{"name": "a", **arm}],
-        "detectors": [{"kind": KIND, "strength": 2.0}],
+        "detectors": [{"kind": KIND, "strength": 0.5}],
         **tables,
     }
 
@@ -543,7 +543,7 @@ ON_A_PATH = {"model": {"program": "some/model", "base": "random"}}
         ({"method": "local", "reaction": "last-good", "reaction_factor": 3.0, **WATCHES}, {},
          r'reaction_factor means nothing for reaction = "last-good"'),
         ({"method": "local", "reaction": "reset-head", "detector": KIND},
-         {"detectors": [{"kind": KIND, "strength": 2.0}, {"kind": KIND, "strength": 3.0}]},
+         {"detectors": [{"kind": KIND, "strength": 0.5}, {"kind": KIND, "strength": 0.6}]},
          r"detectors: 'eddm' is there twice; keep one"),
         ({"method": "local"},
          {"detectors": [{"kind": KIND}], "model": {"program": "dense", "base": "random"}},

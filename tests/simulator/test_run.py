@@ -55,8 +55,9 @@ def assert_equal_runs(one, other):
 
 def test_run_folder_holds_what_the_design_says(finished):
     assert sorted(p.name for p in finished.path.iterdir()) == [
-        "base", "checkpoints", "devices", "log.jsonl", "manifest.json", "report.html", "rounds",
-        "scenario.toml", "summary.csv", "tests.csv", "users.csv", "windows",
+        "base", "checkpoints", "devices", "fairness.csv", "log.jsonl", "manifest.json",
+        "report.html", "rounds", "scenario.toml", "summary.csv", "tests.csv", "users.csv",
+        "windows",
     ]  # fmt: skip
     assert not [p for p in finished.path.rglob("*") if p.name.startswith(".")]
     assert not list(finished.path.rglob("*.unfinished"))
@@ -372,7 +373,15 @@ def test_two_workers_in_other_processes_leave_the_same_bytes(crowd, small_file, 
     )
     assert done.returncode == 0, done.stderr
     kinds = {Path(name).parts[0] for name in contents(crowd.path)}
-    tables = {"windows", "rounds", "events", "summary.csv", "tests.csv", "users.csv"}
+    tables = {
+        "windows",
+        "rounds",
+        "events",
+        "summary.csv",
+        "tests.csv",
+        "users.csv",
+        "fairness.csv",
+    }
     assert kinds == {*tables, "scenario.toml", "checkpoints", "devices"}
     assert_equal_runs(crowd.path, out)
 
@@ -460,6 +469,7 @@ def test_windows_that_are_not_written_change_no_figure(recorded, name):
     kinds = {Path(f).parts[0] for f in same}
     assert kinds == {
         "rounds", "checkpoints", "devices", "summary.csv", "tests.csv", "users.csv",
+        "fairness.csv",
     }  # fmt: skip
     assert [f for f in same if whole[f] != part.get(f)] == []
     assert (recorded[name].path / "report.html").is_file()
