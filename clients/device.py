@@ -67,7 +67,9 @@ class Device:
         carried = nothing(self._program.read_pure().carried)
         return take_of(self._program, method, carried, self._read_all, windows[0], labels[0])
 
-    def work(self, round_: int, *, learns: bool, method: Method, shared: Groups) -> Outcome:
+    def work(
+        self, round_: int, *, learns: bool, method: Method, shared: Groups, until: float = 1.0
+    ) -> Outcome:
         """Work through the questions of one round.
 
         Args:
@@ -75,6 +77,7 @@ class Device:
             learns: whether answers lead to steps; if not, they only fill the memory.
             method: says what a step is.
             shared: what the server sent, if it did: groups of arrays.
+            until: after which share of the round the device stops to learn.
         """
         habits, lessons = self._habits, self._lessons
         learn = learn_plainly(self._program, self._read)
@@ -89,10 +92,13 @@ class Device:
             opened = [self._predict(windows[0, q], aside=True) for q in questions]
         certainty = np.zeros(labels.shape, np.float32)
         certainty[0, : len(opened)] = [prediction.certainty() for prediction in opened]
-        outcome.asked[:], outcome.answer[:] = lessons.ask(round_, labels, certainty)
+        outcome.asked[:], answers = lessons.ask(round_, labels, certainty)
+        outcome.answer[:] = self.wear.heard(labels, answers)
         losses: list[float] = []
-        for lesson in lessons.due(round_):
-            losses += self._learn(lesson, outcome, learn, learns=learns, late=True)
+        late = list(lessons.due(round_))
+        left = int(np.floor(until * (len(late) + labels.shape[1]))) if learns else 0
+        for place, lesson in enumerate(late):
+            losses += self._learn(lesson, outcome, learn, learns=place < left, late=True)
         taught = lessons.now(round_, windows, outcome.answer)
         for q in questions:
             said = self._predict(windows[0, q])
@@ -100,7 +106,8 @@ class Device:
             if habits.scores_opened:
                 right = opened[q].classes == outcome.label[0, q]
                 outcome.opened_correct[0, q, : right.size] = right
-            losses += self._learn(next(taught), outcome, learn, learns=learns)
+            goes_on = len(late) + q < left
+            losses += self._learn(next(taught), outcome, learn, learns=goes_on)
         if losses:
             outcome.learning_loss[0] = np.mean(losses)
         outcome.gradients[0] = len(losses) * method.gradients
@@ -223,7 +230,10 @@ class Device:
             questions = np.split(own, np.arange(_SCORE_BATCH, own.size, _SCORE_BATCH))
         return score_questions(
             self._program,
-            (wear.read(question[None], state=exam.state)[0] for question in questions),
+            (
+                wear.read(question[None], state=exam.state, stamped=exam.stamped)[0]
+                for question in questions
+            ),
             [wear.pool.windows.label[question] for question in questions],
             habits.classes,
         )

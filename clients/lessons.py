@@ -56,6 +56,12 @@ class Lesson:
         """Stack lessons of the same devices."""
         return cls(*(np.stack([getattr(x, f.name) for x in lessons], 1) for f in fields(cls)))
 
+    def stop(self, until: NDArray[np.float64]) -> None:
+        """Take no steps after some share of the stacked lessons, of each device: float64 [D]."""
+        count = self.steps.shape[1]
+        ended = np.arange(count) >= np.floor(until * count)[:, None]
+        self.steps[ended] = False
+
     def take(self, rows: NDArray[np.int64]) -> Lesson:
         """Return copies of some devices' lessons."""
         return Lesson(*(getattr(self, field.name)[rows] for field in fields(self)))

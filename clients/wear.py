@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from clients.drift import Drift
+from clients.hostile import Hostile
 from clients.pool import Pool
 from clients.stream import Streams
 from clients.user import Ask
@@ -24,19 +25,29 @@ class Exam:
     Attributes:
         windows: int32 [D, H], of the pool, -1 where a device has fewer.
         state: uint8 [D], the drifts in force as they are measured.
+        stamped: whether they carry the trigger of a backdoor.
     """
 
     windows: NDArray[np.int32]
     state: NDArray[np.uint8]
+    stamped: bool = False
 
     def take(self, rows: ArrayLike) -> Exam:
         """Return the exam of some of the devices."""
         chosen = np.asarray(rows, np.int64)
-        return Exam(self.windows[chosen], self.state[chosen])
+        return replace(self, windows=self.windows[chosen], state=self.state[chosen])
+
+    def stamp(self, wear: Wear) -> Exam | None:
+        """Return the windows that a backdoor is about, with its trigger; None without one."""
+        hostile = wear.hostile
+        if hostile is None or hostile.attack != "backdoor":
+            return None
+        own = (self.windows >= 0) & (wear.pool.windows.label[self.windows] == hostile.activity)
+        return replace(self, windows=np.where(own, self.windows, np.int32(-1)), stamped=True)
 
     def of(self, devices: NDArray[np.bool_]) -> Exam:
         """Return the exam of some devices alone, bool [D]; the others have no window."""
-        return Exam(np.where(devices[:, None], self.windows, np.int32(-1)), self.state)
+        return replace(self, windows=np.where(devices[:, None], self.windows, np.int32(-1)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,6 +64,7 @@ class Wear:
             one after the last.
         variations: what sets the devices apart from the recordings, None where nothing does.
         drift: what changes while they are worn, None where nothing does.
+        hostile: who of them means harm, None where nobody does.
     """
 
     devices: NDArray[np.int64]
@@ -63,6 +75,7 @@ class Wear:
     holdout: NDArray[np.int64]
     variations: Variations | None = None
     drift: Drift | None = None
+    hostile: Hostile | None = None
 
     def __len__(self) -> int:
         return self.devices.size
@@ -79,6 +92,7 @@ class Wear:
             self.holdout[chosen],
             None if self.variations is None else self.variations.take(chosen),
             None if self.drift is None else self.drift.take(chosen),
+            None if self.hostile is None else self.hostile.take(chosen),
         )
 
     def exam(self, questions: int | None = None) -> Exam:
@@ -97,11 +111,28 @@ class Wear:
         """Tell which windows of the streams, int32 [D, ...], are met under a drift, if any is."""
         return None if self.drift is None else self.drift.of_windows(windows) > 0
 
+    def taken_in(self, confusion: NDArray[np.int64]) -> NDArray[np.int64] | None:
+        """Count the windows with a backdoor's trigger, and those taken for its target: [D, 2].
+
+        Args:
+            confusion: int64 [D, K, K], what such windows were taken for.
+        """
+        if self.hostile is None:
+            return None
+        theirs = confusion[:, self.hostile.activity]
+        return np.stack([theirs.sum(axis=1), theirs[:, self.hostile.target]], axis=1)
+
+    def heard(self, label: NDArray[np.int32], answer: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Return answers, int32 [D, Q], as the devices take them, those of hostile ones altered."""
+        return answer if self.hostile is None else self.hostile.answers(label, answer)
+
     def read(
         self,
         windows: NDArray[np.int32],
         rows: NDArray[np.int64] | None = None,
         state: NDArray[np.uint8] | None = None,
+        *,
+        stamped: bool = False,
     ) -> NDArray[np.float32]:
         """Read windows as each device measures them.
 
@@ -110,6 +141,7 @@ class Wear:
             rows: int64 [n], whose they are; None stands for all devices.
             state: uint8 [n], the drifts in force; None reads windows of the stream, each as it was
                 measured when it came.
+            stamped: whether windows that are no part of the stream carry a backdoor's trigger.
 
         Returns:
             float32 [n, ..., T, C].
@@ -128,6 +160,9 @@ class Wear:
             )
             if held.any():
                 self.drift.overwrite(values, self.pool, there, rows, held)
+        if self.hostile is not None and (stamped or state is None):
+            label = self.pool.windows.label[there]
+            self.hostile.stamp(values, label, rows, everybody=stamped)
         return values
 
 

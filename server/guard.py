@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,10 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Checked", "Guard", "check"]
+__all__ = ["REFUSALS", "Checked", "Guard", "check", "check_message"]
 
 Arrays = Mapping[str, NDArray[Any]]
 
+REFUSALS = ("names", "shape", "dtype", "truncated", "not-finite", "norm", "duplicate")
+"""Kinds of reasons for which an update is refused."""
+
+_ABSURD = 100.0  # times the norm of what was sent
 _PART_VALUES = 2**15  # that are compared at once, so that they stay in the processor's cache
 
 
@@ -24,10 +29,12 @@ class Checked:
         norms: float64 [D], how far each update moved from what was sent; NaN where it has
             another form.
         reasons: why each update is refused, empty where it is accepted.
+        kinds: the kind of each reason, one of REFUSALS, likewise.
     """
 
     norms: NDArray[np.float64]
     reasons: tuple[str, ...]
+    kinds: tuple[str, ...]
 
     @property
     def accepted(self) -> NDArray[np.bool_]:
@@ -45,25 +52,59 @@ def check(sent: Arrays, updates: Arrays, bound: float | None) -> Checked:
         bound: largest norm of what an update changed that is accepted, or None for any finite one.
     """
     devices = next((len(found) for found in updates.values() if found.ndim), 1)
-    misshapen = _misshapen(sent, updates, devices)
+    kind, misshapen = _misshapen(sent, updates, devices)
     if misshapen:
-        return Checked(np.full(devices, np.nan), (misshapen,) * devices)
+        none = np.full(devices, np.nan)
+        return Checked(none, (misshapen,) * devices, (kind,) * devices)
     norms = _norms(sent, updates, devices)
-    return Checked(norms, tuple(_reason(norm, bound) for norm in norms.tolist()))
+    found = [_reason(norm, bound) for norm in norms.tolist()]
+    kinds, reasons = (tuple(some) for some in zip(*found, strict=True)) if found else ((), ())
+    return Checked(norms, reasons, kinds)
+
+
+def check_message(
+    sent: Arrays, message: Mapping[str, NDArray[Any] | bytes], bound: float | None
+) -> Checked:
+    """Check one device's update as it came, in which an array may still be bytes.
+
+    Args:
+        sent: the arrays that the device began from.
+        message: arrays [...] by name, or their bytes in NumPy's format.
+        bound: as in `check`.
+    """
+    update = {}
+    for name, value in message.items():
+        try:
+            array = _read(value) if isinstance(value, bytes) else value
+        except (ValueError, EOFError, OSError, MemoryError, SyntaxError, TypeError):
+            # No error of NumPy's own, which may cite what a stranger sent.
+            reason = f"{name} cannot be read from its {len(value)} bytes"
+            return Checked(np.full(1, np.nan), (reason,), ("truncated",))
+        update[name] = array[None]
+    return check(sent, update, bound)
 
 
 class Guard:
     """Remembers the bound on the norm of what an update may change.
 
-    The bound is a multiple of the previous round's median, so the first round has none.
+    The bound is a multiple of the previous round's median. The first round has none to go by: there
+    it is a hundred times the norm of what was sent, which only an absurd update exceeds.
 
     Attributes:
         bound: largest norm that is accepted in this round, or None for any finite one.
     """
 
-    def __init__(self, max_norm: float | None) -> None:
+    def __init__(self, max_norm: float | None, first: Arrays | None = None) -> None:
+        """Begin before the first round.
+
+        Args:
+            max_norm: times the median that an update may go, or None for any finite distance.
+            first: the arrays that are sent in the first round; None for a first round without a
+                bound.
+        """
         self._max_norm = max_norm
-        self.bound: float | None = None
+        size = 0.0 if first is None else _size(first)
+        self.bound: float | None = _ABSURD * size if max_norm is not None and size else None
 
     def rebound(self, norms: NDArray[np.float64], accepted: NDArray[np.bool_]) -> None:
         """Set the bound for the next round.
@@ -96,24 +137,38 @@ def _norms(sent: Arrays, updates: Arrays, devices: int) -> NDArray[np.float64]:
     return np.sqrt(squares)
 
 
-def _reason(norm: float, bound: float | None) -> str:
+def _read(data: bytes) -> NDArray[Any]:
+    """Read an array from NumPy's format, never what would need unpickling."""
+    array: NDArray[Any] = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+    return array
+
+
+def _size(arrays: Arrays) -> float:
+    """Return the norm of all arrays together."""
+    return float(np.sqrt(sum(np.square(v, dtype=np.float64).sum() for v in arrays.values())))
+
+
+def _reason(norm: float, bound: float | None) -> tuple[str, str]:
+    """Return the kind and the reason of a refusal, empty where there is none."""
     if not np.isfinite(norm):
-        return "holds NaN or infinite values"
+        return "not-finite", "holds NaN or infinite values"
     if bound is not None and norm > bound:
-        return f"norm {norm:.4g} exceeds the bound {bound:.4g}"
-    return ""
+        return "norm", f"norm {norm:.4g} exceeds the bound {bound:.4g}"
+    return "", ""
 
 
-def _misshapen(sent: Arrays, updates: Arrays, devices: int) -> str:
-    """Say how updates differ from what was sent in names, shapes or types."""
+def _misshapen(sent: Arrays, updates: Arrays, devices: int) -> tuple[str, str]:
+    """Say how updates differ from what was sent in names, shapes or types, and the kind of that."""
     if updates.keys() != sent.keys():
-        return f"arrays {sorted(updates)} instead of {sorted(sent)}"
+        return "names", f"arrays {sorted(updates)} instead of {sorted(sent)}"
     for name, value in sent.items():
         found = updates[name]
         if found.shape[1:] != value.shape or found.dtype != value.dtype:
             return (
-                f"{name} is {found.dtype} {found.shape[1:]} instead of {value.dtype} {value.shape}"
+                "dtype" if found.shape[1:] == value.shape else "shape",
+                f"{name} is {found.dtype} {found.shape[1:]} instead of {value.dtype} {value.shape}",
             )
         if found.shape[:1] != (devices,):
-            return f"{name} holds {len(found) if found.ndim else 'no'} devices instead of {devices}"
-    return ""
+            count = len(found) if found.ndim else "no"
+            return "shape", f"{name} holds {count} devices instead of {devices}"
+    return "", ""

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from simulator.event import OF_DRIFT
 from simulator.rounds_file import Names, lists_of, names_of, numbers_of, read_rounds
 from simulator.scenario import Scenario
 from simulator.store import RunFolder
@@ -135,6 +138,8 @@ def _events(path: Path) -> dict[str, list[DeviceEvent]]:
     with pq.ParquetFile(path) as file:
         table = file.read(columns=["device", "kind", "reason", "windows", "answered", "round"])
     found: dict[str, list[DeviceEvent]] = {}
+    kind = table["kind"].cast(pa.string())
+    table = table.filter(pc.is_in(kind, pa.array(OF_DRIFT)))
     for device, *event in zip(*(column.to_pylist() for column in table.columns), strict=True):
         found.setdefault(device, []).append(DeviceEvent(*event))
     return found

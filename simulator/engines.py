@@ -40,9 +40,17 @@ class Devices(Protocol):
         ...
 
     def work(
-        self, round_: int, learns: NDArray[np.bool_], method: Method, shared: Groups
+        self,
+        round_: int,
+        learns: NDArray[np.bool_],
+        method: Method,
+        shared: Groups,
+        until: NDArray[np.float64] | None = None,
     ) -> Outcome:
-        """Work through the questions of one round; answers lead to steps where `learns` [D]."""
+        """Work through the questions of one round.
+
+        Answers lead to steps where `learns`, bool [D], and up to a share `until` of the round.
+        """
         ...
 
     def updates(self, method: Method, shared: Groups, uploads: NDArray[np.bool_]) -> Iterator[Sent]:

@@ -23,10 +23,11 @@ from server.strategies.kept import restore, state
 from server.strategies.private import PrivateFedAvg
 from server.strategies.remembering import RememberingFedAvg
 from simulator.arms import keys_of, method_in_round
+from simulator.fate import Outages
 from simulator.fleet import Fleet
 from simulator.flight import Flights
 from simulator.grid import FleetGrid
-from simulator.participants import choose, duration_rounds
+from simulator.participants import choose
 from simulator.plan import Plan
 from simulator.prepared import Prepared
 from simulator.reply import Reply, Terms, joined
@@ -54,6 +55,7 @@ class Server:
     def __init__(self, plan: Plan, session: Session, prepared: Prepared, fleet: Fleet) -> None:
         self._plan, self._session, self._prepared, self._fleet = plan, session, prepared, fleet
         self._round, self._participants = 0, _NOBODY
+        self._sent = self._good = self._needed = 0  # updates of this round
         arm, fold = session.arm, plan.folds[session.fold]
         self._half = STRATEGIES.get(arm.method)
         self._strategy = None
@@ -65,14 +67,19 @@ class Server:
                 "seed": chance.key(plan.scenario.seed, f"noise-{fold.index}"),
             }
             self._strategy = self._half.strategy(options)
+            self._needed = max(plan.scenario.guard.least_updates, self._half.least(options))
             gc.freeze()  # some of Flower's strategies collect garbage for every single reply
         if self._half is not None or arm.method == "pooled":
             session.shared = flat(self._method(1).offer(prepared.params))
         bound = plan.scenario.guard.max_norm
         private = isinstance(self._strategy, PrivateFedAvg)  # a bound would tell of the others
-        self._guard = Guard(None if bound == "off" or private else float(bound))
+        max_norm = None if bound == "off" or private else float(bound)
+        self._guard = Guard(max_norm, session.shared)
         self._flights = Flights()
         self._losses = np.full(plan.devices, np.nan)
+        faults, seed = plan.scenario.faults, plan.scenario.seed
+        self._outages = Outages(faults, seed, fold.devices, plan.trace)
+        self._flat = np.zeros(plan.devices, np.bool_)
 
     def round(self, round_: int) -> Arrays | None:
         """Run one round; returns the shared arrays where the devices are scored with them."""
@@ -85,8 +92,9 @@ class Server:
                 return None
             session.shared = self._fleet.pool(round_)
             return session.shared
-        arm, busy = session.arm, self._flights.busy(self._plan.devices)
-        self._participants = choose(self._plan, arm, session.fold, round_, self._losses, busy)
+        self._participants = choose(
+            self._plan, session.arm, session.fold, round_, self._losses, self._free(round_)
+        )
         self._grid.addressed = self._nodes(method)
         # What a private arm releases must not tell that nobody took part.
         private = isinstance(self._strategy, PrivateFedAvg)
@@ -98,7 +106,8 @@ class Server:
         replies = list(self._grid.send_and_receive(messages))
         if isinstance(self._strategy, RememberingFedAvg):
             self._strategy.sent = dict(session.shared)  # nobody may have been addressed
-        if replies or private:
+        buffered = isinstance(self._strategy, BufferedFedAvg)  # it takes each as it comes
+        if private or (replies and (buffered or self._good >= self._needed)):
             arrays, _ = self._strategy.aggregate_train(round_, replies)
             if isinstance(arrays, ArrayRecord):
                 # Some of Flower's strategies compute with, and return, float64.
@@ -107,9 +116,24 @@ class Server:
                     for name, value in unpack(arrays).items()
                 }
             else:
-                told = f"{len(replies)} updates are too few for method {session.arm.method}"
-                self._tell("not-aggregated", "", told)
+                self._too_few()
+        elif self._sent and not buffered:
+            self._too_few()
         return session.shared
+
+    def _free(self, round_: int) -> NDArray[np.bool_]:
+        """Tell who can be reached, has battery left and nothing on its way: bool [devices]."""
+        found = np.zeros(self._plan.devices, np.bool_)
+        found[self._plan.folds[self._session.fold].devices] = self._outages.reachable(round_)
+        return found & ~self._flat & ~self._flights.busy(self._plan.devices)
+
+    def _too_few(self) -> None:
+        """Tell that the shared arrays stay as they are."""
+        self._tell(
+            "not-aggregated",
+            f"{self._good} good updates of {self._sent}: method {self._session.arm.method} needs "
+            f"{self._needed}; the shared parameters stay",
+        )
 
     def snapshot(self) -> dict[str, NDArray[Any]]:
         """Return all that the server is, as named arrays."""
@@ -118,6 +142,7 @@ class Server:
             return kept
         bound = self._guard.bound
         kept["losses"] = self._losses
+        kept["flat"] = self._flat
         kept["bound"] = np.array([np.nan if bound is None else bound])
         strategy = state(self._strategy, self._half.keeps)
         kept |= {f"strategy/{name}": value for name, value in strategy.items()}
@@ -134,7 +159,7 @@ class Server:
         self._session.shared = {name: shared[name] for name in self._session.shared}
         if self._half is None or self._strategy is None:
             return
-        self._losses = snapshot["losses"].copy()
+        self._losses, self._flat = snapshot["losses"].copy(), snapshot["flat"].copy()
         bound = float(snapshot["bound"][0])
         self._guard.bound = None if np.isnan(bound) else bound
         restore(self._strategy, self._half.keeps, under("strategy/"))
@@ -152,7 +177,13 @@ class Server:
     def _terms(self) -> Terms:
         if self._half is None:
             return Terms()
-        terms = Terms(self._half.folds, self._half.weighs, self._guard.bound)
+        terms = Terms(
+            self._half.folds,
+            self._half.weighs,
+            self._guard.bound,
+            apart=self._plan.scenario.faults.attack == "copies",
+            waits=not isinstance(self._strategy, BufferedFedAvg),
+        )
         if isinstance(self._strategy, PrivateFedAvg):
             terms = replace(terms, clip=self._strategy.clip)
         return terms
@@ -160,29 +191,41 @@ class Server:
     def _work(self, shared: Arrays) -> Mapping[int, Update]:
         """Run one round of all devices; returns updates by node, in the order of their arrival."""
         terms = self._terms()
-        replies = self._fleet.work(self._round, self._participants, shared, terms)
+        replies, flat = self._fleet.work(self._round, self._participants, shared, terms)
+        self._flat[:] = False
+        self._flat[flat] = True
+        self._sent = sum(reply.accounts.row.size for reply in replies)
+        self._good = sum(int(reply.accepted.sum()) for reply in replies)
         for reply in replies:
             self._losses[reply.devices] = reply.losses
-            for device, reason in sorted(reply.refused.items()):
-                self._tell("refused", self._plan.name_of(device), reason)
         if replies:
             self._guard.rebound(
                 np.concatenate([reply.norms for reply in replies]),
                 np.concatenate([reply.accepted for reply in replies]),
             )
-        updates = {device: one for reply in replies for device, one in reply.singles.items()}
-        if terms.folds != "none":
-            updates = {
-                cluster: replace(mean, told=self._told(cluster, replies, terms))
-                for cluster, mean in joined(replies).items()
-            }
-        updates = dict(sorted(updates.items()))
+        singles = {device: one for reply in replies for device, one in reply.singles.items()}
+        singles = dict(sorted(singles.items()))
+        if terms.apart:
+            singles = self._copied(singles)
         if isinstance(self._strategy, BufferedFedAvg):
-            durations = duration_rounds(self._plan, np.array(list(updates), np.int64)).tolist()
-            takes = dict(zip(updates, durations, strict=True))
-            self._flights.start(self._round, updates, shared, self._strategy.version, takes)
+            self._flights.start(self._round, singles, shared, self._strategy.version)
             return self._flights.land(self._round)
-        return updates
+        if terms.folds == "none":
+            return {device: replace(one, told={}) for device, one in singles.items()}
+        return {
+            cluster: replace(mean, told=self._told(cluster, replies, terms))
+            for cluster, mean in joined(replies, list(singles.values())).items()
+        }
+
+    def _copied(self, singles: Mapping[int, Update]) -> dict[int, Update]:
+        """Let all hostile devices send what the first of them does: one identity, many names."""
+        hostile = self._plan.hostile
+        theirs = [device for device in singles if hostile is not None and hostile[device]]
+        copied = dict(singles)
+        for device in theirs:
+            told = {**singles[theirs[0]].told, "shuffled": singles[device].told["shuffled"]}
+            copied[device] = replace(singles[theirs[0]], told=told)
+        return copied
 
     def _told(self, cluster: int, replies: list[Reply], terms: Terms) -> dict[str, float]:
         """Return what the strategy needs to know of a mean beside it."""
@@ -192,14 +235,13 @@ class Server:
             return {}
         return {"within": sum(int((r.norms[r.accepted] <= terms.clip).sum()) for r in replies)}
 
-    def _tell(self, kind: str, device: str, reason: str) -> None:
-        """Note what happened in the simulation; what befell no one device names none."""
+    def _tell(self, kind: str, reason: str) -> None:
+        """Note what happened to the server."""
         self._session.events.append(
             {
                 "arm": self._session.arm.name,
                 "fold": self._session.fold,
                 "round": self._round,
-                "device": device,
                 "kind": kind,
                 "reason": reason,
             }

@@ -264,21 +264,25 @@ class Fleet:
         participants: NDArray[np.int64],
         shared: Arrays | None,
         terms: Terms,
-    ) -> list[Reply]:
-        """Let every device of the open fold work through one round; replies in order of cohort.
+    ) -> tuple[list[Reply], NDArray[np.int64]]:
+        """Let every device of the open fold work through one round.
 
         Args:
             round_: the round, from 1.
             participants: int64 [n], the devices that the server chose, in ascending order.
             shared: the server's arrays, where somebody downloads them.
             terms: how updates are treated.
+
+        Returns:
+            replies in order of cohort, and int64 [n], the devices whose battery is now too low.
         """
         sent = None if shared is None else self._workers.share(shared)
         chosen = self._workers.share(participants)
         arguments = [(round_, chosen, sent, terms)] * self._workers.count
         done = self._workers.call("work", arguments)
-        self.used = [used for _, used in done]
-        return sorted((r for some, _ in done for r in some), key=lambda reply: reply.cohort)
+        self.used = [used for *_, used in done]
+        replies = sorted((r for some, *_ in done for r in some), key=lambda reply: reply.cohort)
+        return replies, np.concatenate([flat for _, flat, _ in done])
 
     def pool(self, round_: int) -> Arrays:
         """Let one model learn what all users answered in a round; returns its parameters."""

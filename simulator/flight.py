@@ -20,6 +20,7 @@ class _Flight:
     """One update on its way; it carries by how much the device changed what it had received."""
 
     arrives: float
+    shuffled: float
     device: int
     update: Update
 
@@ -36,28 +37,28 @@ class Flights:
         updates: Mapping[int, Update],
         received: Arrays,
         version: int,
-        durations: Mapping[int, float],
     ) -> None:
         """Let updates start at the beginning of a round.
 
         Args:
             round_: the round, from 1; it lasts from round_ - 1 to round_.
-            updates: by device.
+            updates: by device; each tells how many `rounds` it takes, and what share of a round
+                it is `shuffled` behind others.
             received: what the devices began from.
             version: of that, on the server.
-            durations: by device, in rounds.
         """
         for device, update in updates.items():
             change = {name: value - received[name] for name, value in update.arrays.items()}
-            flying = replace(update, arrays=change, told={**update.told, "version": version})
-            arrives = round_ - 1 + durations[device]
-            self._flights.append(_Flight(arrives, device, flying))
+            told = update.told
+            flying = replace(update, arrays=change, told={"version": version})
+            arrives = round_ - 1 + told["rounds"]
+            self._flights.append(_Flight(arrives, told["shuffled"], device, flying))
 
     def land(self, round_: int) -> dict[int, Update]:
         """Take out the updates that arrive until the end of a round, in order of arrival."""
         due = [flight for flight in self._flights if flight.arrives <= round_]
         self._flights = [flight for flight in self._flights if flight.arrives > round_]
-        ordered = sorted(due, key=lambda flight: (flight.arrives, flight.device))
+        ordered = sorted(due, key=lambda one: (one.arrives + one.shuffled, one.device))
         return {flight.device: flight.update for flight in ordered}
 
     def busy(self, devices: int) -> NDArray[np.bool_]:
@@ -71,7 +72,8 @@ class Flights:
         kept: dict[str, NDArray[Any]] = {}
         for flight in self._flights:
             update = flight.update
-            facts = [flight.arrives, update.examples, update.loss, update.told["version"]]
+            facts = [flight.arrives, flight.shuffled]
+            facts += [update.examples, update.loss, update.told["version"]]
             kept[f"{flight.device}/facts"] = np.array(facts)
             kept |= {f"{flight.device}/arrays/{n}": v for n, v in update.arrays.items()}
         return kept
@@ -86,8 +88,8 @@ class Flights:
 
     @staticmethod
     def _flight(snapshot: Arrays, device: int) -> _Flight:
-        arrives, examples, loss, version = snapshot[f"{device}/facts"].tolist()
+        arrives, shuffled, examples, loss, version = snapshot[f"{device}/facts"].tolist()
         prefix = f"{device}/arrays/"
         arrays = {k.removeprefix(prefix): v for k, v in snapshot.items() if k.startswith(prefix)}
         told = {"version": int(version)}
-        return _Flight(arrives, device, Update(arrays, int(examples), loss, told))
+        return _Flight(arrives, shuffled, device, Update(arrays, int(examples), loss, told))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,34 +13,12 @@ from clients.novelty import Novelty, summarize
 from clients.outcome import Outcome
 from clients.user import NO_ANSWER
 from clients.wear import Wear
+from simulator.event import Event
 from simulator.prepared import Threshold
 
-__all__ = ["KINDS", "Event", "Noticing"]
-
-KINDS = ("drift-begins", "drift-ends", "alarm", "reaction")
-"""Of events."""
+__all__ = ["Noticing"]
 
 _PREFIX = "noticing/"
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that befell a device in a round.
-
-    Attributes:
-        row: which device of the cohort.
-        kind: one of `KINDS`.
-        reason: the kind of the drift, the detector, or the reaction.
-        windows: that the device had seen before the drift began, or ended; with the one that
-            raised the alarm, or as the late answers came that did; -1 of a reaction.
-        answered: how many of them had been answered.
-    """
-
-    row: int
-    kind: str
-    reason: str
-    windows: int
-    answered: int
 
 
 _AXES = 3

@@ -55,7 +55,12 @@ class OneByOne:
             self._devices[row].begin(method, shared, round_)
 
     def work(
-        self, round_: int, learns: NDArray[np.bool_], method: Method, shared: Groups
+        self,
+        round_: int,
+        learns: NDArray[np.bool_],
+        method: Method,
+        shared: Groups,
+        until: NDArray[np.float64] | None = None,
     ) -> Outcome:
         """Work through the questions of one round.
 
@@ -64,10 +69,19 @@ class OneByOne:
             learns: bool [D], whose answers lead to steps; those of others only fill the memory.
             method: says what a step is.
             shared: what the server sent to those who learn, if it did: groups of arrays.
+            until: float64 [D], after which share of the round each stops to learn; None: none
+                does.
         """
+        ends = np.ones(len(self._devices)) if until is None else until
         return Outcome.joined(
             [
-                device.work(round_, learns=bool(learns[row]), method=method, shared=shared)
+                device.work(
+                    round_,
+                    learns=bool(learns[row]),
+                    method=method,
+                    shared=shared,
+                    until=float(ends[row]),
+                )
                 for row, device in enumerate(self._devices)
             ]
         )

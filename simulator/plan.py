@@ -16,7 +16,9 @@ from clients.stream import Questions, cut_questions, deal_streams
 from clients.variation import Strength, draw_variations
 from clients.wear import Wear
 from simulator.drifting import changes_of, drift_of
+from simulator.fate import trace_of
 from simulator.folds import Cohort, Fold, cut_cohorts, deal_folds, with_devices
+from simulator.hostility import hostile_of, who_is_hostile
 from simulator.population import AXES, Population, gather_people
 from simulator.refusals import check_holdout, check_participants, check_tuning
 from simulator.scenario import Scenario
@@ -41,6 +43,8 @@ class Plan:
         changes: the scenario's drifts, and whom they befall.
         lengths: int64 [devices], questions of each device's stream.
         notes: what a person should know before reading the results.
+        hostile: bool [devices], who means harm; None where nobody does.
+        trace: bool [devices, rounds], who can be reached, where a trace says so.
     """
 
     scenario: Scenario
@@ -54,6 +58,8 @@ class Plan:
     changes: tuple[Change, ...]
     lengths: NDArray[np.int64]
     notes: tuple[str, ...]
+    hostile: NDArray[np.bool_] | None = None
+    trace: NDArray[np.bool_] | None = None
 
     def name_of(self, device: int) -> str:
         """Return a device's id: its user's, and the number of the variation after the first."""
@@ -89,6 +95,7 @@ class Plan:
             self.pool.holdout[users],
             variations,
             drift,
+            None if self.hostile is None else hostile_of(self.scenario, self.hostile[devices]),
         )
 
     def goes_on(self, devices: NDArray[np.int64], round_: int) -> NDArray[np.bool_]:
@@ -163,9 +170,14 @@ def build_plan(scenario: Scenario) -> Plan:
     plan = Plan(
         scenario, population, pool, questions, devices, folds, cohorts, rounds, (), of_users, notes
     )
+    names = [plan.name_of(device) for device in range(devices)]
+    plan = replace(
+        plan,
+        hostile=who_is_hostile(scenario, folds, devices),
+        trace=trace_of(scenario.faults, names, rounds),
+    )
     if not scenario.drift:
         return plan
-    names = [plan.name_of(device) for device in range(devices)]
     return _with_drift(replace(plan, changes=changes_of(scenario, folds, names)))
 
 

@@ -17,8 +17,8 @@ from clients.methods.groups import PARAMETERS, SLOTS, prefix_of
 from clients.naming import slot_of
 from clients.outcome import Outcome
 from clients.user import NO_ANSWER
+from simulator.event import Event
 from simulator.fading import Faded
-from simulator.noticing import Event
 from simulator.prepared import Prepared
 from simulator.scenario import Arm
 

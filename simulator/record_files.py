@@ -57,6 +57,14 @@ ROUNDS = pa.schema(
         ("loss", pa.float32()),
         ("bytes_down", pa.int64()),
         ("bytes_up", pa.int64()),
+        ("reachable", pa.bool_()),
+        ("hostile", pa.bool_()),
+        ("sent", pa.int32()),
+        ("accepted", pa.int32()),
+        ("refused", pa.int32()),
+        ("lost", pa.int32()),
+        ("took_s", pa.float64()),
+        ("battery", pa.float64()),
         ("memory_windows", pa.int32()),
         ("drifted", pa.int32()),
         ("drift_in_force", pa.bool_()),
@@ -68,6 +76,8 @@ ROUNDS = pa.schema(
         ("holdout_correct", pa.int32()),
         ("holdout_confusion", pa.list_(pa.int32())),
         ("holdout_before_confusion", pa.list_(pa.int32())),
+        ("stamped_windows", pa.int32()),
+        ("stamped_taken", pa.int32()),
     ]
 )
 
@@ -82,6 +92,7 @@ EVENTS = pa.schema(
         ("reason", _NAME),
         ("windows", pa.int32()),
         ("answered", pa.int32()),
+        ("norm", pa.float64()),
     ]
 )
 

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from clients.outcome import Outcome
 from clients.user import NO_ANSWER
+from simulator.accounts import FATES
+from simulator.adversity import Befallen
+from simulator.event import KINDS, Event
 from simulator.fading import Faded, Sliding
-from simulator.noticing import KINDS, Event
 from simulator.record_files import EVENTS, ROUNDS, WINDOWS, RowGroups, text
 
 __all__ = ["ROUNDS", "WINDOWS", "Records", "RoundRows"]
@@ -36,6 +38,7 @@ class RoundRows:
         drifted: bool [D, Q, B], windows that were met under a drift; None where none was.
         in_force: bool [D], whether some drift is in force as the round ends; None likewise.
         events: what befell devices in the round, in their order.
+        befallen: what else befell them; None where nothing can.
     """
 
     round_: int
@@ -46,6 +49,7 @@ class RoundRows:
     drifted: NDArray[np.bool_] | None = None
     in_force: NDArray[np.bool_] | None = None
     events: Sequence[Event] = ()
+    befallen: Befallen | None = None
 
 
 class Records:
@@ -108,6 +112,7 @@ class Records:
         self._pending: RoundRows | None = None
         self._confusion: NDArray[np.int64] | None = None
         self._before: NDArray[np.int64] | None = None
+        self._stamped: NDArray[np.int64] | None = None
 
     def add(self, rows: RoundRows) -> None:
         """Commit the pending round; this one is pending from now on."""
@@ -119,6 +124,7 @@ class Records:
         round_: int,
         confusion: NDArray[np.int64],
         before: NDArray[np.int64] | None = None,
+        stamped: NDArray[np.int64] | None = None,
     ) -> None:
         """Add what the holdout was taken for after the pending round.
 
@@ -127,6 +133,8 @@ class Records:
             confusion: int64 [D, K, K], each device's windows by true and predicted class, with the
                 drift in force.
             before: likewise as it was without drift; None where no device has one in force.
+            stamped: int64 [D, 2], windows that carried a backdoor's trigger, and how many of them
+                were taken for what the attack wants; None where there is no backdoor.
 
         Raises:
             ValueError: another round is pending, or none.
@@ -134,7 +142,7 @@ class Records:
         pending = None if self._pending is None else self._pending.round_
         if round_ != pending:
             raise ValueError(f"round {round_} was scored while round {pending} was pending")
-        self._confusion, self._before = confusion, before
+        self._confusion, self._before, self._stamped = confusion, before, stamped
 
     def write(self, rounds: int) -> None:
         """Finish the files, without the pending round if it is later than `rounds`."""
@@ -183,7 +191,9 @@ class Records:
             "sliding_accuracy": sliding.accuracy(),
             "bytes_down": rows.bytes_down,
             "bytes_up": rows.bytes_up,
+            **_befell(rows.befallen or Befallen.nothing(len(self._user))),
             **_scored(confusion, self._before, len(self._user), self._classes),
+            **_stamped(self._stamped, len(self._user)),
         }
         kept = there & self._windows_of[:, None, None]
         of_windows = self._of_windows(rows.round_, outcome, kept, drifted)
@@ -191,7 +201,7 @@ class Records:
         for file in (self._rounds, self._windows, self._events):
             file.flush_full()
         # Last and at once: where an interrupt comes before, the round is pending still.
-        self._pending, self._confusion, self._before = None, None, None
+        self._pending, self._confusion, self._before, self._stamped = None, None, None, None
         self._last_label, self._faded, self._sliding = last_label, faded, sliding
         self._rounds.hold(of_round)
         self._windows.hold(of_windows)
@@ -206,6 +216,7 @@ class Records:
             "reason": np.array([self._reasons[event.reason] for event in rows.events], np.int32),
             "windows": np.array([event.windows for event in rows.events], np.int32),
             "answered": np.array([event.answered for event in rows.events], np.int32),
+            "norm": np.array([event.norm for event in rows.events], np.float64),
         }
 
     def _of_windows(
@@ -269,6 +280,18 @@ def _counts(
     }
 
 
+def _befell(befallen: Befallen) -> dict[str, NDArray[Any]]:
+    """Return the columns of what befell the devices."""
+    return {
+        "reachable": befallen.reachable,
+        "hostile": befallen.hostile,
+        "sent": befallen.sent,
+        **{name: befallen.updates[:, place] for place, name in enumerate(FATES)},
+        "took_s": befallen.took_s,
+        "battery": befallen.battery,
+    }
+
+
 def _by_class(
     classes: NDArray[np.int32], there: NDArray[np.bool_], count: int
 ) -> NDArray[np.int32]:
@@ -297,6 +320,12 @@ def _repeats(
     repeats = windows - (label != before[:, :questions])
     count = (windows > 0).sum(axis=1)
     return np.where(windows > 0, repeats, 0).sum(axis=1), before[np.arange(devices), count]
+
+
+def _stamped(stamped: NDArray[np.int64] | None, devices: int) -> dict[str, NDArray[Any]]:
+    """Return the columns of a backdoor's trigger, null where it was not tried."""
+    found = np.full((devices, 2), -1, np.int64) if stamped is None else stamped
+    return {"stamped_windows": found[:, 0], "stamped_taken": found[:, 1]}
 
 
 def _scored(

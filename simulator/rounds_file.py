@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
@@ -52,10 +53,26 @@ class LastScored:
     round_: NDArray[np.int32]
 
 
-def read_rounds(path: Path, columns: Sequence[str]) -> Any:
-    """Read some columns of a file of `rounds/` as an Arrow table of one chunk."""
+def read_rounds(path: Path, columns: Sequence[str], *, everybody: bool = False) -> Any:
+    """Read some columns of a file of `rounds/` as an Arrow table of one chunk.
+
+    Args:
+        path: of the file.
+        columns: their names.
+        everybody: whether to read the rows of hostile devices too, which no measure counts.
+    """
     with pq.ParquetFile(path) as file:
-        return file.read(columns=list(columns), use_threads=False).combine_chunks()
+        table = file.read(columns=[*columns, "hostile"], use_threads=False).combine_chunks()
+    honest = pc.invert(table["hostile"])
+    table = table.select(list(columns))
+    if everybody or pc.all(honest).as_py() is not False:
+        return table
+    table = table.filter(honest)
+    for place, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type):  # the others' names go with their rows
+            names = table[field.name].cast(pa.string()).dictionary_encode()
+            table = table.set_column(place, field.name, names)
+    return table.combine_chunks()
 
 
 def names_of(table: Any, column: str) -> Names:

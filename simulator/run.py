@@ -14,6 +14,7 @@ from clients.errors import WearfleetError
 from simulator.alarm_frames import alarms_frame, detections_frame
 from simulator.checkpoint import write_server
 from simulator.drift_frames import devices_frame, drift_figures, pooled
+from simulator.fault_frames import faults_frame
 from simulator.federation import Server, Session
 from simulator.fleet import Fleet
 from simulator.metrics import fairness_frame, summary_frame, users_frame
@@ -242,6 +243,7 @@ def _close(
         summary = summary_frame(
             users, plan.scenario.arms, float(np.mean(base)) if base else None, _epsilons(plan)
         )
+        summary = summary.merge(faults_frame(run.path, plan.scenario), on="arm", how="left")
         summary = _with_drift(plan.scenario, run, summary)
         run.write_frame("users.csv", users[USERS_COLUMNS])
         run.write_frame("summary.csv", summary)

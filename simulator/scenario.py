@@ -11,11 +11,11 @@ from clients.errors import BadScenario
 from simulator.arm import Arm
 from simulator.detector_table import DetectorTable
 from simulator.drift_table import DriftTable
+from simulator.fault_table import Faults
 from simulator.scenario_checks import FEATURE_ROWS, PROGRAMS, SINGLE_SAMPLES, check_together
 from simulator.sections import (
     Checkpoints,
     Data,
-    Faults,
     Fleet,
     Guard,
     Labels,
@@ -55,7 +55,7 @@ class Scenario(Section):
     measure: Measure = Measure()
     checkpoints: Checkpoints = Checkpoints()
     guard: Guard = Guard()
-    faults: Faults = Faults()
+    faults: Annotated[Faults, Field(default_factory=Faults)]
     detectors: Annotated[list[DetectorTable], Field(default_factory=list)]
     drift: Annotated[list[DriftTable], Field(default_factory=list, max_length=MOST_DRIFTS)]
     tuning: Annotated[list[Tuning], Field(default_factory=list)]

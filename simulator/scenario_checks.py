@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from simulator.arm import Arm
 from simulator.drift_table import OF_STREAM, OF_TIME
+from simulator.fault_checks import check_faults
 
 if TYPE_CHECKING:
     from simulator.scenario import Scenario
@@ -42,6 +43,7 @@ def check_together(scenario: Scenario) -> None:
     _check_candidates(scenario)
     _check_drift(scenario)
     _check_detectors(scenario)
+    check_faults(scenario, SINGLE_SAMPLES)
 
 
 def _check_arms(scenario: Scenario) -> None:

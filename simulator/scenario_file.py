@@ -56,6 +56,12 @@ def need_new_file(path: Path) -> None:
 def _check_files(path: Path, scenario: Scenario) -> None:
     """Refuse data, programs and bases that are not on disk."""
     data, model = scenario.data, scenario.model
+    trace = scenario.faults.trace
+    if trace and not Path(trace).is_file():
+        raise BadScenario(
+            f"{path}: faults.trace = {trace!r}: there is no such file; give the CSV file that says "
+            "when devices cannot be reached"
+        )
     if data.path and not Path(data.path).exists():
         raise BadScenario(
             f"{path}: data.path = {data.path!r}: there is no such file or folder; give the one "

@@ -10,7 +10,6 @@ __all__ = [
     "Checkpoints",
     "Count",
     "Data",
-    "Faults",
     "Fleet",
     "Guard",
     "Labels",
@@ -182,17 +181,10 @@ class Checkpoints(Section):
 
 
 class Guard(Section):
-    """What the server refuses."""
+    """What the server refuses, and how many good updates it needs to go on from."""
 
     max_norm: Positive | Literal["off"] = 3.0
-
-
-class Faults(Section):
-    """What goes wrong; drawn for each device and round, and the same in all arms."""
-
-    availability: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
-    duration_rounds: Annotated[float, Field(ge=0.0, le=1000.0)] = 0.0
-    speed: Annotated[float, Field(ge=0.0, le=5.0)] = 0.0
+    least_updates: Count = 1
 
 
 class Tuning(Section):

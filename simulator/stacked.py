@@ -108,7 +108,12 @@ class Stacked:
         return self._kernel.begin(method, sent, state, look)
 
     def work(
-        self, round_: int, learns: NDArray[np.bool_], method: Method, shared: Groups
+        self,
+        round_: int,
+        learns: NDArray[np.bool_],
+        method: Method,
+        shared: Groups,
+        until: NDArray[np.float64] | None = None,
     ) -> Outcome:
         """Work through the questions of one round.
 
@@ -118,6 +123,8 @@ class Stacked:
             method: says what a step is.
             shared: what the server sent to those who learn, groups of arrays; none where it did
                 not.
+            until: float64 [D], after which share of the round each stops to learn; None: none
+                does.
         """
         sent = {} if method.plain else _one(shared)
         habits, lessons = self._habits, self._lessons
@@ -126,10 +133,13 @@ class Stacked:
             round_, habits.questions_per_round
         )
         certainty = self._certainty(outcome) if habits.ask == "uncertain" else None
-        outcome.asked[:], outcome.answer[:] = lessons.ask(round_, outcome.label, certainty)
+        outcome.asked[:], answers = lessons.ask(round_, outcome.label, certainty)
+        outcome.answer[:] = self._wear.heard(outcome.label, answers)
         late = list(lessons.due(round_))
         given = Lesson.stacked([*late, *lessons.now(round_, outcome.windows, outcome.answer)])
         given.steps[~learns] = False
+        if until is not None:
+            given.stop(until)
         losses = np.zeros(len(self._wear))
         for i, rows in enumerate(self._blocks):
             if (given.windows[rows] >= 0).any():
@@ -187,7 +197,7 @@ class Stacked:
             served = self._served(method, sent, i, round_)
             for windows in self._examined(exam.windows[rows]):
                 label, there = wear.pool.windows.label[windows], windows >= 0
-                x = wear.read(windows, rows, exam.state[rows])
+                x = wear.read(windows, rows, exam.state[rows], stamped=exam.stamped)
                 said = self._kernel.say(served, x, label, there)
                 there[self._own[i] :] = False
                 which = np.broadcast_to(rows[:, None, None], there.shape)[there]

@@ -16,6 +16,7 @@ from clients import chance
 from clients.errors import BadScenario
 from simulator.arm import Arm
 from simulator.choice import choose_program
+from simulator.fault_table import Faults
 from simulator.fleet import Fleet
 from simulator.metrics import users_frame
 from simulator.plan import Fold, Plan, build_plan
@@ -205,6 +206,7 @@ def _bench(
     update = {
         "model": model,
         "data": plan.data.model_copy(update={"users": list(fold.donors)}),
+        "faults": Faults(),
         "detectors": [],  # nothing drifts that is to be noticed or reacted to
         "drift": [
             one.model_copy(update={"devices": 1.0})

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from simulator.rounds_file import names_of, numbers_of, read_rounds
 from simulator.store import RunFolder
 
-__all__ = ["SERIES", "holdout_of", "joined", "prequential_of"]
+__all__ = ["SERIES", "by_user_and_round", "holdout_of", "joined", "prequential_of"]
 
 SERIES = ["arm", "user", "round", "accuracy"]
 
@@ -30,7 +30,7 @@ def holdout_of(run: Path, arm: str) -> pd.DataFrame:
     for path in RunFolder(run).rounds_files(arm):
         table = read_rounds(path, ["user", "round", "holdout_windows", "holdout_correct"])
         correct, windows = (numbers_of(table, f"holdout_{name}") for name in ("correct", "windows"))
-        parts.append(_by_user_and_round(table, correct, windows, windows > 0))
+        parts.append(by_user_and_round(table, correct, windows, windows > 0))
     return _series(arm, parts)
 
 
@@ -44,11 +44,11 @@ def prequential_of(run: Path, arm: str) -> pd.DataFrame:
     for path in RunFolder(run).rounds_files(arm):
         table = read_rounds(path, ["user", "round", "faded_accuracy"])
         faded = numbers_of(table, "faded_accuracy")
-        parts.append(_by_user_and_round(table, faded, np.ones(faded.size), ~np.isnan(faded)))
+        parts.append(by_user_and_round(table, faded, np.ones(faded.size), ~np.isnan(faded)))
     return _series(arm, parts)
 
 
-def _by_user_and_round(
+def by_user_and_round(
     table: Any, part: NDArray[Any], whole: NDArray[Any], there: NDArray[np.bool_]
 ) -> pd.DataFrame:
     """Sum a cohort's rows to columns user, round, part, whole.

@@ -23,12 +23,16 @@ from clients.methods.method import Who
 from clients.outcome import Outcome
 from clients.user import NO_ANSWER
 from clients.wear import Wear
+from simulator.adversity import WHEN_DROPPED, Adversity
 from simulator.answered import Answered, answered_in
 from simulator.arms import habits_of_arm, method_in_round
 from simulator.base import prepare
 from simulator.checkpoint import read_pooled, read_state, write_pooled, write_state
 from simulator.engines import Devices, Engines
-from simulator.noticing import Event, Noticing
+from simulator.event import Event
+from simulator.journey import REASONS
+from simulator.noticing import Noticing
+from simulator.options import SHARING
 from simulator.plan import Cohort, Plan
 from simulator.pooled import Pooled
 from simulator.prepared import Prepared
@@ -61,6 +65,7 @@ class Worker:
         self._wears: dict[int, Wear] = {}
         self._devices: dict[int, Devices] = {}
         self._records: dict[int, Records] = {}
+        self._adversity: dict[int, Adversity] = {}
         self._noticing: dict[int, Noticing] = {}
         self._reacting: dict[int, Reacting] = {}
 
@@ -105,6 +110,7 @@ class Worker:
                 downloaded=self._plan.scenario.measure.downloaded,
                 reasons=self._reasons(arm),
             )
+            self._adversity[cohort.index] = Adversity(self._plan, wear)
             self._notice(cohort, wear)
 
     def _reasons(self, arm: Arm) -> list[str]:
@@ -113,6 +119,7 @@ class Worker:
         about: list[str] = [table.kind for table in scenario.drift]
         about += [table.kind for table in scenario.detectors]
         about += [arm.reaction] if arm.reaction is not None else []
+        about += [*REASONS, *WHEN_DROPPED] if arm.method in SHARING else []
         return list(dict.fromkeys(about))
 
     def _notice(self, cohort: Cohort, wear: Wear) -> None:
@@ -137,7 +144,7 @@ class Worker:
         participants: NDArray[np.int64],
         shared: Arrays | None,
         terms: Terms,
-    ) -> tuple[list[Reply], Used]:
+    ) -> tuple[list[Reply], NDArray[np.int64], Used]:
         """Let every device work through its questions of one round.
 
         Args:
@@ -147,32 +154,38 @@ class Worker:
             terms: how updates are treated.
 
         Returns:
-            replies of the cohorts that send something, and what this worker has used so far.
+            replies of the cohorts that send something, int64 [n], the devices whose battery is too
+            low for another round, and what this worker has used so far.
         """
-        replies = []
+        replies, flat = [], [np.zeros(0, np.int64)]
         for cohort in self._cohorts:
             devices, method = self._devices[cohort.index], self._method(cohort, round_)
             received = _received(method, shared) or {}
             joins = _among(participants, cohort.devices)
+            adversity = self._adversity[cohort.index]
+            fate, reply = adversity.fate(round_), None
+            begins = joins & (fate.until > 0.0)
             events: list[Event] = []
             reacting = self._reacting.get(cohort.index)
             noticing = self._noticing.get(cohort.index)
             if reacting is not None:
                 events += reacting.act(round_, devices)
-            downloads = _who(method.downloads, joins) & (shared is not None)
+            downloads = _who(method.downloads, begins) & (shared is not None)
             if downloads.any():
                 devices.begin(method, received, downloads, round_)
-            outcome = devices.work(round_, _who(method.learns, joins), method, received)
-            uploads = joins & (outcome.examples > 0) & method.uploads
-            bytes_each = 0
+            until = np.where(joins & method.uploads, fate.until, 1.0)
+            learns = _who(method.learns, begins)
+            outcome = devices.work(round_, learns, method, received, until)
+            uploads = begins & (until == 1.0) & (outcome.examples > 0) & method.uploads
+            down = downloads * np.int64(_size(shared or {}))
             if uploads.any():
                 updates = devices.updates(method, received, uploads)
-                replies.append(
-                    reply_of(cohort.index, cohort.devices, received, updates, outcome, terms)
+                journey = adversity.journey(round_, fate, down, waits=terms.waits)
+                reply = reply_of(
+                    cohort.index, cohort.devices, received, updates, outcome, terms, journey
                 )
-                bytes_each = replies[-1].bytes_each
-            down = downloads * np.int64(_size(shared or {}))
-            up = uploads * np.int64(bytes_each)
+                replies.append(reply)
+            up = uploads * np.int64(0 if reply is None else reply.bytes_each)
             if self._arm.method == "pooled":
                 self._answered.append(answered_in(outcome, cohort.devices))
                 up, outcome.gradients[:] = self._pooled_cost(outcome)
@@ -182,9 +195,15 @@ class Worker:
                 events += noticing.hear(round_, outcome)
             if reacting is not None:
                 reacting.hear(outcome, events, devices)
-            rows = RoundRows(round_, joins, outcome, down, up, drifted, in_force, events)
+            drops = joins & method.uploads
+            befallen, told = adversity.settle(
+                round_, drops, uploads, fate, outcome, down + up, reply
+            )
+            events += told
+            flat.append(cohort.devices[~adversity.ready])
+            rows = RoundRows(round_, joins, outcome, down, up, drifted, in_force, events, befallen)
             self._records[cohort.index].add(rows)
-        return replies, self.used()
+        return replies, np.concatenate(flat), self.used()
 
     def _in_force(self, wear: Wear, round_: int) -> NDArray[np.bool_] | None:
         """Tell on which devices some drift is in force after a round: bool [D], if any ever is."""
@@ -228,7 +247,10 @@ class Worker:
                 none = np.zeros(len(cohort.devices), np.int64)
                 in_force = self._in_force(wear, 0)
                 nobody = none.astype(np.bool_)
-                records.add(RoundRows(0, nobody, None, none, none, in_force=in_force))
+                befallen = self._adversity[cohort.index].before()
+                records.add(
+                    RoundRows(0, nobody, None, none, none, in_force=in_force, befallen=befallen)
+                )
             method, devices = self._method(cohort, round_), self._devices[cohort.index]
             sent, exam = _received(method, shared), wear.exam(round_ * per_round)
             now = devices.score_holdout(method, sent, round_, exam)
@@ -237,7 +259,12 @@ class Worker:
                 usual = wear.exam().of(drifted)
                 other = devices.score_holdout(method, sent, round_, usual)
                 before = np.where(drifted[:, None, None], other, now)
-            records.score(round_, now, before)
+            stamped = exam.stamp(wear)
+            taken = None
+            if stamped is not None:
+                answers = devices.score_holdout(method, sent, round_, stamped)
+                taken = wear.taken_in(answers)
+            records.score(round_, now, before, taken)
         return self.used()
 
     def save(self, round_: int, shared: Arrays | None) -> None:
@@ -275,7 +302,7 @@ class Worker:
 
     def _snapshot(self, cohort: Cohort) -> dict[str, NDArray[Any]]:
         """Return all that a cohort's devices are, watch and do, as named arrays [D, ...]."""
-        own = (self._devices, self._noticing, self._reacting)
+        own = (self._devices, self._noticing, self._reacting, self._adversity)
         parts = [some[cohort.index].snapshot() for some in own if cohort.index in some]
         return {name: value for part in parts for name, value in part.items()}
 
@@ -289,7 +316,7 @@ class Worker:
         folder = RunFolder(self._folder).checkpoint(self._arm.name)
         for cohort in self._cohorts:
             state = read_state(folder, cohort, round_)
-            own = (self._devices, self._noticing, self._reacting)
+            own = (self._devices, self._noticing, self._reacting, self._adversity)
             for part in (some[cohort.index] for some in own if cohort.index in some):
                 part.restore(state)
         if self._arm.method == "pooled" and first:

@@ -40,6 +40,20 @@ _EVERYBODY: dict[str, Any] = {
 """The simulator chooses whom to address; a strategy addresses them all."""
 
 
+def _one(options: Options) -> int:
+    del options
+    return 1
+
+
+def _outvoting(times: int) -> Callable[[Options], int]:
+    """Return how many updates outvote the liars (Blanchard et al. 2017; Guerraoui et al. 2018)."""
+
+    def least(options: Options) -> int:
+        return times * int(options["liars"]) + 3
+
+    return least
+
+
 @dataclass(frozen=True, slots=True)
 class ServerHalf:
     """The half of a method that runs on the server.
@@ -52,12 +66,14 @@ class ServerHalf:
         weighs: what an update weighs in that mean: the answered windows behind it, or as much as
             any other.
         keeps: names of the strategy's attributes that change from round to round.
+        least: fewest updates that it can make something of, from the arm's keys.
     """
 
     strategy: Callable[[Options], Strategy]
     folds: Folds = "mean"
     weighs: Literal["examples", "devices"] = "examples"
     keeps: tuple[str, ...] = ()
+    least: Callable[[Options], int] = _one
 
 
 def _made(strategy: Callable[..., Strategy], **keys: str) -> Callable[[Options], Strategy]:
@@ -102,11 +118,12 @@ STRATEGIES: dict[str, ServerHalf] = {
     ),
     "fedmedian": _single(_made(FedMedian)),
     "fedtrimmedavg": _single(_made(FedTrimmedAvg, beta="trim")),
-    "krum": _single(_made(CentredKrum, num_malicious_nodes="liars")),
+    "krum": _single(_made(CentredKrum, num_malicious_nodes="liars"), least=_outvoting(2)),
     "multikrum": _single(
-        _made(CentredMultiKrum, num_malicious_nodes="liars", num_nodes_to_select="selected")
+        _made(CentredMultiKrum, num_malicious_nodes="liars", num_nodes_to_select="selected"),
+        least=_outvoting(2),
     ),
-    "bulyan": _single(_made(CentredBulyan, num_malicious_nodes="liars")),
+    "bulyan": _single(_made(CentredBulyan, num_malicious_nodes="liars"), least=_outvoting(4)),
     "dpfedavg": ServerHalf(
         _made(
             PrivateFedAvg,

@@ -28,6 +28,7 @@ from simulator.report.drift import (
     drift_sentences,
     drift_users,
 )
+from simulator.report.faults import fault_sentences, faults_overview
 from simulator.report.page import page, prose
 from simulator.report.protocol import data_defects, origins, protocol_in_words
 from simulator.report.ranking import places, ranking
@@ -43,7 +44,6 @@ from simulator.report.sections import (
     View,
     arms_overview,
     cost,
-    events,
     over_time,
     seeds_overview,
     users_by_dots,
@@ -97,7 +97,8 @@ def _run_page(records: RunRecords) -> str:
         + users_by_dots(view)
         + users_over_time(view, records, drift_marks(records, best), best),
         "Confusions": confusion(view, records),
-        "Cost": cost(view, records.costs) + events(records.events),
+        "Faults": faults_overview(view, records.events),
+        "Cost": cost(view, records.costs),
         "Protocol": protocol_in_words(records.scenario, records.manifest),
         "Data": data_defects(records.scenario, records.manifest),
         "Origins": origins(records.scenario_text, records.manifest),
@@ -107,6 +108,7 @@ def _run_page(records: RunRecords) -> str:
         records.summary, records.users, tests, view.baseline, interrupted=interrupted
     )
     sentences[1:1] = drift_sentences(records.drift, records.alarms)
+    sentences[1:1] = fault_sentences(records.scenario, records.summary)
     sentences += [f"Note: {note}." for note in records.manifest.get("notes", [])]
     return _page(records.scenario, sentences, sections)
 
@@ -120,6 +122,7 @@ def _seeds_page(records: SeedRecords) -> str:
         "Seeds": seeds_overview(view, records.seeds),
         "Drift": drift_overview(view, records.drift, records.alarms),
         "Users": users_by_dots(view),
+        "Faults": faults_overview(view, pd.DataFrame()),
         "Cost": cost(view, pd.DataFrame({"arm": records.arms})),
         "Protocol": protocol_in_words(records.scenario, records.manifest),
         "Data": data_defects(records.scenario, records.manifest),
@@ -134,6 +137,7 @@ def _seeds_page(records: SeedRecords) -> str:
         seeds=len(records.seeds),
     )
     sentences[1:1] = drift_sentences(records.drift, records.alarms)
+    sentences[1:1] = fault_sentences(records.scenario, records.summary)
     return _page(records.scenario, sentences, sections)
 
 

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from simulator.event import OF_DRIFT
 from simulator.rounds_file import last_scored, names_of, read_rounds
 from simulator.store import RunFolder
 
@@ -58,12 +59,19 @@ def costs_of(run: Path, arm: str) -> pd.DataFrame:
 
 
 def events_of(run: Path, arm: str) -> pd.DataFrame:
-    """Count `events/<arm>.parquet` by kind and reason; empty where there is none."""
-    path = run / "events" / f"{arm}.parquet"
-    if not path.exists():
+    """Count an arm's events by kind and reason, but for those of drift; empty without any."""
+    folder = run / "events"
+    files = [folder / f"{arm}.parquet", *sorted((folder / arm).glob("cohort-*.parquet"))]
+    parts = []
+    for path in files:
+        if path.exists():
+            with pq.ParquetFile(path) as file:
+                events = file.read(columns=["kind", "reason"]).to_pandas().astype(object)
+            events["reason"] = events["reason"].where(events["reason"].notna(), "")
+            events = events[~events["kind"].isin(OF_DRIFT)]
+            parts.append(events.groupby(["kind", "reason"], as_index=False).size())
+    counts = pd.concat(parts) if parts else pd.DataFrame()
+    if counts.empty:
         return pd.DataFrame()
-    with pq.ParquetFile(path) as file:
-        events = file.read(columns=["kind", "reason"]).to_pandas()
-    events["reason"] = events["reason"].astype(object).where(events["reason"].notna(), "")
-    counts = events.groupby(["kind", "reason"], as_index=False, observed=True).size()
+    counts = counts.groupby(["kind", "reason"], as_index=False)["size"].sum()
     return pd.DataFrame(counts).rename(columns={"size": "count"}).assign(arm=arm)
