@@ -9,18 +9,29 @@ from typing import Any
 import tensorflow as tf
 
 from clients.errors import BadProgram
+from clients.inspection import inspect_saved_model
 from clients.models import MODELS
 
 __all__ = ["find_signatures", "load_saved_model"]
 
 
-def load_saved_model(path: Path) -> Any:
-    """Load a SavedModel, or say why it is none."""
+def load_saved_model(path: Path, *, trusted: bool = False) -> Any:
+    """Load a SavedModel after it was inspected, or say why it is none.
+
+    Args:
+        path: its folder.
+        trusted: whether it may hold ops that can do more than compute, as `--trust-program` says.
+
+    Raises:
+        Untrusted: it holds such ops.
+        BadProgram: there is none, or it is damaged.
+    """
     if not (path / "saved_model.pb").is_file():
         raise BadProgram(
             f"{path}: no SavedModel there (no file saved_model.pb); give the folder that holds it, "
             f"or one of the built-in programs: {', '.join(sorted(MODELS))}"
         )
+    inspect_saved_model(path, trusted=trusted)
     try:
         return tf.saved_model.load(str(path), tags=["serve"])
     except Exception as error:  # TensorFlow raises nearly anything for a damaged file

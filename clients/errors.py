@@ -5,6 +5,7 @@ WearfleetError
 │   ├── BadScenario     a scenario file or one of its keys
 │   ├── BadRecordings   a data file or folder
 │   └── BadProgram      a SavedModel that breaks the contract
+│       └── Untrusted   one whose ops may do more than compute
 └── RunFailed           a run could not go on: exit code 1
 """
 
@@ -14,6 +15,7 @@ __all__ = [
     "BadRecordings",
     "BadScenario",
     "RunFailed",
+    "Untrusted",
     "WearfleetError",
 ]
 
@@ -44,6 +46,10 @@ class BadRecordings(BadInput):
 
 class BadProgram(BadInput):
     """A SavedModel that breaks the contract of `learn` and `predict`."""
+
+
+class Untrusted(BadProgram):
+    """A SavedModel whose ops may do more than compute, and whose author nobody vouched for."""
 
 
 class RunFailed(WearfleetError):

@@ -42,10 +42,30 @@ class Program:
         parameters: names of what its `learn` trains, in sorted order.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, trusted: bool = False) -> None:
+        """Load a SavedModel.
+
+        Args:
+            path: its folder.
+            trusted: whether it may hold ops that can do more than compute.
+
+        Raises:
+            BadProgram: it breaks the contract, or holds such ops.
+        """
         self.path = Path(path)
-        loaded = load_saved_model(self.path)
-        self._loaded = loaded  # its variables live as long as it does
+        self._loaded = load_saved_model(self.path, trusted=trusted)  # variables live as long
+        try:
+            self._take_in(self._loaded)
+        except BadProgram:
+            raise
+        except Exception as error:  # what fits no contract breaks it in any way
+            raise BadProgram(
+                f"{self.path}: its signatures and variables do not fit together ({error!r:.200}); "
+                "export it again"
+            ) from error
+
+    def _take_in(self, loaded: Any) -> None:
+        """Find out what a loaded SavedModel takes, gives and holds."""
         self._pure = hasattr(loaded, "fleet_predict")  # it was exported by Wearfleet
         self._learn, self._predict = find_signatures(loaded, self.path)
         self.length, self.channels = self._predict.structured_input_signature[1][
@@ -276,13 +296,17 @@ def _samples(count: int) -> str:
     return f"{count} samples" if count > 1 else "single samples"
 
 
-def inspect_program(path: Path) -> Sequence[tuple[str, str]]:
+def inspect_program(path: Path, *, trusted: bool = False) -> Sequence[tuple[str, str]]:
     """Describe a SavedModel: rows of (what, value), in reading order.
+
+    Args:
+        path: its folder.
+        trusted: whether it may hold ops that can do more than compute.
 
     Raises:
         BadProgram: it breaks the contract.
     """
-    program = Program(path)
+    program = Program(path, trusted=trusted)
     state = program.read_state()
     sizes = {name: value.size for name, value in program.read_parameters().items()}
     rows = [

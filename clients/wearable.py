@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from clients.device_folder import MEMORY, DeviceFolder
-from clients.errors import BadInput
+from clients.errors import BadInput, Untrusted
 from clients.journal import Asked, Score
 from clients.lessons import Lessons
 from clients.prediction import Prediction
@@ -46,17 +46,18 @@ class Wearable:
         differing: questions whose prediction came out otherwise when they were replayed.
     """
 
-    def __init__(self, folder: Path, *, keep: int = 10) -> None:
+    def __init__(self, folder: Path, *, keep: int = 10, trusted: bool = False) -> None:
         """Take a device from its folder: its last version, then the journal's lines after it.
 
         Args:
             folder: which `create` made.
             keep: versions that are kept, beside the first.
+            trusted: whether its program may hold ops that can do more than compute.
 
         Raises:
             BadInput: there is no device, it is in use, or something of it is damaged.
         """
-        self._folder, self._keep = DeviceFolder(folder), keep
+        self._folder, self._keep, self._trusted = DeviceFolder(folder), keep, trusted
         self.settings, self.differing = self._folder.settings, 0
         self._habits = self.settings.habits
         try:
@@ -129,11 +130,13 @@ class Wearable:
         """Become a version, which has a score."""
         self._lessons = Lessons(np.array([self.settings.device], np.int64), self._habits)
         try:
-            self._program = Program(path)
+            self._program = Program(path, trusted=self._trusted)
             kept = load_file(path / MEMORY) if score.questions else {}
             self._x = {int(k.removeprefix("x/")): v for k, v in kept.items() if k.startswith("x/")}
             if kept:
                 self._lessons.restore(kept)
+        except Untrusted:
+            raise
         except Exception as error:  # TensorFlow raises nearly anything for a damaged file
             reason = " ".join(str(error.__cause__ or error).split())[:200]
             raise BadInput(

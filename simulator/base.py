@@ -68,9 +68,10 @@ def prepare(plan: Plan, fold: Fold, folder: Path) -> Prepared:
         origin = Origin(None, None, None, None)
         usual = scenario.model.optimizer
         paths = {usual: base_path(folder, fold.index, scenario, usual)}
-        _check_shared(scenario, Program(Path(scenario.model.program)).read_parameters(), parts)
-        _copy_given(scenario, paths[scenario.model.optimizer])
-    program = Program(paths[scenario.model.optimizer])
+        given = Program(Path(scenario.model.program), trusted=plan.trusted)
+        _check_shared(scenario, given.read_parameters(), parts)
+        _copy_given(scenario, given, paths[scenario.model.optimizer])
+    program = Program(paths[scenario.model.optimizer], trusted=plan.trusted)
     _check_fit(plan, program)
     _check_pure(scenario, program)
     if scenario.labels.ask == "uncertain" and not program.has_logits:
@@ -114,9 +115,9 @@ def _export(
     return paths
 
 
-def _copy_given(scenario: Scenario, path: Path) -> None:
+def _copy_given(scenario: Scenario, program: Program, path: Path) -> None:
     """Take a SavedModel as it is, or say which of the scenario's wishes it cannot fulfil."""
-    given = Path(scenario.model.program)
+    given = program.path
     if scenario.model.base != "random":
         raise BadScenario(
             f"model.base = {scenario.model.base!r} with the SavedModel {given} as program: its own "
@@ -127,7 +128,6 @@ def _copy_given(scenario: Scenario, path: Path) -> None:
         raise BadScenario(
             f'learning.loss = "{learning.loss}": {given} brings its own; take the key out'
         )
-    program = Program(given)
     for arm in scenario.arms:
         if arm.learning_rate is not None and not program.has_learning_rate:
             raise BadScenario(

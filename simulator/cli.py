@@ -13,7 +13,7 @@ from clients.errors import BadInput, WearfleetError
 from simulator.commands.data import data_app
 from simulator.commands.device import device
 from simulator.commands.model import model_app
-from simulator.commands.shared import FileArgument, SetOption, need_run
+from simulator.commands.shared import FileArgument, SetOption, TrustOption, need_run
 from simulator.console import Display, print_rows, print_summary, print_table
 from simulator.hush import quiet
 
@@ -49,6 +49,7 @@ def run(
         str | None, typer.Option(help="A running Ray cluster, such as 10.0.0.1:6379.")
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Repeat with this many seeds.")] = 1,
+    trusted: TrustOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print summary.csv as JSON.")] = False,
 ) -> None:
     """Run a scenario and compare its arms."""
@@ -69,9 +70,11 @@ def run(
             from simulator.run import run_scenario, run_seeds  # while the workers start
 
             if seeds == 1:
-                summary = run_scenario(scenario, folder.resolve(), fleet, display)
+                summary = run_scenario(scenario, folder.resolve(), fleet, display, trusted=trusted)
             else:
-                summary = run_seeds(scenario, seeds, folder.resolve(), fleet, display)
+                summary = run_seeds(
+                    scenario, seeds, folder.resolve(), fleet, display, trusted=trusted
+                )
     except BadInput as error:
         _stop(fleet)
         if not _begun(folder):
@@ -103,6 +106,7 @@ def tune(
     seeds: Annotated[int, typer.Option(min=1, help="Tune for this many seeds.")] = 1,
     workers: Annotated[int | None, typer.Option(min=1, help="Ray workers; 1 needs no Ray.")] = None,
     overrides: SetOption = None,
+    trusted: TrustOption = False,
 ) -> None:
     """Search each arm's keys on the donors of each fold, by the same budget."""
     from simulator.scenario_file import load_scenario, need_new_file, scenario_toml
@@ -121,7 +125,7 @@ def tune(
 
         try:
             tuned, table = tune_seeds(
-                scenario, seeds, trials, inner_folds, Path(folder), fleet, display
+                scenario, seeds, trials, inner_folds, Path(folder), fleet, display, trusted=trusted
             )
         finally:
             fleet.stop()

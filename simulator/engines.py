@@ -90,6 +90,7 @@ class Engines:
         self._pools: dict[tuple[str, str], list[Program]] = {}
         self._graph: tuple[Any, ...] = ()
         self._usual = ""
+        self._trusted = False
 
     @property
     def compiled_s(self) -> float:
@@ -121,7 +122,7 @@ class Engines:
         path = prepared.paths[optimizer]
         pool = self._pools.setdefault((prepared.program, optimizer), [])
         state = read_checkpoint(path)
-        programs = _programs(pool, path, state, arm.learning_rate)
+        programs = _programs(pool, path, state, arm.learning_rate, self._trusted)
         if not stacks:
             return lambda wear: OneByOne(wear, habits, list(islice(programs, len(wear))), method)
         program = next(programs)
@@ -137,7 +138,8 @@ class Engines:
     def program(self, prepared: Prepared, arm: Arm) -> Program:
         """Load a program for one learner that is no device."""
         path = prepared.paths[arm.optimizer or self._usual]
-        return next(_programs([], path, read_checkpoint(path), arm.learning_rate))
+        state = read_checkpoint(path)
+        return next(_programs([], path, state, arm.learning_rate, self._trusted))
 
     def _renew(self, plan: Plan) -> None:
         """Forget loaded programs whose graph is not that of a plan's programs."""
@@ -148,19 +150,20 @@ class Engines:
             pool.length,
             pool.channels,
             tuple(scenario.data.activities),
+            plan.trusted,
         )
-        self._usual = scenario.model.optimizer
+        self._usual, self._trusted = scenario.model.optimizer, plan.trusted
         if graph != self._graph:
             self._compiled, self._pools, self._graph = {}, {}, graph
 
 
 def _programs(
-    pool: list[Program], path: Path, state: Arrays, learning_rate: float | None
+    pool: list[Program], path: Path, state: Arrays, learning_rate: float | None, trusted: bool
 ) -> Iterator[Program]:
     """Yield loaded SavedModels, each new; those that were loaded before come first."""
     for number in count():
         if number == len(pool):
-            pool.append(Program(path))
+            pool.append(Program(path, trusted=trusted))
         program = pool[number]
         program.become(path, state)
         if learning_rate is not None:

@@ -27,10 +27,14 @@ class Form:
     least: int = 1
 
 
-def form_of(scenario: Scenario) -> Form:
+def form_of(scenario: Scenario, *, trusted: bool = False) -> Form:
     """Return the form of what a scenario's program is given.
 
     A program with T = 1 takes every sample, whatever `data.window_s` and `data.hop_s` are.
+
+    Args:
+        scenario: which may name a SavedModel as its program.
+        trusted: whether that may hold ops that can do more than compute.
 
     Raises:
         BadProgram: a SavedModel that breaks the contract, or takes no questions of this size.
@@ -42,7 +46,7 @@ def form_of(scenario: Scenario) -> Form:
         with hushed():
             from clients.program import Program  # TensorFlow is not needed for programs of our own
 
-            foreign = Program(Path(program))
+            foreign = Program(Path(program), trusted=trusted)
             single, least = foreign.length == 1, foreign.least_batch(batch)
     if data.source == "wisdm-v1.1-features":
         return Form(1, 1, least)  # a row is one window

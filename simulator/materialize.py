@@ -21,6 +21,7 @@ from simulator.arm import Arm
 from simulator.arms import habits_of, method_in_round
 from simulator.base import base_path
 from simulator.checkpoint import Found, find_device, read_server
+from simulator.plan import Plan
 from simulator.programs import need_new
 from simulator.scenario import Scenario
 from simulator.sittings import plan_of_run
@@ -29,7 +30,7 @@ from simulator.store import RunFolder
 __all__ = ["materialize"]
 
 
-def materialize(run: Path, arm_name: str, device: str, out: Path) -> None:
+def materialize(run: Path, arm_name: str, device: str, out: Path, *, trusted: bool = False) -> None:
     """Write a device's SavedModel, as it would answer its user after the last checkpoint.
 
     Args:
@@ -37,6 +38,7 @@ def materialize(run: Path, arm_name: str, device: str, out: Path) -> None:
         arm_name: an arm of the run.
         device: the device's id.
         out: a folder that is not there yet.
+        trusted: whether the run's program may hold ops that can do more than compute.
 
     Raises:
         BadInput: there is no such arm or device, or `out` is there already.
@@ -50,7 +52,7 @@ def materialize(run: Path, arm_name: str, device: str, out: Path) -> None:
     found = find_device(folder, device)
     arm = arm.in_fold(found.fold)
     source = base_path(run / "base", found.fold, scenario, arm.optimizer)
-    program = Program(source)
+    program = Program(source, trusted=trusted)
     program.become(source, read_checkpoint(source) | found.variables)
     # The resolved scenario names what an arm keeps private, so no program's parts are needed.
     method = method_in_round(arm, found.round_)
@@ -58,7 +60,8 @@ def materialize(run: Path, arm_name: str, device: str, out: Path) -> None:
     if found.shares:
         shared = nested(_shared(folder, found), method.offer({}))
         if method.looks:
-            state = _looking(run, arm, device, program, method, found, shared)
+            plan = plan_of_run(run, trusted=trusted)
+            state = _looking(plan, arm, device, program, method, found, shared)
         else:
             program.assign_parameters(_answering(program, method, found, shared))
             state = program.read_state()
@@ -85,7 +88,7 @@ def _answering(
 
 
 def _looking(
-    run: Path,
+    plan: Plan,
     arm: Arm,
     name: str,
     program: Program,
@@ -94,7 +97,6 @@ def _looking(
     shared: Groups,
 ) -> dict[str, NDArray[Any]]:
     """Return the variables of a device that looks into its memory first; its data are read anew."""
-    plan = plan_of_run(run)
     numbers = plan.folds[found.fold].devices
     number = next(number for number in numbers if plan.name_of(number) == name)
     habits = habits_of(

@@ -128,7 +128,7 @@ def origin_of(plan: Plan, fold: Fold, blueprint: Blueprint) -> Origin:
 
 def _take_over(plan: Plan, blueprint: Blueprint, given: Path) -> Origin:
     """Read the parameters of a trained SavedModel, and who was seen where it says so."""
-    program = Program(given)
+    program = Program(given, trusted=plan.trusted)
     state = program.read_state()
     if program.activities != blueprint.activities:
         raise BadScenario(

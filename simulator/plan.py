@@ -45,6 +45,8 @@ class Plan:
         notes: what a person should know before reading the results.
         hostile: bool [devices], who means harm; None where nobody does.
         trace: bool [devices, rounds], who can be reached, where a trace says so.
+        trusted: whether programs of others may hold ops that can do more than compute. It comes
+            from the command line alone, and travels to workers with the plan.
     """
 
     scenario: Scenario
@@ -60,6 +62,7 @@ class Plan:
     notes: tuple[str, ...]
     hostile: NDArray[np.bool_] | None = None
     trace: NDArray[np.bool_] | None = None
+    trusted: bool = False
 
     def name_of(self, device: int) -> str:
         """Return a device's id: its user's, and the number of the variation after the first."""
@@ -113,14 +116,18 @@ class Plan:
         return [cohort for cohort in self.cohorts if cohort.fold == fold]
 
 
-def build_plan(scenario: Scenario) -> Plan:
+def build_plan(scenario: Scenario, *, trusted: bool = False) -> Plan:
     """Read the data and lay out folds, devices, streams and cohorts.
+
+    Args:
+        scenario: resolved or not.
+        trusted: as in `Plan`.
 
     Raises:
         BadRecordings: the data cannot be read, or lacks a user or an activity.
         BadScenario: windows, folds, devices or rounds do not fit the data.
     """
-    population = gather_people(scenario)
+    population = gather_people(scenario, trusted=trusted)
     check_holdout(scenario, population)
     folds = deal_folds(scenario, list(population.recordings))
     users = [user for user in population.recordings if any(user in f.wearers for f in folds)]
@@ -175,6 +182,7 @@ def build_plan(scenario: Scenario) -> Plan:
         plan,
         hostile=who_is_hostile(scenario, folds, devices),
         trace=trace_of(scenario.faults, names, rounds),
+        trusted=trusted,
     )
     if not scenario.drift:
         return plan

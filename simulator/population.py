@@ -55,15 +55,19 @@ class Population:
         return self.form.length == 1 and self.channels == AXES
 
 
-def gather_people(scenario: Scenario) -> Population:
+def gather_people(scenario: Scenario, *, trusted: bool = False) -> Population:
     """Read or generate a scenario's recordings.
+
+    Args:
+        scenario: whose people.
+        trusted: whether its program may hold ops that can do more than compute.
 
     Raises:
         BadRecordings: the data cannot be read, or lacks a user or an activity.
         BadScenario: windows without samples.
         BadProgram: the program is a SavedModel that breaks the contract.
     """
-    data, form = scenario.data, form_of(scenario)
+    data, form = scenario.data, form_of(scenario, trusted=trusted)
     defects: dict[str, int] = {}
     try:
         if data.source == "synthetic":

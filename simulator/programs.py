@@ -55,15 +55,21 @@ def export_builtin(name: str, out: Path, seed: int) -> None:
     _write_whole(blueprint, params, np.zeros(AXES), np.ones(AXES), out)
 
 
-def export_shared(path: Path, file: Path) -> None:
+def export_shared(path: Path, file: Path, *, trusted: bool = False) -> None:
     """Write a SavedModel's parameters, by name, as a safetensors file.
+
+    Args:
+        path: the SavedModel.
+        file: which is not there yet.
+        trusted: whether it may hold ops that can do more than compute.
 
     Raises:
         BadProgram: no SavedModel, or one that breaks the contract.
         BadInput: `file` is there already.
     """
     need_new(file)
-    arrays = {k: np.ascontiguousarray(v) for k, v in Program(path).read_parameters().items()}
+    parameters = Program(path, trusted=trusted).read_parameters()
+    arrays = {k: np.ascontiguousarray(v) for k, v in parameters.items()}
     unfinished = file.with_name(f".{file.name}.unfinished")
     unfinished.write_bytes(save(arrays))
     unfinished.replace(file)

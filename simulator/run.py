@@ -48,9 +48,17 @@ class Watcher(Protocol):
 
 
 def run_seeds(
-    scenario: Scenario, seeds: int, folder: Path, fleet: Fleet, watcher: Watcher
+    scenario: Scenario,
+    seeds: int,
+    folder: Path,
+    fleet: Fleet,
+    watcher: Watcher,
+    *,
+    trusted: bool = False,
 ) -> pd.DataFrame:
     """Run a scenario under several seeds, one after the other, and average what they measured.
+
+    `trusted` is whether programs of others may hold ops that can do more than compute.
 
     Returns:
         the rows of the parent's summary.csv.
@@ -62,7 +70,7 @@ def run_seeds(
             own = folder / f"seed-{seed}"
             own.mkdir()
             seeded = scenario.of_seed(seed)
-            run_scenario(seeded, own, fleet, watcher)
+            run_scenario(seeded, own, fleet, watcher, trusted=trusted)
         status = "done"
     except Exception:  # as in a single run
         status = "failed"
@@ -101,8 +109,12 @@ def _write_pooled(parent: RunFolder) -> None:
         parent.write_frame("alarms.csv", alarms_frame(found["detections.csv"], found["drift.csv"]))
 
 
-def run_scenario(scenario: Scenario, folder: Path, fleet: Fleet, watcher: Watcher) -> pd.DataFrame:
+def run_scenario(
+    scenario: Scenario, folder: Path, fleet: Fleet, watcher: Watcher, *, trusted: bool = False
+) -> pd.DataFrame:
     """Run a scenario into a folder that is there and empty.
+
+    `trusted` is whether programs of others may hold ops that can do more than compute.
 
     Returns:
         the rows of summary.csv.
@@ -114,7 +126,7 @@ def run_scenario(scenario: Scenario, folder: Path, fleet: Fleet, watcher: Watche
     run, started, status = RunFolder(folder), time.time(), "interrupted"
     try:
         watcher.stage("reading recordings", 0)
-        plan = build_plan(scenario)
+        plan = build_plan(scenario, trusted=trusted)
         for note in plan.notes:
             watcher.note(note)
         watcher.stage("training base models", 0)

@@ -30,7 +30,9 @@ Question = tuple[NDArray[np.float32], float]
 """Windows, float32 [B, T, C], and the seconds that they take to come."""
 
 
-def wear_device_of_run(run: Path, device: str | None, arm_name: str | None) -> Newcomer:
+def wear_device_of_run(
+    run: Path, device: str | None, arm_name: str | None, *, trusted: bool = False
+) -> Newcomer:
     """Take the place of the simulated wearer of a run's device, from the stream's beginning.
 
     Args:
@@ -38,11 +40,12 @@ def wear_device_of_run(run: Path, device: str | None, arm_name: str | None) -> N
         device: its id; None for the first.
         arm_name: with the base model and the ways of this arm, but without a server; None for the
             first arm that is local, or else learns.
+        trusted: whether the run's program may hold ops that can do more than compute.
 
     Raises:
         BadInput: there is no such device or arm, or the run has no base model yet.
     """
-    plan = plan_of_run(run)
+    plan = plan_of_run(run, trusted=trusted)
     scenario, names = plan.scenario, [plan.name_of(i) for i in range(plan.devices)]
     arms = {
         arm.name: arm
@@ -62,7 +65,7 @@ def wear_device_of_run(run: Path, device: str | None, arm_name: str | None) -> N
     fold = next(fold.index for fold in plan.folds if number in fold.devices)
     arm = arm.in_fold(fold)
     path = base_path(run / "base", fold, scenario, arm.optimizer)
-    program = Program(path)
+    program = Program(path, trusted=trusted)
     if arm.learning_rate is not None:
         program.set_learning_rate(arm.learning_rate)
     population = plan.population
@@ -96,6 +99,7 @@ def wear_program(
     steps: int,
     memory: int | None,
     seed: int,
+    trusted: bool = False,
 ) -> Newcomer:
     """Wear a program of one's own.
 
@@ -109,6 +113,7 @@ def wear_program(
         steps: gradient steps for an answer.
         memory: windows kept to rehearse from; room for 16 questions by default.
         seed: of what is rehearsed.
+        trusted: whether the SavedModel may hold ops that can do more than compute.
 
     Raises:
         BadProgram: the SavedModel breaks the contract.
@@ -119,7 +124,7 @@ def wear_program(
             f"--model {path}: no SavedModel there (no file saved_model.pb); `wearfleet model "
             "train` writes one, and so does `wearfleet run`, in RUN/devices"
         )
-    program = Program(path)
+    program = Program(path, trusted=trusted)
     size = batch or (32 if program.length == 1 else 8)
     try:
         least = program.least_batch(size)
@@ -158,13 +163,13 @@ def wear_program(
     )
     x = np.zeros((least, program.length, program.channels), np.float32)
     if data is not None:
-        x, _ = next(_played(_wear(settings), 0))
+        x, _ = next(_played(_wear(settings, trusted), 0))
     _check_classes(program, x, names)
     return Newcomer(path, program.read_state(), settings)
 
 
 def questions_from(
-    settings: Settings, done: int, samples: Iterable[Sequence[float]]
+    settings: Settings, done: int, samples: Iterable[Sequence[float]], *, trusted: bool = False
 ) -> Iterator[Question]:
     """Give the questions that a device has not been asked yet.
 
@@ -172,20 +177,21 @@ def questions_from(
         settings: the device's.
         done: questions that it was asked before; a pipe begins anew.
         samples: what comes by the pipe, [C] each, where that is the source.
+        trusted: whether a run's program may hold ops that can do more than compute.
 
     Raises:
         BadInput: what it began with is no longer there.
     """
     if not settings.source:
         return _piped(samples, settings)
-    return _played(_wear(settings), done)
+    return _played(_wear(settings, trusted), done)
 
 
-def _wear(settings: Settings) -> Wear:
+def _wear(settings: Settings, trusted: bool) -> Wear:
     """Return the wearer of a device, with the stream of what is played."""
     source = settings.source
     if source.get("run"):
-        plan = plan_of_run(Path(str(source["run"])))
+        plan = plan_of_run(Path(str(source["run"])), trusted=trusted)
         names = [plan.name_of(i) for i in range(plan.devices)]
         return plan.wear(np.array([names.index(str(source["device"]))]))
     habits = settings.habits
@@ -201,9 +207,14 @@ def _wear(settings: Settings) -> Wear:
 
 
 @lru_cache(1)
-def plan_of_run(run: Path) -> Plan:
-    """Lay out a run again, from its resolved scenario and the data."""
-    return build_plan(load_scenario(run / "scenario.toml"))
+def plan_of_run(run: Path, *, trusted: bool = False) -> Plan:
+    """Lay out a run again, from its resolved scenario and the data.
+
+    Args:
+        run: its folder.
+        trusted: as in `Plan`.
+    """
+    return build_plan(load_scenario(run / "scenario.toml"), trusted=trusted)
 
 
 @lru_cache(1)

@@ -73,6 +73,8 @@ def tune(
     folder: Path,
     fleet: Fleet,
     watcher: Watcher,
+    *,
+    trusted: bool = False,
 ) -> tuple[Scenario, pd.DataFrame]:
     """Search each arm's keys on donors, fold by fold.
 
@@ -88,6 +90,7 @@ def tune(
         folder: for what is written meanwhile.
         fleet: computes them.
         watcher: is told how it goes.
+        trusted: whether programs of others may hold ops that can do more than compute.
 
     Returns:
         the scenario with `tuned` tables, and one row per fold, arm and trial: fold, arm, trial,
@@ -96,7 +99,7 @@ def tune(
     Raises:
         BadScenario: there are no donors, too few of them, or nothing to tune.
     """
-    outer = build_plan(_untuned(scenario))
+    outer = build_plan(_untuned(scenario), trusted=trusted)
     _check(outer, inner_folds)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     chosen: dict[str, list[dict[str, Any]]] = {arm.name: [] for arm in scenario.arms}
@@ -108,7 +111,7 @@ def tune(
             watcher.stage(f"{_place(scenario, fold)}: program", 0)
             program, _ = choose_program(outer, fold)
             programs.append(program)
-        bench = _bench(scenario, program, fold, inner_folds, own, fleet, watcher)
+        bench = _bench(scenario, program, fold, inner_folds, own, fleet, watcher, trusted=trusted)
         for arm in outer.scenario.arms:
             ranges = ranges_of(arm, bench.plan.rounds)
             if ranges:
@@ -138,6 +141,8 @@ def tune_seeds(
     folder: Path,
     fleet: Fleet,
     watcher: Watcher,
+    *,
+    trusted: bool = False,
 ) -> tuple[Scenario, pd.DataFrame]:
     """Tune a scenario for its seed and the next ones, each on the donors that it has.
 
@@ -149,7 +154,7 @@ def tune_seeds(
     for seed in range(scenario.seed, scenario.seed + seeds):
         seeded = _untuned(scenario).model_copy(update={"seed": seed})
         own = folder / f"seed-{seed}"
-        tuned, table = tune(seeded, trials, inner_folds, own, fleet, watcher)
+        tuned, table = tune(seeded, trials, inner_folds, own, fleet, watcher, trusted=trusted)
         found.append(tuned)
         tables.append(table.assign(seed=seed))
     arms = [
@@ -197,6 +202,8 @@ def _bench(
     folder: Path,
     fleet: Fleet,
     watcher: Watcher,
+    *,
+    trusted: bool,
 ) -> _Bench:
     """Let a fold's donors be donors and wearers among themselves."""
     plan = _untuned(scenario)
@@ -224,7 +231,7 @@ def _bench(
     }
     folder.mkdir(parents=True)
     watcher.stage(f"{_place(scenario, fold)}: base models", 0)
-    inner = build_plan(plan.model_copy(update=update))
+    inner = build_plan(plan.model_copy(update=update), trusted=trusted)
     return _Bench(inner, fleet.prepare(inner, folder), fleet, folder, watcher)
 
 

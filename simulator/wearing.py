@@ -20,7 +20,9 @@ __all__ = ["go_back", "sit"]
 Tell = Callable[[str], None]
 
 
-def sit(folder: Path, tell: Tell, *, speed: float, every: int, as_json: bool) -> None:
+def sit(
+    folder: Path, tell: Tell, *, speed: float, every: int, as_json: bool, trusted: bool = False
+) -> None:
     """Let a device ask its wearer until there is nothing more to ask, or the wearer stops.
 
     Args:
@@ -29,11 +31,13 @@ def sit(folder: Path, tell: Tell, *, speed: float, every: int, as_json: bool) ->
         speed: times as fast as recorded; 0 for as fast as it can.
         every: answers after which a version is saved.
         as_json: whether the score is printed as JSON in the end.
+        trusted: whether its program may hold ops that can do more than compute.
     """
-    with closing(Wearable(folder)) as wearable:
+    with closing(Wearable(folder, trusted=trusted)) as wearable:
         settings = wearable.settings
         lines = Lines(None if settings.source else settings.channels, tell)
-        questions = questions_from(settings, wearable.score.questions, lines.samples())
+        done, samples = wearable.score.questions, lines.samples()
+        questions = questions_from(settings, done, samples, trusted=trusted)
         _greet(wearable, tell)
         lines.start()
         dialogue = Dialogue(wearable, lines, every=every, speed=speed, tell=tell)
@@ -47,15 +51,21 @@ def sit(folder: Path, tell: Tell, *, speed: float, every: int, as_json: bool) ->
         _show(wearable.score, as_json=as_json)
 
 
-def go_back(folder: Path, tell: Tell, *, as_json: bool) -> None:
+def go_back(folder: Path, tell: Tell, *, as_json: bool, trusted: bool = False) -> None:
     """Let a device forget what came after its last version that is older than it.
+
+    Args:
+        folder: the device's.
+        tell: shows what was forgotten.
+        as_json: whether the score is printed as JSON in the end.
+        trusted: whether its program may hold ops that can do more than compute.
 
     Raises:
         BadInput: there is nothing to forget.
     """
     with closing(DeviceFolder(folder)) as device:
         forgotten = device.undo()
-    with closing(Wearable(folder)) as wearable:
+    with closing(Wearable(folder, trusted=trusted)) as wearable:
         score = wearable.score
     tell(f"forgot {_questions(forgotten)}, kept in {folder / 'undone'}; {_words(score)}")
     _show(score, as_json=as_json)

@@ -17,6 +17,8 @@ FILES = sorted(
 ALLOWED = {
     "tensorflow": [
         "clients/contract.py",
+        "clients/inspection.py",
+        "clients/ops_of_graph.py",
         "clients/program.py",
         "clients/checkpoints.py",
         "clients/export.py",

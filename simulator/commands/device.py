@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from clients.errors import BadInput
-from simulator.commands.shared import need_run, start_tensorflow
+from simulator.commands.shared import TrustOption, need_run, start_tensorflow
 
 __all__ = ["device"]
 
@@ -47,6 +47,7 @@ def device(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the device.")] = False,
     undo: Annotated[bool, typer.Option("--undo", help="Go back a version, and end.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="End with the score as JSON.")] = False,
+    trusted: TrustOption = False,
 ) -> None:
     """Wear one device yourself: it plays, predicts, asks you, and learns at once."""
     if sum([run_folder is not None, model is not None, resume, undo]) != 1:
@@ -79,13 +80,13 @@ def device(
     try:
         with unhidden_interrupts():
             if undo:
-                go_back(folder, tell, as_json=as_json)
+                go_back(folder, tell, as_json=as_json, trusted=trusted)
                 return
             if not resume:
                 need_new(folder)
             if run_folder is not None:
                 need_run(run_folder)
-                create(folder, wear_device_of_run(run_folder, name, arm))
+                create(folder, wear_device_of_run(run_folder, name, arm, trusted=trusted))
             elif model is not None:
                 newcomer = wear_program(
                     model,
@@ -97,9 +98,10 @@ def device(
                     steps=steps or 4,
                     memory=memory,
                     seed=seed or 0,
+                    trusted=trusted,
                 )
                 create(folder, newcomer)
-            sit(folder, tell, speed=speed, every=every, as_json=as_json)
+            sit(folder, tell, speed=speed, every=every, as_json=as_json, trusted=trusted)
     except BrokenPipeError:  # who listened has gone
         raise
     except OSError as error:

@@ -8,7 +8,13 @@ from typing import Annotated
 import typer
 
 from clients.errors import BadInput
-from simulator.commands.shared import FileArgument, SetOption, need_run, start_tensorflow
+from simulator.commands.shared import (
+    FileArgument,
+    SetOption,
+    TrustOption,
+    need_run,
+    start_tensorflow,
+)
 from simulator.console import Display, print_rows, print_table
 
 __all__ = ["model_app"]
@@ -24,6 +30,7 @@ def model_export(
         Path | None, typer.Option(help="Write a SavedModel's shared arrays as safetensors.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the first parameters.")] = 0,
+    trusted: TrustOption = False,
 ) -> None:
     """Write an untrained built-in program as a SavedModel, or a SavedModel's shared arrays."""
     start_tensorflow()
@@ -38,17 +45,20 @@ def model_export(
         export_builtin(program, out, seed)
         typer.echo(out)
     elif shared is not None:
-        export_shared(Path(program), shared)
+        export_shared(Path(program), shared, trusted=trusted)
         typer.echo(shared)
 
 
 @model_app.command("inspect")
-def model_inspect(path: Annotated[Path, typer.Argument(help="A SavedModel's folder.")]) -> None:
+def model_inspect(
+    path: Annotated[Path, typer.Argument(help="A SavedModel's folder.")],
+    trusted: TrustOption = False,
+) -> None:
     """Check a SavedModel against the contract and show what is in it."""
     start_tensorflow()
     from simulator.programs import inspect_program
 
-    print_rows(("", ""), inspect_program(path))
+    print_rows(("", ""), inspect_program(path, trusted=trusted))
 
 
 @model_app.command("materialize")
@@ -57,13 +67,14 @@ def model_materialize(
     arm: Annotated[str, typer.Argument(help="An arm of the run that learns.")],
     device: Annotated[str, typer.Argument(help="A device's id, as in rounds/.")],
     out: Annotated[Path, typer.Option(help="Where the SavedModel goes.")],
+    trusted: TrustOption = False,
 ) -> None:
     """Write the SavedModel of any device of a run, as its last checkpoint has it."""
     need_run(run)
     start_tensorflow()
     from simulator.materialize import materialize
 
-    materialize(run, arm, device, out)
+    materialize(run, arm, device, out, trusted=trusted)
     typer.echo(out)
 
 

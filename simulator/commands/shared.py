@@ -10,13 +10,20 @@ import typer
 from clients.errors import BadInput
 from simulator.hush import hushed
 
-__all__ = ["FileArgument", "SetOption", "need_run", "start_tensorflow"]
+__all__ = ["FileArgument", "SetOption", "TrustOption", "need_run", "start_tensorflow"]
 
 
 FileArgument = Annotated[Path, typer.Argument(help="A scenario file, in TOML.")]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", help="key=value; overrides any key, such as stream.rounds=5."),
+]
+TrustOption = Annotated[
+    bool,
+    typer.Option(
+        "--trust-program",
+        help="Load a SavedModel of others whatever its ops do; see docs/security.md.",
+    ),
 ]
 
 
