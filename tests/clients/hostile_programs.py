@@ -42,10 +42,9 @@ class WritesWhenLoaded(Linear):
 
     @tf.function(input_signature=[X])
     def predict(self, sensor_data):
-        del sensor_data
-        return {
-            "predictions": tf.cast(tf.cast(self.door.resource_handle is None, tf.int32), tf.int32)
-        }
+        door = tf.raw_ops.MutexLock(mutex=self.door.resource_handle)  # so that it is saved
+        with tf.control_dependencies([door]):
+            return {"predictions": tf.zeros([tf.shape(sensor_data)[0]], tf.int32)}
 
 
 def predicting(touch):

@@ -367,7 +367,7 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path):
     (assets / "inside").symlink_to("../saved_model.pb")
     Program(tmp_path / "program")
     (assets / "outside").symlink_to(tmp_path / "secret")
-    with pytest.raises(BadProgram, match="a link to .*secret"):
+    with pytest.raises(BadProgram, match=r"a link to .*secret"):
         Program(tmp_path / "program")
 
 
