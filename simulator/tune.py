@@ -213,7 +213,7 @@ def _bench(
     update = {
         "model": model,
         "data": plan.data.model_copy(update={"users": list(fold.donors)}),
-        "faults": Faults(),
+        "faults": Faults.model_validate({}),
         "detectors": [],  # nothing drifts that is to be noticed or reacted to
         "drift": [
             one.model_copy(update={"devices": 1.0})

@@ -37,8 +37,8 @@ class Day:
 
     Attributes:
         look: what it sees of its memory as the round begins.
-        questions: for each answer that leads to steps, a batch for each of them.
-        examples: answered windows behind those.
+        questions: for each lesson a batch for each of its steps, none where it leads to none.
+        examples: answered windows behind them.
         answers: answered questions, learnt from or not: windows of the pool, class.
     """
 
@@ -86,7 +86,7 @@ def days_of(opened, rounds):
             taught = [*lessons.due(round_), *lessons.now(round_, windows, answers)]
             asked = [lesson for lesson in taught if lesson.answer[0] != NO_ANSWER]
             day.answers = [(lesson.windows[0], int(lesson.answer[0])) for lesson in asked]
-            day.questions = [steps_of(lesson, read) for lesson in asked if lesson.steps.any()]
+            day.questions = [steps_of(lesson, read) for lesson in taught]
             day.examples = sum(int(lesson.examples()[0]) for lesson in asked)
             days.append(day)
         windows, classes = lessons.look(rounds + 1)
@@ -94,7 +94,9 @@ def days_of(opened, rounds):
     return everybody
 
 
-def play(devices, server, days, participants, *, all_learn=False, durations=None):
+def play(
+    devices, server, days, participants, *, all_learn=False, durations=None, until=None, sends=None
+):
     """Run devices and their server; returns what the server sent in the end, None without one.
 
     Args:
@@ -104,22 +106,29 @@ def play(devices, server, days, participants, *, all_learn=False, durations=None
         participants: for each round, who takes part.
         all_learn: whether the others learn too.
         durations: how many rounds each device's update takes, 0 where that is not given.
+        until: for each round and device, after which share of the lessons it drops out; 1 for none.
+        sends: for each round and device, whether its update arrives.
     """
     for number, chosen in enumerate(participants):
         came, sent = [], None if server is None else server.sent
         for place, device in enumerate(devices):
             day = days[place][number]
             device.look = day.look
-            if place in chosen and server is not None:
+            share = 1.0 if until is None or place not in chosen else until[number][place]
+            begins = place in chosen and share > 0.0
+            if begins and server is not None:
                 device.receive(sent)
-            if place not in chosen and not all_learn:
+            if not begins and not all_learn:
                 continue
-            for question in day.questions:
+            left = int(np.floor(share * len(day.questions)))
+            for question in day.questions[:left]:
                 for device.index, batch in enumerate(question):
                     device.step(batch)
-            if place in chosen and server is not None and day.examples:
-                takes = 0.0 if durations is None else durations[place]
+            if begins and share == 1.0 and server is not None and day.examples:
                 one = Came(device.send(), day.examples, device.loss())
+                if sends is not None and not sends[number][place]:
+                    continue
+                takes = 0.0 if durations is None else durations[place]
                 cluster = getattr(device, "cluster", 0)
                 came.append(replace(one, cluster=cluster, arrives=number + takes))
         if server is not None:

@@ -1,11 +1,13 @@
 """The guard refuses bad updates and says why."""
 
+import io
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.guard import Guard, check
+from server.guard import REFUSALS, Guard, check, check_message
 
 
 def sent():
@@ -52,34 +54,41 @@ def test_an_update_that_is_not_finite_is_refused(value):
 
 
 @pytest.mark.parametrize(
-    ("bad", "reason"),
+    ("bad", "kind", "reason"),
     [
         (
             moved(1.0, 2.0) | {"kernel": np.zeros((2, 4), np.float32)},
+            "shape",
             "kernel is float32 (4,) instead of float32 (2, 2)",
         ),
         (
             moved(1.0, 2.0) | {"bias": np.zeros((2, 1), np.float64)},
+            "dtype",
             "bias is float64 (1,) instead of float32 (1,)",
         ),
         (
             {"kernel": np.zeros((2, 2, 2), np.float32)},
+            "names",
             "arrays ['kernel'] instead of ['bias', 'kernel']",
         ),
         (
             moved(1.0, 2.0) | {"extra": np.zeros((2, 1), np.float32)},
+            "names",
             "arrays ['bias', 'extra', 'kernel'] instead of ['bias', 'kernel']",
         ),
         (
             moved(1.0, 2.0) | {"bias": np.zeros((1, 1), np.float32)},
+            "shape",
             "bias holds 1 devices instead of 2",
         ),
     ],
     ids=["shape", "dtype", "missing", "extra", "devices"],
 )
-def test_updates_of_another_form_are_refused_and_not_measured(bad, reason):
+def test_updates_of_another_form_are_refused_and_not_measured(bad, kind, reason):
     checked = check(sent(), bad, 5.0)
     assert checked.reasons == (reason, reason)
+    assert checked.kinds == (kind, kind)
+    assert kind in REFUSALS
     assert not checked.accepted.any()
     assert np.isnan(checked.norms).all()
 
@@ -108,10 +117,24 @@ def test_arrays_in_another_order_are_the_same_update():
     assert check(sent(), turned, 1.1).reasons == ("",)
 
 
-def test_the_first_round_has_no_bound():
-    guard = Guard(1.0)
-    assert guard.bound is None
-    assert judged(guard, moved(1.0, 1e6)) == ["", ""]
+def test_the_first_round_has_no_bound_where_it_is_not_known_what_is_sent():
+    for guard in (Guard(1.0), Guard(1.0, {}), Guard(1.0, sent())):  # or what is sent is nothing
+        assert guard.bound is None
+        assert judged(guard, moved(1.0, 1e6)) == ["", ""]
+
+
+def test_in_the_first_round_only_the_absurd_exceeds_the_bound():
+    """A hundred times the norm of what is sent, whatever the multiple of later rounds."""
+    start = {"kernel": np.full((2, 2), 1.0, np.float32), "bias": np.full(1, -3.0, np.float32)}
+    far = {name: value[None] + moved(359.0)[name] for name, value in start.items()}
+    for max_norm in (0.5, 3.0):
+        guard = Guard(max_norm, start)
+        assert guard.bound == pytest.approx(100.0 * np.sqrt(13.0))  # 360.6
+        assert judged(guard, far, start) == [""]
+        assert guard.bound == pytest.approx(max_norm * 359.0, rel=1e-6)
+    farther = {name: value[None] + moved(362.0)[name] for name, value in start.items()}
+    assert judged(Guard(3.0, start), farther, start) == ["norm 362 exceeds the bound 360.6"]
+    assert Guard(None, start).bound is None
 
 
 def test_the_bound_is_a_multiple_of_the_previous_rounds_median():
@@ -176,6 +199,7 @@ def test_checking_gives_a_verdict_for_each_device():
     checked = check({"w": np.zeros(2, np.float32)}, updates, 1.0)
     assert checked.accepted.tolist() == [False, False, True]
     assert checked.reasons == ("norm 5 exceeds the bound 1", "holds NaN or infinite values", "")
+    assert checked.kinds == ("norm", "not-finite", "")
 
 
 @given(
@@ -213,3 +237,60 @@ def test_no_update_beyond_the_bound_passes(first, second):
     for distance, reason in zip(second, judged(guard, moved(*second)), strict=True):
         if abs(distance - bound) > 1e-4 * (1.0 + bound):
             assert bool(reason) == (distance > bound)
+
+
+# --- One update, as it came ----------------------------------------------------------------------
+
+
+def file_of(array):
+    """Return an array in NumPy's format, as Flower sends it."""
+    file = io.BytesIO()
+    np.save(file, array, allow_pickle=True)
+    return file.getvalue()
+
+
+def test_arrays_that_come_as_bytes_are_checked_as_others():
+    update = {name: value[0] for name, value in moved(3.0).items()}
+    whole = check_message(sent(), update, 5.0)
+    assert (whole.kinds, whole.norms[0]) == (("",), pytest.approx(3.0, rel=1e-6))
+    as_bytes = {**update, "kernel": file_of(update["kernel"])}
+    assert check_message(sent(), as_bytes, 5.0).norms.tolist() == whole.norms.tolist()
+    assert check_message(sent(), as_bytes, 2.0).kinds == ("norm",)
+    wide = {**update, "kernel": file_of(update["kernel"].astype(np.float64))}
+    assert check_message(sent(), wide, None).kinds == ("dtype",)
+
+
+@pytest.mark.parametrize("end", [0, 5, 8, 60, 127, 130, 143])
+def test_bytes_that_end_too_early_are_refused_with_how_many_came(end):
+    update = {name: value[0] for name, value in moved(3.0).items()}
+    whole = file_of(update["kernel"])
+    assert len(whole) == 144
+    checked = check_message(sent(), {**update, "kernel": whole[:end]}, None)
+    assert checked.kinds == ("truncated",)
+    assert checked.reasons == (f"kernel cannot be read from its {end} bytes",)
+    assert np.isnan(checked.norms).tolist() == [True]
+
+
+def test_what_would_have_to_be_unpickled_is_never_read():
+    update = {name: value[0] for name, value in moved(3.0).items()}
+    pickled = file_of(np.array([print, {}], object))
+    assert check_message(sent(), {**update, "kernel": pickled}, None).kinds == ("truncated",)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "(",  # which never closes
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,), }",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (-1, -4), }",
+        "{'descr': 'V0', 'fortran_order': False, 'shape': (), }",
+        "[1, 2]",
+        "\x00",
+    ],
+)
+def test_a_head_that_says_nonsense_is_refused(told):
+    head = told.ljust(117).encode("latin1") + b"\n"
+    message = b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head + bytes(16)
+    update = {name: value[0] for name, value in moved(3.0).items()}
+    checked = check_message(sent(), {**update, "kernel": message}, None)
+    assert checked.kinds[0] in ("truncated", "shape", "dtype")

@@ -119,7 +119,7 @@ class InNumpy:
         server: likewise, None without one.
     """
 
-    def __init__(self, opened, trial, rounds, *, durations=None, told=()):
+    def __init__(self, opened, trial, rounds, *, durations=None, told=(), until=None, sends=None):
         """Play the rounds of a trial, with its participants.
 
         Args:
@@ -128,6 +128,8 @@ class InNumpy:
             rounds: how many.
             durations: of each device's updates.
             told: more that the server is told.
+            until: for each round and device, after which share of it the device drops out.
+            sends: for each round and device, whether its update arrives.
         """
         plan, arm = opened.plan, opened.plan.scenario.arms[0]
         self._way, self._names = WAYS[arm.method], [plan.name_of(d) for d in range(plan.devices)]
@@ -146,7 +148,8 @@ class InNumpy:
             self._fine_tuned(days, chosen, arm.switch_round)
             return
         alone = self.server is None
-        play(self.devices, self.server, days, chosen, all_learn=alone, durations=durations)
+        way = {"durations": durations, "until": until, "sends": sends}
+        play(self.devices, self.server, days, chosen, all_learn=alone, **way)
 
     def _made(self, opened, arm, keys):
         variables = read_checkpoint(opened.prepared.paths[arm.optimizer])

@@ -10,7 +10,7 @@ from clients.outcome import Outcome
 from clients.user import NO_ANSWER
 from simulator.alarm_frames import alarms_frame, detections_frame
 from simulator.drift_frames import devices_frame, drift_figures, pooled
-from simulator.noticing import Event
+from simulator.event import Event
 from simulator.records import Records, RoundRows
 from simulator.scenario import Scenario
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from clients.methods import METHODS
-from simulator.participants import duration_rounds
+from simulator.latency import paces_of
 from tests.simulator.made_few import EQUAL, EVERYBODY, WAYS, InNumpy, open_few
 
 ARMS = {
@@ -93,12 +93,18 @@ def test_method_comes_to_something_else_than_fedavg(play, method):
     assert max(moved) > 1e-4
 
 
+def durations_of(opened):
+    """Return how many rounds the updates of three devices take."""
+    scenario = opened.plan.scenario
+    paces = paces_of(scenario.faults, scenario.seed, np.arange(3))
+    return paces.work_s / scenario.faults.round_s
+
+
 def test_late_updates_reach_fedbuff_when_and_as_they_should(fleets):
     arm, faults = {"method": "fedbuff", "buffer": 2}, {"duration_rounds": 1.1, "speed": 0.8}
     opened = open_few(fleets("dense"), arm, faults=faults)
     trial = opened.run(4)
-    durations = duration_rounds(opened.plan, np.arange(3))
-    numpy = InNumpy(opened, trial, 4, durations=durations)
+    numpy = InNumpy(opened, trial, 4, durations=durations_of(opened))
     assert_alike(trial, numpy)
     assert numpy.server.version >= 2
     assert max(numpy.server.staleness) > 0
@@ -111,7 +117,7 @@ def test_updates_that_arrive_while_nobody_takes_part_are_added_to_what_is_there(
     arm = {"method": "fedbuff", "buffer": 1}
     opened = open_few(fleets("dense"), arm, faults=faults, seed=2, **tables)
     trial = opened.run(3)
-    numpy = InNumpy(opened, trial, 3, durations=duration_rounds(opened.plan, np.arange(3)))
+    numpy = InNumpy(opened, trial, 3, durations=durations_of(opened))
     participants = trial.rounds.groupby("round")["participant"].sum()
     assert participants.loc[1:].tolist() == [2, 0, 2]
     assert numpy.server.lands == [1, 1, 2]

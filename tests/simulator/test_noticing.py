@@ -10,7 +10,8 @@ from clients.detectors import DETECTORS
 from clients.novelty import Novelty, expect, summarize
 from clients.outcome import Outcome
 from clients.user import NO_ANSWER
-from simulator.noticing import Event, Noticing
+from simulator.event import Event
+from simulator.noticing import Noticing
 from simulator.plan import build_plan
 from simulator.prepared import Threshold
 from simulator.run import run_scenario

@@ -9,7 +9,7 @@ from safetensors.numpy import load_file, save_file
 from clients.outcome import Update
 from simulator.arm import Arm
 from simulator.flight import Flights
-from simulator.participants import available, choose, duration_rounds
+from simulator.participants import choose
 from simulator.plan import Fold
 from simulator.scenario import Scenario
 
@@ -34,9 +34,9 @@ class Laid:
         return np.array([device not in self.ended for device in devices], np.bool_)
 
 
-def plan(seed=3, ended=(), **faults):
+def plan(seed=3, ended=()):
     arms = [{"name": "local", "method": "local"}]
-    scenario = {"name": "who", "seed": seed, "arms": arms, "faults": faults, "data": {"users": 200}}
+    scenario = {"name": "who", "seed": seed, "arms": arms, "data": {"users": 200}}
     return Laid(Scenario.model_validate(scenario), set(ended))
 
 
@@ -45,9 +45,9 @@ def chosen(laid=None, round_=1, *, losses=None, busy=(), **arm):
     known = np.full(300, np.nan)
     if losses is not None:
         known[DEVICES] = losses
-    flying = np.zeros(300, np.bool_)
-    flying[list(busy)] = True
-    return choose(laid or plan(), arm, 0, round_, known, flying)
+    free = np.ones(300, np.bool_)
+    free[list(busy)] = False
+    return choose(laid or plan(), arm, 0, round_, known, free)
 
 
 def test_a_share_of_the_devices_takes_part_in_ascending_order():
@@ -95,24 +95,15 @@ def test_one_device_at_least_takes_part_where_there_is_one():
     assert chosen(plan(ended=DEVICES[1:]), participation=0.01).tolist() == [10]
 
 
-def test_who_cannot_be_reached_is_not_chosen():
-    laid = plan(availability=0.5)
-    there = DEVICES[available(laid, DEVICES, 1)]
-    assert 70 < there.size < 130
-    np.testing.assert_array_equal(chosen(laid), there)
-    some = chosen(laid, participation=0.5)
-    assert some.size == round(0.5 * there.size)
-    assert np.isin(some, there).all()
-
-
-def test_who_can_be_reached_is_that_of_seed_round_and_device():
-    laid = plan(availability=0.3)
-    first = available(laid, DEVICES, 1)
-    np.testing.assert_array_equal(available(laid, DEVICES[5:9], 1), first[5:9])
-    assert (available(laid, DEVICES, 2) != first).sum() > 30
-    share = np.mean([available(laid, DEVICES, round_) for round_ in range(1, 101)])
-    assert share == pytest.approx(0.3, abs=0.02)
-    assert available(plan(), DEVICES, 1).all()
+def test_a_share_is_one_of_those_who_are_free():
+    """Out of reach, flat or busy: they are not counted among whom a share is chosen."""
+    free = DEVICES[::4]
+    busy = np.setdiff1d(np.arange(300), free)
+    np.testing.assert_array_equal(chosen(busy=busy), free)
+    some = chosen(busy=busy, participation=0.5)
+    assert some.size == round(0.5 * free.size)
+    assert np.isin(some, free).all()
+    assert chosen(busy=range(300)).size == 0
 
 
 # --- By coins, for a private arm -----------------------------------------------------------------
@@ -174,51 +165,31 @@ def test_equal_losses_leave_the_choice_to_chance():
         np.testing.assert_array_equal(found, chosen(participation=0.1))
 
 
-# --- How long it takes ---------------------------------------------------------------------------
-
-
-def test_durations_are_lognormal_around_the_median_of_the_scenario():
-    devices = np.arange(20_000)
-    found = duration_rounds(plan(duration_rounds=3.0, speed=0.5), devices)
-    logs = np.log(found / 3.0)
-    assert np.median(logs) == pytest.approx(0.0, abs=0.015)
-    assert np.std(logs) == pytest.approx(0.5, rel=0.02)
-    # A normal distribution has 2.3% beyond two standard deviations, on either side.
-    assert np.mean(logs > 1.0) == pytest.approx(0.0228, abs=0.004)
-    assert np.mean(logs < -1.0) == pytest.approx(0.0228, abs=0.004)
-
-
-def test_a_device_is_as_slow_in_all_rounds_whoever_else_is_asked():
-    laid = plan(duration_rounds=3.0, speed=0.5)
-    whole = duration_rounds(laid, DEVICES)
-    np.testing.assert_array_equal(duration_rounds(laid, DEVICES[7:9]), whole[7:9])
-    assert set(duration_rounds(plan(duration_rounds=2.0), DEVICES)) == {2.0}
-    assert set(duration_rounds(plan(), DEVICES)) == {0.0}
-
-
 # --- Updates on their way ------------------------------------------------------------------------
 
 RECEIVED = {"w": np.array([1.0, 2.0])}
 
 
-def update(value, examples=3):
-    return Update({"w": np.array([value, value])}, examples, 0.5)
+def update(value, rounds=0.0, examples=3, shuffled=0.0):
+    """Make an update that takes some rounds, and is overtaken by a share of one."""
+    told = {"cluster": 0, "rounds": rounds, "shuffled": shuffled}
+    return Update({"w": np.array([value, value])}, examples, 0.5, told)
 
 
 def test_update_carries_by_how_much_the_device_changed_what_it_had():
     flights = Flights()
-    flights.start(1, {4: update(5.0)}, RECEIVED, 6, {4: 0.0})
+    flights.start(1, {4: update(5.0)}, RECEIVED, 6)
     landed = flights.land(1)[4]
     assert landed.arrays["w"].tolist() == [4.0, 3.0]
     assert (landed.examples, landed.loss, landed.told) == (3, 0.5, {"version": 6})
 
 
 @pytest.mark.parametrize(
-    ("duration", "lands"), [(0.0, 2), (0.5, 2), (1.0, 2), (1.01, 3), (2.0, 3), (4.2, 6)]
+    ("rounds", "lands"), [(0.0, 2), (0.5, 2), (1.0, 2), (1.01, 3), (2.0, 3), (4.2, 6)]
 )
-def test_update_arrives_in_the_round_in_which_its_time_is_over(duration, lands):
+def test_update_arrives_in_the_round_in_which_its_time_is_over(rounds, lands):
     flights = Flights()
-    flights.start(2, {4: update(5.0)}, RECEIVED, 0, {4: duration})
+    flights.start(2, {4: update(5.0, rounds)}, RECEIVED, 0)
     for round_ in range(2, 8):
         assert flights.busy(6).tolist() == [False] * 4 + [round_ <= lands, False]
         assert list(flights.land(round_)) == ([4] if round_ == lands else [])
@@ -227,20 +198,30 @@ def test_update_arrives_in_the_round_in_which_its_time_is_over(duration, lands):
 def test_updates_land_in_the_order_of_their_arrival():
     flights = Flights()
     durations = {1: 2.5, 2: 2.2, 3: 3.0}
-    flights.start(1, {d: update(1.0) for d in durations}, RECEIVED, 0, durations)
+    flights.start(1, {d: update(1.0, takes) for d, takes in durations.items()}, RECEIVED, 0)
     later = {7: 1.2, 0: 1.1, 5: 1.5}  # from the second round on: 2.2, 2.1 and 2.5
-    flights.start(2, {d: update(1.0) for d in later}, RECEIVED, 0, later)
+    flights.start(2, {d: update(1.0, takes) for d, takes in later.items()}, RECEIVED, 0)
     assert list(flights.land(2)) == []
     assert list(flights.land(3)) == [0, 2, 7, 1, 5, 3]
     assert list(flights.land(9)) == []
+
+
+def test_an_update_may_be_overtaken_by_others_of_its_round_but_lands_in_it():
+    flights = Flights()
+    shuffled = {1: 0.9, 2: 0.0, 3: 0.55, 4: 0.0}  # 2.0, 1.5, 1.65 and 1.9, as it were
+    rounds = {1: 1.1, 2: 1.5, 3: 1.1, 4: 1.9}
+    given = {d: update(1.0, rounds[d], shuffled=shuffled[d]) for d in rounds}
+    flights.start(1, given, RECEIVED, 0)
+    assert list(flights.land(1)) == []
+    assert list(flights.land(2)) == [2, 3, 4, 1]
 
 
 def test_flights_that_were_restored_land_as_the_others(tmp_path):
     def begun():
         flights = Flights()
         for round_, device in enumerate([12, 3, 7], start=1):
-            given = {device: update(float(device), device)}
-            flights.start(round_, given, RECEIVED, round_ - 1, {device: 6.0 - device / 8})
+            given = {device: update(float(device), 6.0 - device / 8, device, device / 16)}
+            flights.start(round_, given, RECEIVED, round_ - 1)
         return flights
 
     one, other = begun(), Flights()

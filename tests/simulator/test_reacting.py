@@ -14,8 +14,8 @@ from clients.user import NO_ANSWER
 from simulator.arms import method_in_round
 from simulator.checkpoint import read_server, write_server
 from simulator.engines import Engines
+from simulator.event import Event
 from simulator.federation import Server, Session
-from simulator.noticing import Event
 from simulator.options import REACTIONS
 from simulator.prepared import Threshold
 from simulator.reacting import Reacting

@@ -6,9 +6,19 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from simulator.noticing import Event
+from simulator.adversity import Befallen
+from simulator.event import Event
+from simulator.journey import REASONS
 from simulator.records import ROUNDS, WINDOWS, Records
-from tests.simulator.made_rounds import ACTIVITIES, NAN, outcome, records_of, row, written
+from tests.simulator.made_rounds import (
+    ACTIVITIES,
+    NAN,
+    TIME_S,
+    outcome,
+    records_of,
+    row,
+    written,
+)
 
 
 @pytest.fixture
@@ -81,6 +91,14 @@ def test_rounds_count_what_the_outcomes_hold(two_rounds):
         "loss": 0.75,
         "bytes_down": 0,
         "bytes_up": 0,
+        "reachable": True,
+        "hostile": False,
+        "sent": 0,
+        "accepted": 0,
+        "refused": 0,
+        "lost": 0,
+        "took_s": None,
+        "battery": None,
         "memory_windows": 2,
         "drifted": 0,
         "drift_in_force": False,
@@ -90,6 +108,8 @@ def test_rounds_count_what_the_outcomes_hold(two_rounds):
         "holdout_correct": None,
         "holdout_confusion": None,
         "holdout_before_confusion": None,
+        "stamped_windows": None,
+        "stamped_taken": None,
     }
     assert (second["round"], second["participant"]) == (2, True)
     assert (second["bytes_down"], second["bytes_up"], second["memory_windows"]) == (11, 12, 3)
@@ -131,11 +151,63 @@ def test_events_are_one_row_each_where_there_can_be_any(tmp_path):
     records.write(1)  # the second round is dropped, and its alarm with it
     assert written(tmp_path, "events").to_pylist() == [
         {"arm": "own", "fold": 1, "round": 1, "device": d, "user": "u", "kind": kind,
-         "reason": reason, "windows": answered, "answered": answered}
+         "reason": reason, "windows": answered, "answered": answered, "norm": None}
         for d, kind, reason, answered in (
             ("a", "drift-begins", "gain", 7), ("b", "alarm", "ddm", 9),
         )
     ]  # fmt: skip
+
+
+def test_what_befell_devices_is_told_beside_what_they_did(tmp_path):
+    records = records_of(tmp_path, ("a", "b"))
+    befallen = Befallen(
+        reachable=np.array([True, False]),
+        hostile=np.array([False, True]),
+        sent=np.array([2, 1]),
+        updates=np.array([[1, 2, 0], [0, 0, 4]]),  # accepted, refused, lost
+        took_s=np.array([31.5, NAN]),
+        battery=np.array([0.25, 0.75]),
+    )
+    records.add(replace(row(1, outcome([], []), 2), befallen=befallen))
+    records.add(row(2, outcome([], []), 2))
+    records.write(2)
+    columns = ["reachable", "hostile", "sent", "accepted", "refused", "lost", "took_s", "battery"]
+    rows = [tuple(one[c] for c in columns) for one in written(tmp_path, "rounds").to_pylist()]
+    calm = (True, False, 0, 0, 0, 0, None, None)
+    assert rows == [
+        (True, False, 2, 1, 2, 0, 31.5, 0.25), (False, True, 1, 0, 0, 4, None, 0.75), calm, calm,
+    ]  # fmt: skip
+
+
+def test_updates_that_came_to_nothing_are_events_with_their_norms(tmp_path):
+    names = (["a", "b"], ["u", "u"])
+    reasons, kept = [*REASONS, "before"], np.zeros(2, np.bool_)
+    records = Records(tmp_path, "own", 3, 1, ACTIVITIES, *names, TIME_S, kept, reasons=reasons)
+    told = [
+        Event(1, "dropped-out", "before"),
+        Event(0, "refused", "norm", norm=12.5),
+        Event(1, "lost", "network"),
+    ]
+    records.add(replace(row(1, outcome([], []), 2), events=told))
+    records.write(1)
+    found = written(tmp_path, "events").to_pylist()
+    columns = ["device", "kind", "reason", "windows", "answered", "norm"]
+    assert [tuple(one[c] for c in columns) for one in found] == [
+        ("b", "dropped-out", "before", None, None, None),
+        ("a", "refused", "norm", None, None, 12.5),
+        ("b", "lost", "network", None, None, None),
+    ]
+
+
+def test_windows_with_a_trigger_are_counted_where_there_are_any(tmp_path):
+    records = records_of(tmp_path, ("a", "b"))
+    for number, stamped in ((1, None), (2, np.array([[9, 4], [5, 0]]))):
+        records.add(row(number, outcome([], []), 2))
+        records.score(number, np.zeros((2, 3, 3), np.int64), stamped=stamped)
+    records.write(2)
+    rounds = written(tmp_path, "rounds")
+    assert rounds["stamped_windows"].to_pylist() == [None, None, 9, 5]
+    assert rounds["stamped_taken"].to_pylist() == [None, None, 4, 0]
 
 
 def test_label_repeats_reach_back_into_the_round_before(two_rounds):

@@ -3,19 +3,16 @@
 import numpy as np
 import pytest
 
-from clients.outcome import Outcome, Sent
+from clients.hostile import Hostile
+from clients.outcome import Sent
 from server.guard import Guard
+from simulator.accounts import FATES
+from simulator.journey import REASONS
 from simulator.reply import Terms, joined, reply_of
+from tests.simulator.made_journeys import journey, outcome
 
 SENT = {"w": np.zeros((2, 2), np.float32), "b": np.zeros(2, np.float32)}
 DEVICES = np.array([10, 13, 16, 19])
-
-
-def outcome(examples, losses=(1.0, 1.0, 1.0, 1.0)):
-    """Give what came of a round of four devices."""
-    made = Outcome.empty(4, 1, 1)
-    made.examples[:], made.learning_loss[:] = examples, losses
-    return made
 
 
 def updates(*values):
@@ -25,9 +22,20 @@ def updates(*values):
         yield Sent(np.array([row]), arrays, {})
 
 
-def reply(parts, of, bound=None, folds="mean", received=None, **terms):
-    received = received or {"parameters": SENT}
-    return reply_of(2, DEVICES, received, parts, of, Terms(folds, bound=bound, **terms))
+def reply(parts, of, bound=None, folds="mean", received=None, way=None, **terms):
+    received, way = received or {"parameters": SENT}, way or journey(DEVICES)
+    return reply_of(2, DEVICES, received, parts, of, Terms(folds, bound=bound, **terms), way)
+
+
+def refused(found):
+    """Return why updates were refused: device -> reason, and how far they went."""
+    accounts = found.accounts
+    which = np.flatnonzero(accounts.fate == FATES.index("refused"))
+    assert (accounts.fate == FATES.index("lost")).sum() == 0
+    return {
+        int(DEVICES[accounts.row[i]]): (REASONS[accounts.reason[i]], accounts.norm[i])
+        for i in which
+    }
 
 
 def test_updates_become_one_weighted_by_examples():
@@ -40,7 +48,7 @@ def test_updates_become_one_weighted_by_examples():
     assert found.folded[0].arrays["w"].dtype == np.float32
     assert (found.folded[0].examples, found.folded[0].loss) == (4, 3.5)
     assert found.singles == {}
-    assert found.refused == {}
+    assert refused(found) == {}
 
 
 def test_where_nothing_is_folded_each_device_is_answered_for_by_itself():
@@ -64,7 +72,7 @@ def test_how_devices_are_split_over_parts_makes_no_difference(folds):
     together = reply([Sent(rows, stacked, {})], of, 6.0, folds)
     np.testing.assert_array_equal(apart.norms, together.norms)
     np.testing.assert_array_equal(apart.accepted, together.accepted)
-    assert apart.refused == together.refused
+    assert refused(apart) == refused(together)
     assert apart.singles.keys() == together.singles.keys()
     assert list(apart.folded) == list(together.folded) == ([0] if folds == "mean" else [])
     pairs = [(apart.folded[cluster], together.folded[cluster]) for cluster in apart.folded]
@@ -75,12 +83,12 @@ def test_how_devices_are_split_over_parts_makes_no_difference(folds):
 
 
 BAD = [
-    ({"w": np.full((1, 2, 2), np.nan, np.float32), "b": SENT["b"][None]}, "NaN"),
-    ({"w": np.full((1, 2, 2), np.inf, np.float32), "b": SENT["b"][None]}, "infinite"),
-    ({"w": np.zeros((1, 4), np.float32), "b": SENT["b"][None]}, "(4,)"),
-    ({"w": np.zeros((1, 2, 2)), "b": SENT["b"][None]}, "float64"),
-    ({"w": SENT["w"][None]}, "['w'] instead of ['b', 'w']"),
-    ({**{name: value[None] for name, value in SENT.items()}, "c": SENT["b"][None]}, "'c'"),
+    ({"w": np.full((1, 2, 2), np.nan, np.float32), "b": SENT["b"][None]}, "not-finite"),
+    ({"w": np.full((1, 2, 2), np.inf, np.float32), "b": SENT["b"][None]}, "not-finite"),
+    ({"w": np.zeros((1, 4), np.float32), "b": SENT["b"][None]}, "shape"),
+    ({"w": np.zeros((1, 2, 2)), "b": SENT["b"][None]}, "dtype"),
+    ({"w": SENT["w"][None]}, "names"),
+    ({**{name: value[None] for name, value in SENT.items()}, "c": SENT["b"][None]}, "names"),
 ]
 
 
@@ -94,8 +102,9 @@ def test_bad_update_is_not_among_what_is_sent_and_is_told(arrays, reason, folds)
     np.testing.assert_array_equal(good.arrays["b"], [4.0, 0.0])
     assert good.examples == 1
     assert found.accepted.tolist() == [True, False]
-    assert list(found.refused) == [19]
-    assert reason in found.refused[19]
+    ((device, (told, norm)),) = refused(found).items()
+    assert (device, told) == (19, reason)
+    assert not np.isfinite(norm)
     assert 19 not in found.singles
 
 
@@ -103,7 +112,7 @@ def test_update_beyond_the_bound_is_refused():
     # Norms are 2 (four times 1) and 8 (four times 4).
     found = reply(updates((0, 1.0, [0, 0]), (1, 4.0, [0, 0])), outcome([1, 1, 1, 1]), bound=6.0)
     assert found.norms.tolist() == [2.0, 8.0]
-    assert found.refused == {13: "norm 8 exceeds the bound 6"}
+    assert refused(found) == {13: ("norm", 8.0)}
     np.testing.assert_array_equal(found.folded[0].arrays["w"], np.ones((2, 2)))
 
 
@@ -123,7 +132,7 @@ def test_when_all_are_refused_nothing_is_sent():
     found = reply(bad, outcome([1, 1, 1, 1]))
     assert found.folded == {}
     assert found.singles == {}
-    assert list(found.refused) == [10, 13]
+    assert list(refused(found)) == [10, 13]
 
 
 def test_means_of_cohorts_become_one_weighted_by_examples():
@@ -166,7 +175,7 @@ def test_each_cluster_is_folded_and_guarded_by_itself():
     np.testing.assert_array_equal(found.folded[0].arrays["w"], np.full((2, 2), 2.0))
     np.testing.assert_array_equal(found.folded[1].arrays["w"], np.full((2, 2), 101.0))
     assert [(u.examples, u.loss) for u in found.folded.values()] == [(4, 1.5), (1, 4.0)]
-    assert found.refused == {16: "norm 14 exceeds the bound 7"}
+    assert refused(found) == {16: ("norm", 14.0)}
     assert dict(zip(found.devices.tolist(), found.norms.tolist(), strict=True)) == {
         10: 2.0, 13: 2.0, 16: 14.0, 19: 6.0,
     }  # fmt: skip
@@ -186,7 +195,7 @@ def test_groups_beside_the_parameters_are_folded_by_the_networks_names():
     }
     sent = [Sent(np.array([0, 2]), arrays, {})]
     found = reply(sent, outcome([1, 1, 1, 1]), received=received)
-    assert found.refused == {}
+    assert refused(found) == {}
     assert {name: value.mean() for name, value in found.folded[0].arrays.items()} == {
         "w": 2.0, "b": 2.0, "control/w": -2.0, "control/b": -2.0,
     }  # fmt: skip
@@ -209,7 +218,7 @@ def test_changes_are_shortened_before_they_are_folded_and_told_as_they_were():
     found = reply(updates((0, 1.0, [0, 0]), (1, 6.0, [0, 0])), outcome([1, 1, 1, 1]), clip=3.0)
     assert found.norms.tolist() == [2.0, 12.0]
     np.testing.assert_allclose(found.folded[0].arrays["w"], np.full((2, 2), (1.0 + 1.5) / 2))
-    assert found.refused == {}
+    assert refused(found) == {}
 
 
 @pytest.mark.parametrize("folds", ["mean", "none"])
@@ -231,3 +240,77 @@ def test_arrays_are_told_in_the_order_in_which_they_were_sent():
         found = reply([Sent(np.array([1]), arrays, {})], outcome([1, 1, 1, 1]), folds=folds)
         (update,) = (found.folded or found.singles).values()
         assert list(update.arrays) == ["w", "b"]
+
+
+# --- On a way on which something happens ---------------------------------------------------------
+
+
+def test_what_does_not_arrive_is_neither_folded_nor_known_to_the_server():
+    way = journey(DEVICES, lost=[False, True, False, False], late_rounds=[0, 0, 1, 0], work_s=20.0)
+    parts = updates(*[(row, float(row + 1), [0.0, 0.0]) for row in range(4)])
+    found = reply(parts, outcome([1, 1, 1, 3]), way=way)
+    # (1 x 1 + 3 x 4) / 4 of the first and the last.
+    np.testing.assert_array_equal(found.folded[0].arrays["w"], np.full((2, 2), 3.25))
+    assert found.devices.tolist() == [10, 19]
+    assert found.accepted.tolist() == [True, True]
+    assert found.accounts.counted(4).tolist() == [[1, 0, 0], [0, 0, 1], [0, 0, 1], [1, 0, 0]]
+    assert found.took_s.tolist() == [20.0] * 4  # or would have
+
+
+def test_who_sends_nothing_took_no_time():
+    found = reply(updates((2, 1.0, [0.0, 0.0])), outcome([1] * 4), way=journey(DEVICES, work_s=9.0))
+    assert np.isnan(found.took_s).tolist() == [True, True, False, True]
+
+
+def test_time_counts_what_was_downloaded_and_sent():
+    way = journey(DEVICES, bytes_down=[1000, 0, 0, 0], byte_s=0.5)
+    found = reply(updates(*[(r, 1.0, [0, 0]) for r in range(2)]), outcome([1] * 4), way=way)
+    assert found.bytes_each == 24  # six values of four bytes
+    assert found.took_s[:2].tolist() == [512.0, 12.0]
+
+
+def test_singles_tell_how_long_they_took_and_by_how_much_they_are_overtaken():
+    way = journey(
+        DEVICES, waits=False, late_rounds=[0, 2, 0, 0], shuffled=[0.0, 0.25, 0.5, 0.0], work_s=30.0
+    )
+    parts = updates(*[(row, 1.0, [0, 0]) for row in range(3)])
+    found = reply(parts, outcome([1] * 4), folds="none", way=way)
+    told = {d: (u.told["rounds"], u.told["shuffled"]) for d, u in found.singles.items()}
+    assert told == {10: (0.5, 0.0), 13: (2.5, 0.25), 16: (0.5, 0.5)}
+
+
+def test_an_update_that_comes_twice_is_folded_once():
+    way = journey(DEVICES, duplicated=[True, False, False, False])
+    parts = list(updates((0, 1.0, [0, 0]), (1, 3.0, [0, 0])))
+    found, plain = (reply(parts, outcome([1] * 4), way=one) for one in (way, None))
+    assert found.folded[0].arrays["w"].tobytes() == plain.folded[0].arrays["w"].tobytes()
+    assert found.accounts.counted(4).tolist() == [[1, 1, 0], [1, 0, 0], [0, 0, 0], [0, 0, 0]]
+    assert refused(found) == {10: ("duplicate", 2.0)}
+
+
+@pytest.mark.parametrize("folds", ["mean", "cluster"])
+def test_those_who_mean_harm_may_travel_apart_and_come_to_the_same_in_the_end(folds):
+    rows = np.array([False, True, False, True])
+    way = journey(DEVICES, hostile=Hostile(rows, "copies", classes=3, scale=1.0))
+    parts = list(updates(*[(r, float(r), [r, 0.0]) for r in range(4)]))
+    received = {"cluster/0": SENT} if folds == "cluster" else None
+    of = outcome([1, 2, 3, 4], [1.0, 2.0, 3.0, 4.0])
+    found = reply(parts, of, folds=folds, received=received, way=way, apart=True)
+    together = reply(parts, of, folds=folds, received=received, way=way)
+    assert list(found.singles) == [13, 19]
+    assert together.singles == {}
+    assert found.folded[0].examples == 4
+    (one,) = joined([found], list(found.singles.values())).values()
+    (other,) = joined([together]).values()
+    assert (one.examples, one.loss) == (other.examples, other.loss)
+    for name, value in one.arrays.items():
+        np.testing.assert_allclose(value, other.arrays[name], rtol=1e-6)
+
+
+def test_what_came_apart_is_a_mean_of_its_own_where_nobody_else_came():
+    rows = np.ones(4, np.bool_)
+    way = journey(DEVICES, hostile=Hostile(rows, "copies", classes=3, scale=1.0))
+    found = reply(updates((2, 5.0, [1.0, 2.0])), outcome([1] * 4), way=way, apart=True)
+    assert found.folded == {}
+    (one,) = joined([found], list(found.singles.values())).values()
+    np.testing.assert_array_equal(one.arrays["w"], np.full((2, 2), 5.0))
