@@ -7,6 +7,7 @@ WearfleetError
 │   └── BadProgram      a SavedModel that breaks the contract
 │       └── Untrusted   one whose ops may do more than compute
 └── RunFailed           a run could not go on: exit code 1
+    └── WorkerLost      a worker is gone; the run goes on without it from its last checkpoint
 """
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "RunFailed",
     "Untrusted",
     "WearfleetError",
+    "WorkerLost",
 ]
 
 
@@ -54,3 +56,7 @@ class Untrusted(BadProgram):
 
 class RunFailed(WearfleetError):
     """A run that could not go on for a reason other than its input."""
+
+
+class WorkerLost(RunFailed):
+    """A worker that is gone, or the machine that it was on."""

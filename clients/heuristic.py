@@ -71,6 +71,24 @@ class Heuristic:
             self._typical[label] = np.median(own, axis=0)
             self._spread[label] = own.std(axis=0) + 0.1 * overall + 1e-6
 
+    def thresholds(self) -> dict[str, NDArray[Any]]:
+        """Return all that it goes by, as named arrays."""
+        return {
+            "rate_hz": np.asarray([self._rate_hz]),
+            "usual": self._usual,
+            "typical": self._typical,
+            "spread": self._spread,
+        }
+
+    @classmethod
+    def of_thresholds(cls, arrays: Arrays) -> Heuristic:
+        """Return what goes by the thresholds that another had."""
+        made = cls.__new__(cls)
+        made._rate_hz = float(arrays["rate_hz"][0])
+        made._usual, made._typical = arrays["usual"], arrays["typical"]
+        made._spread = arrays["spread"]
+        return made
+
     def predict(self, x: NDArray[np.float32]) -> Prediction:
         """Predict one question's windows [B, T, C]."""
         return Prediction(self.predict_questions(x[None])[0], None)

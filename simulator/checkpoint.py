@@ -1,20 +1,27 @@
-"""The state of an arm on disk: one file for each cohort, one for its fold's server."""
+"""The state of an arm in one fold after a round: a file for each cohort, one for the server."""
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import safe_open
-from safetensors.numpy import save_file
 
 from clients.errors import BadInput
+from simulator.arrays_file import (
+    Arrays,
+    Damaged,
+    Written,
+    check,
+    read_arrays,
+    read_facts,
+    write_arrays,
+)
+from simulator.kept import Kept, kept_folds
 from simulator.plan import Cohort
 
 __all__ = [
@@ -22,13 +29,14 @@ __all__ = [
     "find_device",
     "read_pooled",
     "read_server",
+    "read_shared",
     "read_state",
     "write_pooled",
     "write_server",
     "write_state",
 ]
 
-Arrays = Mapping[str, NDArray[Any]]
+_SERVER, _POOLED = "server.safetensors", "pooled.safetensors"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,12 +44,14 @@ class Found:
     """One device in a checkpoint.
 
     Attributes:
+        folder: of the checkpoint.
         fold: index of its fold.
         round_: after which it was written.
         shares: whether what it answered with then came from the server in part.
         state: all that it is, as its cohort's state names it, arrays [1, ...].
     """
 
+    folder: Path
     fold: int
     round_: int
     shares: bool
@@ -73,101 +83,127 @@ def write_state(
     state: Arrays,
     *,
     shares: bool,
-) -> None:
-    """Write a cohort's state, in place of that of an earlier round.
+    models: bool = True,
+    groups: Sequence[Written] = (),
+) -> Written:
+    """Write a cohort's state.
 
     Args:
-        folder: of the arm's checkpoint.
+        folder: of the checkpoint.
         cohort: whose state.
         round_: after which.
         devices: ids of the D devices.
-        state: named arrays [D, ...].
+        state: named arrays, those of the devices [D, ...].
         shares: whether the devices answer with the server's arrays.
+        models: whether the devices have SavedModels.
+        groups: the files of row groups that its records have filled.
     """
-    facts = {"fold": cohort.fold, "round": round_, "shares": shares, "devices": list(devices)}
-    _write(folder / f"cohort-{cohort.index:05d}.safetensors", state, facts)
+    facts = {
+        "fold": cohort.fold, "round": round_, "shares": shares, "models": models,
+        "devices": list(devices), "groups": [asdict(group) for group in groups],
+    }  # fmt: skip
+    return write_arrays(folder / _name_of(cohort), state, facts)
 
 
-def read_state(folder: Path, cohort: Cohort, round_: int) -> dict[str, NDArray[Any]]:
-    """Read a cohort's state after a round.
+def read_state(folder: Path, cohort: Cohort) -> tuple[dict[str, NDArray[Any]], list[Written]]:
+    """Read a cohort's state, and which files of row groups its records had filled.
 
     Raises:
-        BadInput: the checkpoint was interrupted, and has another round's or none.
+        Damaged: it is not whole.
     """
-    return _read(folder / f"cohort-{cohort.index:05d}.safetensors", round_)
+    arrays, facts = read_arrays(folder / _name_of(cohort))
+    return arrays, [Written(**group) for group in facts["groups"]]
 
 
-def write_server(folder: Path, fold: int, round_: int, state: Arrays) -> None:
-    """Write what the server of a fold is after a round."""
-    _write(folder / f"server-{fold}.safetensors", state, {"fold": fold, "round": round_})
+def write_server(folder: Path, state: Arrays) -> Written:
+    """Write what the server of a fold is."""
+    return write_arrays(folder / _SERVER, state, {})
 
 
-def read_server(folder: Path, fold: int, round_: int) -> dict[str, NDArray[Any]]:
-    """Read what the server of a fold was after a round.
+def read_server(folder: Path) -> dict[str, NDArray[Any]]:
+    """Read what the server of a fold was; nothing where the arm has none.
 
     Raises:
-        BadInput: the checkpoint was interrupted, and has another round's or none.
+        Damaged: it is not whole.
     """
-    return _read(folder / f"server-{fold}.safetensors", round_)
+    return read_arrays(folder / _SERVER)[0] if (folder / _SERVER).exists() else {}
 
 
-def write_pooled(folder: Path, fold: int, round_: int, state: Arrays) -> None:
-    """Write what the model is, after a round, that learns everybody's answers."""
-    _write(folder / f"pooled-{fold}.safetensors", state, {"fold": fold, "round": round_})
-
-
-def read_pooled(folder: Path, fold: int, round_: int) -> dict[str, NDArray[Any]]:
-    """Read what the model was, after a round, that learns everybody's answers.
+def read_shared(folder: Path) -> dict[str, NDArray[Any]]:
+    """Read the arrays that the server of a fold shared.
 
     Raises:
-        BadInput: the checkpoint was interrupted, and has another round's or none.
+        Damaged: they are not whole.
     """
-    return _read(folder / f"pooled-{fold}.safetensors", round_)
+    server, start = read_server(folder), "shared/"
+    return {k.removeprefix(start): v for k, v in server.items() if k.startswith(start)}
 
 
-def _read(path: Path, round_: int) -> dict[str, NDArray[Any]]:
-    if not path.is_file():
-        raise BadInput(f"{path}: missing; the checkpoint of round {round_} is not whole")
-    with safe_open(path, "numpy") as file:
-        found = json.loads(file.metadata()["facts"])["round"]
-        if found != round_:
-            raise BadInput(
-                f"{path}: of round {found}; the checkpoint of round {round_} is not whole"
-            )
-        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+def write_pooled(folder: Path, state: Arrays) -> Written:
+    """Write what the model is that learns everybody's answers."""
+    return write_arrays(folder / _POOLED, state, {})
+
+
+def read_pooled(folder: Path) -> dict[str, NDArray[Any]]:
+    """Read what the model was that learns everybody's answers.
+
+    Raises:
+        Damaged: it is not whole.
+    """
+    return read_arrays(folder / _POOLED)[0]
 
 
 def find_device(folder: Path, device: str) -> Found:
-    """Find a device in an arm's checkpoint.
+    """Find a device in the newest checkpoint of an arm that holds it and is whole.
+
+    Args:
+        folder: of the arm's checkpoints.
+        device: its id.
 
     Raises:
         BadInput: there is no checkpoint, or no such device in it.
     """
-    files = sorted(folder.glob("cohort-*.safetensors"))
-    for path in files:
-        with safe_open(path, "numpy") as file:
-            facts = json.loads(file.metadata()["facts"])
-            if device in facts["devices"]:
-                row = facts["devices"].index(device)
-                state = {
-                    name: file.get_slice(name)[row : row + 1]
-                    for name in file.keys()  # noqa: SIM118
-                }
-                return Found(facts["fold"], facts["round"], facts["shares"], state)
-    if not files:
+    any_there = False
+    for kept in kept_folds(folder):
+        for round_ in reversed(kept.rounds()):
+            try:
+                found = _find_in(kept, round_, device)
+            except Damaged:
+                continue  # the one before it may be whole
+            any_there = any_there or found is not _NO_MODELS
+            if isinstance(found, Found):
+                return found
+            break
+    if not any_there:
         raise BadInput(f"{folder}: no state of devices there; give an arm of the run that learns")
     raise BadInput(f"device {device!r}: not in {folder}; devices are called as in rounds/")
 
 
-def _write(path: Path, arrays: Arrays, facts: Mapping[str, Any]) -> None:
-    """Write arrays whole: to a temporary name, synced, then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
-        whole = {name: np.asarray(value, order="C") for name, value in arrays.items()}
-        save_file(whole, unfinished, metadata={"facts": json.dumps(facts)})
-        with unfinished.open("rb") as file:
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)  # there only if something went wrong
+_NO_MODELS = object()
+
+
+def _find_in(kept: Kept, round_: int, device: str) -> Found | object | None:
+    """Find a device in one checkpoint; `_NO_MODELS` where its devices have none."""
+    folder = kept.folder_of(round_)
+    for written in kept.manifest(round_).files:
+        if not written.name.startswith("cohort-"):
+            continue
+        path = folder / written.name
+        facts = read_facts(path)
+        if not facts["models"]:
+            return _NO_MODELS
+        if device in facts["devices"]:
+            check(folder, written)
+            row = facts["devices"].index(device)
+            with safe_open(path, "numpy") as file:
+                state = {
+                    name: np.asarray(file.get_slice(name)[row : row + 1])
+                    for name in file.keys()  # noqa: SIM118
+                    if not name.startswith("records/")
+                }
+            return Found(folder, facts["fold"], facts["round"], facts["shares"], state)
+    return None
+
+
+def _name_of(cohort: Cohort) -> str:
+    return f"cohort-{cohort.index:05d}.safetensors"

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -13,15 +12,10 @@ from clients.errors import BadInput, WearfleetError
 from simulator.commands.data import data_app
 from simulator.commands.device import device
 from simulator.commands.model import model_app
+from simulator.commands.run import resume, run
 from simulator.commands.shared import FileArgument, SetOption, TrustOption, need_run
-from simulator.console import Display, print_rows, print_summary, print_table
+from simulator.console import Display, print_rows, print_table
 from simulator.hush import quiet
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from simulator.fleet import Fleet
-    from simulator.scenario import Scenario
 
 __all__ = ["app", "main"]
 
@@ -33,66 +27,9 @@ app = typer.Typer(
 )
 app.add_typer(data_app, name="data")
 app.add_typer(model_app, name="model")
+app.command()(run)
+app.command()(resume)
 app.command()(device)
-
-
-@app.command()
-def run(
-    file: FileArgument,
-    out: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Ray workers; 1 needs no Ray.")] = None,
-    overrides: SetOption = None,
-    engine: Annotated[
-        str | None, typer.Option(help="fleet, or reference: one device after the other.")
-    ] = None,
-    ray_address: Annotated[
-        str | None, typer.Option(help="A running Ray cluster, such as 10.0.0.1:6379.")
-    ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Repeat with this many seeds.")] = 1,
-    trusted: TrustOption = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print summary.csv as JSON.")] = False,
-) -> None:
-    """Run a scenario and compare its arms."""
-    from simulator.scenario_file import load_scenario
-    from simulator.store import discard, new_folder
-
-    chosen = [f"fleet.engine={engine}"] if engine is not None else []
-    scenario = load_scenario(file, [*(overrides or []), *chosen])
-    from simulator.fleet import Fleet, start_workers
-
-    existed = out is not None and out.exists()
-    folder = new_folder(scenario.name, out)
-    display = Display()
-    fleet: Fleet | None = None
-    try:
-        with display:
-            fleet = Fleet(start_workers(workers or scenario.fleet.workers, ray_address))
-            from simulator.run import run_scenario, run_seeds  # while the workers start
-
-            if seeds == 1:
-                summary = run_scenario(scenario, folder.resolve(), fleet, display, trusted=trusted)
-            else:
-                summary = run_seeds(
-                    scenario, seeds, folder.resolve(), fleet, display, trusted=trusted
-                )
-    except BadInput as error:
-        _stop(fleet)
-        if not _begun(folder):
-            discard(folder, keep_folder=existed)
-        raise BadInput(f"{file}: {error}") from None
-    except KeyboardInterrupt:
-        _stop(fleet)
-        begun = _begun(folder)
-        if not begun:
-            discard(folder, keep_folder=existed)
-        what = (
-            f"what was done is kept in {folder}" if begun else "no round had begun, nothing is kept"
-        )
-        typer.echo(f"wearfleet: interrupted; {what}", err=True)
-        raise
-    finally:
-        _stop(fleet)
-    _show(summary, scenario, folder, as_json=as_json)
 
 
 @app.command()
@@ -115,7 +52,8 @@ def tune(
     need_new_file(out)
     from tempfile import TemporaryDirectory
 
-    from simulator.fleet import Fleet, start_workers
+    from simulator.fleet import Fleet
+    from simulator.workers import start_workers
 
     display = Display()
     with display, TemporaryDirectory(dir=out.parent) as folder:
@@ -187,30 +125,6 @@ def main() -> None:
             sys.exit(error.exit_code)
         raise
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def _show(summary: pd.DataFrame, scenario: Scenario, folder: Path, *, as_json: bool) -> None:
-    """Print the arms' figures, and where the report is."""
-    if as_json:
-        rows: list[dict[str, Any]] = json.loads(summary.round(6).to_json(orient="records"))
-        typer.echo(json.dumps(rows, indent=1))
-    else:
-        from simulator.report import answer_of
-
-        answer, holdout_by = answer_of(folder), scenario.split.holdout_by
-        print_summary(summary, scenario.question, answer, holdout_by)
-    typer.echo(f"report: {folder / 'report.html'}", err=as_json)
-
-
-def _stop(fleet: Fleet | None) -> None:
-    """End the workers, who may still be writing."""
-    if fleet is not None:
-        fleet.stop()
-
-
-def _begun(folder: Path) -> bool:
-    """Whether a run has come far enough to leave something that is worth keeping."""
-    return (folder / "scenario.toml").is_file() or any(folder.glob("seed-*/scenario.toml"))
 
 
 def _fail(message: str, code: int) -> None:

@@ -1,213 +1,27 @@
-"""Cohorts of devices on workers: in this process, or on Ray."""
+"""Cohorts of devices on workers, and their checkpoints."""
 
 from __future__ import annotations
 
-import logging
 import os
-import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clients.errors import BadInput, RunFailed
+from clients.errors import BadInput, WorkerLost
 from clients.methods import Arrays
 from simulator.answered import Answered
-from simulator.hush import hushed
-from simulator.interrupts import unhidden_interrupts
+from simulator.arrays_file import Written
+from simulator.patience import Patience
 from simulator.plan import Plan
 from simulator.prepared import Prepared
 from simulator.reply import Reply, Terms, Used
 from simulator.scenario import Arm
+from simulator.store import RunFolder
+from simulator.workers import Workers
 
-__all__ = ["Fleet", "InProcess", "OnRay", "Workers", "start_workers"]
-
-_SMALL_BYTES = 64 * 2**10  # below which Ray's store costs more than it saves
-_STORE_BYTES = 512 * 2**20  # of Ray's object store, where it is started here
-
-
-class Workers(Protocol):
-    """Some workers that can be called together."""
-
-    count: int
-
-    @property
-    def nodes(self) -> Sequence[str]:
-        """The node that each worker is on."""
-        ...
-
-    def call(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """Call a method of each worker with its own arguments; results in order of worker."""
-        ...
-
-    def share(self, value: Any) -> Any:
-        """Return what to pass as an argument in place of a large value that all receive."""
-        ...
-
-    def stop(self) -> None:
-        """End what was started."""
-        ...
-
-
-class _Host:
-    """Holds a worker, so that only the process that computes loads TensorFlow."""
-
-    def __init__(self) -> None:
-        with hushed():
-            from simulator.worker import Worker
-
-            self._worker = Worker()
-
-    def call(self, method: str, *arguments: Any) -> Any:
-        """Call a method of the worker."""
-        return getattr(self._worker, method)(*arguments)
-
-    def node(self) -> str:
-        """Return the Ray node that this process is on."""
-        import ray
-
-        return str(ray.get_runtime_context().get_node_id())
-
-
-class InProcess:
-    """One worker, here."""
-
-    count = 1
-    nodes: Sequence[str] = ("here",)
-
-    def __init__(self) -> None:
-        self._host = _Host()
-
-    def call(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """Call a method of the worker."""
-        with unhidden_interrupts():
-            return [self._host.call(method, *arguments[0])]
-
-    def share(self, value: Any) -> Any:
-        """Return the value: nothing has to travel."""
-        return value
-
-    def stop(self) -> None:
-        """Do nothing: nothing was started."""
-
-
-class OnRay:
-    """Workers in processes of their own, one thread each: on this machine, or on a Ray cluster.
-
-    Attributes:
-        count: of workers.
-        nodes: the Ray node that each of them is on.
-    """
-
-    def __init__(self, count: int | None, address: str | None = None) -> None:
-        """Start workers.
-
-        Args:
-            count: how many; None for one on each core of a cluster.
-            address: of a running cluster; None starts Ray on this machine, for these workers alone.
-
-        Raises:
-            BadInput: no cluster answers there, or it has too few cores.
-        """
-        import ray
-
-        _connect(count, address)
-        cores = int(ray.cluster_resources().get("CPU", 0))
-        self.count = count or cores
-        if self.count > cores:
-            ray.shutdown()
-            raise BadInput(
-                f"--workers {self.count}: the Ray cluster at {address} has {cores} cores, and each "
-                f"worker takes one; give --workers {cores} at most, or start more nodes"
-            )
-        remote = ray.remote(num_cpus=1, scheduling_strategy="SPREAD")(_Host)
-        variables = {"env_vars": {"OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}}
-        self._actors = [remote.options(runtime_env=variables).remote() for _ in range(self.count)]
-
-    @property
-    def nodes(self) -> list[str]:
-        """The Ray node that each worker is on."""
-        import ray
-
-        return list(ray.get([actor.node.remote() for actor in self._actors]))
-
-    def call(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """Call a method of all workers at once and wait for all of them."""
-        import ray
-
-        calls = [
-            actor.call.remote(method, *own)
-            for actor, own in zip(self._actors, arguments, strict=True)
-        ]
-        try:
-            return list(ray.get(calls))
-        except ray.exceptions.RayTaskError as error:
-            cause = error.cause
-            raise (cause if isinstance(cause, Exception) else error) from None
-        except ray.exceptions.RayActorError as error:
-            raise RunFailed(
-                f"a worker died ({error}); give it more memory or fewer devices"
-            ) from None
-
-    def share(self, value: Any) -> Any:
-        """Put a value into Ray's store, once for all workers; a small one travels by itself."""
-        import ray
-
-        arrays = value.values() if isinstance(value, dict) else [value]
-        sizes = [one.nbytes if isinstance(one, np.ndarray) else _SMALL_BYTES for one in arrays]
-        return value if sum(sizes) < _SMALL_BYTES else ray.put(value)
-
-    def stop(self) -> None:
-        """Shut down what was started here; a cluster that was there before goes on."""
-        import ray
-
-        ray.shutdown()
-
-
-def _connect(count: int | None, address: str | None) -> None:
-    """Connect to a cluster, or start Ray on this machine."""
-    import ray
-
-    quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
-    if address is None:
-        ray.init(
-            address="local",  # else it would join a cluster that somebody else started here
-            num_cpus=count,
-            include_dashboard=False,
-            object_store_memory=_STORE_BYTES,
-            **quiet,
-        )
-        return
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit():
-        raise BadInput(
-            f"--ray-address {address}: expected HOST:PORT, as `ray start --head` prints it, such "
-            "as 10.0.0.1:6379"
-        )
-    try:
-        # Ray itself would go on trying for minutes.
-        socket.create_connection((host, int(port)), timeout=5.0).close()
-        ray.init(address=address, **quiet)
-    except (ConnectionError, OSError, RuntimeError, ValueError) as error:
-        raise BadInput(
-            f"--ray-address {address}: no Ray cluster answers there ({error}); start one by "
-            "`ray start --head --port=6379` and give the address that it prints"
-        ) from None
-
-
-def start_workers(count: int | str, address: str | None = None) -> Workers:
-    """Start workers.
-
-    Args:
-        count: a number of them, or "auto" for one on each core.
-        address: of a running Ray cluster; None stays on this machine.
-    """
-    if address is not None:
-        return OnRay(None if count == "auto" else int(count), address)
-    wanted = len(os.sched_getaffinity(0)) if count == "auto" else int(count)
-    return InProcess() if wanted == 1 else OnRay(wanted)
+__all__ = ["Fleet"]
 
 
 class Fleet:
@@ -222,17 +36,45 @@ class Fleet:
         self.used: Sequence[Used] = [Used(0.0, 0.0)] * workers.count
 
     def prepare(self, plan: Plan, folder: Path) -> list[Prepared]:
-        """Make the base models of all folds, side by side, and tell all workers of them."""
-        count = self._workers.count
-        self._plan = plan
-        shared = self._workers.share(plan)
-        self._check_shared(folder)
-        self._workers.call("load", [(shared, folder)] * count)
-        folds = range(len(plan.folds))
-        made = self._workers.call("prepare", [(list(folds)[i::count],) for i in range(count)])
-        prepared = {one.fold: one for some in made for one in some}
-        self._workers.call("equip", [(self._workers.share(prepared),)] * count)
-        return [prepared[fold] for fold in folds]
+        """Make the base models of all folds, side by side, and tell all workers of them.
+
+        What lies in the folder already, and is whole, is not made again.
+
+        Raises:
+            RunFailed: workers were lost again and again.
+        """
+        self._plan, self._folder = plan, folder
+        self._prepared: Mapping[int, Prepared] = {}
+        patience = Patience(RunFolder(folder))
+        while True:
+            try:
+                self._check_shared(folder)
+                self._introduce()
+                return [self._prepared[fold] for fold in range(len(plan.folds))]
+            except WorkerLost as lost:
+                patience.bear(lost, "while base models were made")
+                self._workers.renew()
+
+    def _introduce(self) -> None:
+        """Tell all workers of the run, and of the base models, which are made where they lack."""
+        count, folds = self._workers.count, range(len(self._plan.folds))
+        shared = self._workers.share(self._plan)
+        self._workers.call("load", [(shared, self._folder)] * count)
+        if not self._prepared:
+            made = self._workers.call("prepare", [(list(folds)[i::count],) for i in range(count)])
+            self._prepared = {one.fold: one for some in made for one in some}
+        self._workers.call("equip", [(self._workers.share(self._prepared),)] * count)
+        self.used = self._workers.call("used", [()] * count)
+
+    def renew(self) -> None:
+        """Replace workers that were lost; an arm has to be opened anew.
+
+        Raises:
+            WorkerLost: another one was lost meanwhile.
+            RunFailed: there is no core for any worker.
+        """
+        self._workers.renew()
+        self._introduce()
 
     @property
     def nodes(self) -> Sequence[str]:
@@ -297,14 +139,51 @@ class Fleet:
         sent = None if shared is None else self._workers.share(shared)
         self.used = self._workers.call("score", [(round_, sent)] * self._workers.count)
 
-    def save(self, round_: int, shared: Arrays | None) -> None:
-        """Write the devices' SavedModels."""
-        sent = None if shared is None else self._workers.share(shared)
-        self._workers.call("save", [(round_, sent)] * self._workers.count)
+    def save(self, round_: int, shares: bool, folder: Path) -> list[Written]:
+        """Write what the devices and the records of the open fold are into a checkpoint's folder.
 
-    def restore(self, round_: int) -> None:
-        """Let the devices of the open fold become what they were when they were saved."""
-        self._workers.call("restore", [(round_, i == 0) for i in range(self._workers.count)])
+        Args:
+            round_: after which.
+            shares: whether the devices answer with the server's arrays.
+            folder: of the checkpoint.
+
+        Returns:
+            all files of the checkpoint so far; those that end in `.arrow` are row groups of the
+            records that have left memory.
+        """
+        count = self._workers.count
+        written = self._workers.call("save", [(round_, shares, folder)] * count)
+        return [one for some in written for one in some]
+
+    def damage(self, path: Path, round_: int) -> str | None:
+        """Look at all files of a checkpoint; returns what is damaged, if any is.
+
+        Args:
+            path: of the fold's checkpoints.
+            round_: of the checkpoint.
+        """
+        count = self._workers.count
+        found = self._workers.call("damage", [(path, round_, i, count) for i in range(count)])
+        return next((one for one in found if one is not None), None)
+
+    def restore(self, folder: Path) -> None:
+        """Let the devices of the open fold become what they were at a checkpoint."""
+        self._workers.call("restore", [(folder, i == 0) for i in range(self._workers.count)])
+
+    def write_models(self, round_: int, shared: Arrays | None, folder: Path) -> None:
+        """Write the SavedModels of the open fold as of a checkpoint, to which its devices go back.
+
+        Args:
+            round_: of the checkpoint.
+            shared: the server's arrays then, where devices answer with them.
+            folder: of the checkpoint.
+        """
+        sent = None if shared is None else self._workers.share(shared)
+        self._workers.call("write_models", [(round_, sent, folder)] * self._workers.count)
+
+    def keep_models(self, rounds: Sequence[int]) -> None:
+        """Remove the SavedModels of the open fold that are not of some rounds."""
+        self._workers.call("keep_models", [(rounds,)] * self._workers.count)
 
     def write(self, rounds: int) -> None:
         """Finish the records of the open arm and fold, up to a number of rounds."""

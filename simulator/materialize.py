@@ -20,7 +20,7 @@ from clients.steps import stack
 from simulator.arm import Arm
 from simulator.arms import habits_of, method_in_round
 from simulator.base import base_path
-from simulator.checkpoint import Found, find_device, read_server
+from simulator.checkpoint import Found, find_device, read_shared
 from simulator.plan import Plan
 from simulator.programs import need_new
 from simulator.scenario import Scenario
@@ -48,7 +48,7 @@ def materialize(run: Path, arm_name: str, device: str, out: Path, *, trusted: bo
     arms = {arm.name: arm for arm in scenario.arms}
     if arm_name not in arms:
         raise BadInput(f"arm {arm_name!r}: {run} has the arms {', '.join(arms)}")
-    arm, folder = arms[arm_name], RunFolder(run).checkpoint(arm_name)
+    arm, folder = arms[arm_name], RunFolder(run).checkpoints(arm_name)
     found = find_device(folder, device)
     arm = arm.in_fold(found.fold)
     source = base_path(run / "base", found.fold, scenario, arm.optimizer)
@@ -58,7 +58,7 @@ def materialize(run: Path, arm_name: str, device: str, out: Path, *, trusted: bo
     method = method_in_round(arm, found.round_)
     state = program.read_state()
     if found.shares:
-        shared = nested(_shared(folder, found), method.offer({}))
+        shared = nested(read_shared(found.folder), method.offer({}))
         if method.looks:
             plan = plan_of_run(run, trusted=trusted)
             state = _looking(plan, arm, device, program, method, found, shared)
@@ -69,12 +69,6 @@ def materialize(run: Path, arm_name: str, device: str, out: Path, *, trusted: bo
     shutil.rmtree(unfinished, ignore_errors=True)
     write_copy(source, unfinished, state)
     unfinished.rename(out)
-
-
-def _shared(folder: Path, found: Found) -> dict[str, NDArray[Any]]:
-    """Read what the server shared when a device was written."""
-    server, start = read_server(folder, found.fold, found.round_), "shared/"
-    return {k.removeprefix(start): v for k, v in server.items() if k.startswith(start)}
 
 
 def _answering(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import median
@@ -63,6 +64,14 @@ class Plan:
     hostile: NDArray[np.bool_] | None = None
     trace: NDArray[np.bool_] | None = None
     trusted: bool = False
+
+    @property
+    def fingerprint(self) -> str:
+        """What all files that the run reads come to: the recordings, and a trace if there is one."""
+        if self.trace is None:
+            return self.population.fingerprint
+        digest = hashlib.blake2b(np.packbits(self.trace).tobytes(), digest_size=16)
+        return f"{self.population.fingerprint}+{digest.hexdigest()}"
 
     def name_of(self, device: int) -> str:
         """Return a device's id: its user's, and the number of the variation after the first."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,16 @@ from clients.outcome import Outcome
 from clients.user import NO_ANSWER
 from simulator.accounts import FATES
 from simulator.adversity import Befallen
+from simulator.arrays_file import Written
 from simulator.event import KINDS, Event
 from simulator.fading import Faded, Sliding
-from simulator.record_files import EVENTS, ROUNDS, WINDOWS, RowGroups, text
+from simulator.kept import ROWS
+from simulator.record_files import EVENTS, ROUNDS, WINDOWS
+from simulator.row_groups import RowGroups, text
 
 __all__ = ["ROUNDS", "WINDOWS", "Records", "RoundRows"]
 
+_PREFIX = "records/"
 _ROUNDS_IN_GROUP, _WINDOWS_IN_GROUP = 4_096, 16_384  # rows that make up a row group
 
 
@@ -101,12 +105,13 @@ class Records:
         self._fold, self._time_s, self._windows_of = fold, time_s, windows_of
         name = f"cohort-{cohort:05d}.parquet"
         rounds, windows = (folder / kind / arm / name for kind in ("rounds", "windows"))
-        self._rounds = RowGroups(rounds, ROUNDS, _ROUNDS_IN_GROUP, names)
-        self._windows = RowGroups(windows, WINDOWS, _WINDOWS_IN_GROUP, names)
+        work = folder / "checkpoints" / arm / str(fold) / ROWS
+        self._rounds = RowGroups(rounds, work, ROUNDS, _ROUNDS_IN_GROUP, names)
+        self._windows = RowGroups(windows, work, WINDOWS, _WINDOWS_IN_GROUP, names)
         self._reasons = {reason: code for code, reason in enumerate(reasons)}
         told = {**names, "kind": text(KINDS), "reason": text(reasons)}
         path = folder / "events" / arm / name
-        self._events = RowGroups(path, EVENTS, _ROUNDS_IN_GROUP, told)
+        self._events = RowGroups(path, work, EVENTS, _ROUNDS_IN_GROUP, told)
         self._last_label = np.full(len(devices), -1, np.int32)
         self._faded, self._sliding = Faded.before(len(devices)), Sliding.before(len(devices))
         self._pending: RoundRows | None = None
@@ -155,11 +160,43 @@ class Records:
         if self._windows_of.any():
             self._windows.finish()
 
-    def abandon(self) -> None:
-        """Remove what has been written; files that were finished before stay."""
-        self._rounds.abandon()
-        self._events.abandon()
-        self._windows.abandon()
+    def snapshot(self) -> dict[str, NDArray[Any]]:
+        """Commit the pending round, and return all that is still in memory, as named arrays."""
+        self._commit()
+        kept: dict[str, NDArray[Any]] = {
+            "last_label": self._last_label,
+            "faded/total": self._faded.total,
+            "faded/weight": self._faded.weight,
+            "sliding": self._sliding.latest,
+        }
+        for kind, file in self._files().items():
+            kept |= {f"{kind}/{name}": value for name, value in file.snapshot().items()}
+        return {_PREFIX + name: value for name, value in kept.items()}
+
+    @property
+    def written(self) -> list[Written]:
+        """The files of the row groups that have left memory."""
+        return [written for file in self._files().values() for written in file.written]
+
+    def restore(self, snapshot: Mapping[str, NDArray[Any]], written: Sequence[Written]) -> None:
+        """Become what a snapshot of the same devices holds, with what had left memory by then.
+
+        Args:
+            snapshot: as `snapshot` returned it; other names in it are left alone.
+            written: as it was then.
+        """
+        own = {k.removeprefix(_PREFIX): v for k, v in snapshot.items() if k.startswith(_PREFIX)}
+        self._pending, self._confusion, self._before = None, None, None
+        self._last_label = own["last_label"]
+        self._faded = Faded(own["faded/total"], own["faded/weight"])
+        self._sliding = Sliding(own["sliding"])
+        for kind, file in self._files().items():
+            start = f"{kind}/"
+            held = {k.removeprefix(start): v for k, v in own.items() if k.startswith(start)}
+            file.restore(held, [one for one in written if one.name.startswith(f"{kind}-")])
+
+    def _files(self) -> dict[str, RowGroups]:
+        return {"rounds": self._rounds, "windows": self._windows, "events": self._events}
 
     def _commit(self) -> None:
         rows, confusion = self._pending, self._confusion
@@ -198,7 +235,7 @@ class Records:
         kept = there & self._windows_of[:, None, None]
         of_windows = self._of_windows(rows.round_, outcome, kept, drifted)
         of_events = self._of_events(rows)
-        for file in (self._rounds, self._windows, self._events):
+        for file in self._files().values():
             file.flush_full()
         # Last and at once: where an interrupt comes before, the round is pending still.
         self._pending, self._confusion, self._before, self._stamped = None, None, None, None

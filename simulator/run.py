@@ -3,116 +3,52 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from clients.errors import WearfleetError
+from clients.errors import RunFailed, WearfleetError
 from simulator.alarm_frames import alarms_frame, detections_frame
-from simulator.checkpoint import write_server
-from simulator.drift_frames import devices_frame, drift_figures, pooled
+from simulator.drift_frames import devices_frame, drift_figures
 from simulator.fault_frames import faults_frame
-from simulator.federation import Server, Session
+from simulator.federation import Session
 from simulator.fleet import Fleet
+from simulator.fold_run import FoldRun, Watcher
+from simulator.full_disk import full_disk, is_full_disk
 from simulator.metrics import fairness_frame, summary_frame, users_frame
 from simulator.options import PRIVATE_PARTS
 from simulator.plan import Plan, build_plan
 from simulator.prepared import Prepared
 from simulator.privacy import epsilon_of
 from simulator.report import write_report
-from simulator.report.records import read_csv
 from simulator.scenario import Arm, Scenario
 from simulator.statistics import frame_of_tests, paired_tests
-from simulator.store import USERS_COLUMNS, RunFolder, average_over_seeds, discard
+from simulator.store import USERS_COLUMNS, RunFolder, discard
 
-__all__ = ["Watcher", "run_arm", "run_scenario", "run_seeds"]
-
-
-class Watcher(Protocol):
-    """Is told how a run goes."""
-
-    def stage(self, name: str, rounds: int) -> None:
-        """Hear that something began that takes some rounds."""
-        ...
-
-    def advance(self) -> None:
-        """Hear that one round is done."""
-        ...
-
-    def note(self, text: str) -> None:
-        """Hear what a person should know of the scenario."""
-        ...
+__all__ = ["run_arm", "run_scenario"]
 
 
-def run_seeds(
+def run_scenario(
     scenario: Scenario,
-    seeds: int,
     folder: Path,
     fleet: Fleet,
     watcher: Watcher,
     *,
+    resumed: bool = False,
     trusted: bool = False,
 ) -> pd.DataFrame:
-    """Run a scenario under several seeds, one after the other, and average what they measured.
+    """Run a scenario into a folder that is there and empty, or go on with a run in it.
 
-    `trusted` is whether programs of others may hold ops that can do more than compute.
-
-    Returns:
-        the rows of the parent's summary.csv.
-    """
-    parent = RunFolder(folder)
-    started, summaries, users, status = time.time(), [], [], "interrupted"
-    try:
-        for seed in range(scenario.seed, scenario.seed + seeds):
-            own = folder / f"seed-{seed}"
-            own.mkdir()
-            seeded = scenario.of_seed(seed)
-            run_scenario(seeded, own, fleet, watcher, trusted=trusted)
-        status = "done"
-    except Exception:  # as in a single run
-        status = "failed"
-        raise
-    finally:
-        for own in sorted(folder.glob("seed-*/summary.csv")):
-            summaries.append(read_csv(own))
-            users.append(read_csv(own.with_name("users.csv")))
-        if summaries:
-            parent.start(scenario)
-            summary = average_over_seeds(summaries, ["arm", "method"])
-            parent.write_frame("summary.csv", summary)
-            people = average_over_seeds(users, ["arm", "user"])
-            parent.write_frame("users.csv", people)
-            parent.write_frame("tests.csv", frame_of_tests(paired_tests(people, scenario.baseline)))
-            _write_pooled(parent)
-            parent.write_manifest(
-                {"status": status, "seed": scenario.seed, "seeds": len(summaries),
-                 "wall_s": round(time.time() - started, 1)}
-            )  # fmt: skip
-            write_report(folder)
-    return summary
-
-
-def _write_pooled(parent: RunFolder) -> None:
-    """Write what drift did over all seeds, a row of each seed's, and sum up the detectors."""
-    folders = sorted(parent.path.glob("seed-*"))
-    found = {}
-    for name in ("drift.csv", "detections.csv"):
-        there = [folder for folder in folders if (folder / name).is_file()]
-        if there:
-            seeds = [int(folder.name.removeprefix("seed-")) for folder in there]
-            found[name] = pooled([read_csv(folder / name) for folder in there], seeds)
-            parent.write_frame(name, found[name])
-    if len(found) == 2:
-        parent.write_frame("alarms.csv", alarms_frame(found["detections.csv"], found["drift.csv"]))
-
-
-def run_scenario(
-    scenario: Scenario, folder: Path, fleet: Fleet, watcher: Watcher, *, trusted: bool = False
-) -> pd.DataFrame:
-    """Run a scenario into a folder that is there and empty.
+    Args:
+        scenario: of a run that is resumed, the one in its folder.
+        folder: of the run.
+        fleet: computes it.
+        watcher: is told how it goes.
+        resumed: whether the folder holds a run that has begun.
+        trusted: whether programs of others may hold ops that can do more than compute.
 
     `trusted` is whether programs of others may hold ops that can do more than compute.
 
@@ -120,34 +56,69 @@ def run_scenario(
         the rows of summary.csv.
 
     Raises:
-        BadInput: the data or the program cannot be used; the folder is removed.
+        BadInput: the data or the program cannot be used; the folder of a new run is removed.
         KeyboardInterrupt: after what was done has been written.
+        RunFailed: the run cannot go on now, and can be resumed.
     """
     run, started, status = RunFolder(folder), time.time(), "interrupted"
+    summary = pd.DataFrame()
     try:
-        watcher.stage("reading recordings", 0)
-        plan = build_plan(scenario, trusted=trusted)
-        for note in plan.notes:
-            watcher.note(note)
-        watcher.stage("training base models", 0)
-        prepared = fleet.prepare(plan, folder)
+        plan, prepared = _prepare(scenario, run, fleet, watcher, resumed, trusted)
     except (WearfleetError, KeyboardInterrupt):
-        discard(folder, keep_folder=False)
+        if not resumed:
+            discard(folder, keep_folder=False)
         raise
-    for note in _mute(prepared):
-        watcher.note(note)
-    run.start(_resolved(plan, prepared))
-    run.log("workers", nodes=list(fleet.nodes), ready_s=time.time() - started)
+    except Exception as error:
+        if is_full_disk(error):
+            raise RunFailed(full_disk(folder, error)) from error
+        raise
     try:
+        run.start(_resolved(plan, prepared))
+        run.log("workers", nodes=list(fleet.nodes), ready_s=time.time() - started)
         for arm in scenario.arms:
             run_arm(plan, arm, prepared, fleet, run, watcher)
         status = "done"
-    except Exception:  # whatever it was, the manifest must not call it an interrupt
+    except Exception as error:  # whatever it was, the manifest must not call it an interrupt
         status = "failed"
+        if is_full_disk(error):
+            status = "full disk"
+            raise RunFailed(full_disk(folder, error)) from error
         raise
     finally:
-        summary = _close(plan, prepared, run, status, time.time() - started)
+        if status != "full disk":  # else there is no room for what follows from the records
+            summary = _close(plan, prepared, run, status, time.time() - started)
     return summary
+
+
+def _prepare(
+    scenario: Scenario,
+    run: RunFolder,
+    fleet: Fleet,
+    watcher: Watcher,
+    resumed: bool,
+    trusted: bool,
+) -> tuple[Plan, list[Prepared]]:
+    """Lay out a run, note in its folder what it is to be, and make its base models."""
+    watcher.stage("reading recordings", 0)
+    plan = build_plan(scenario, trusted=trusted)
+    fingerprint = plan.fingerprint
+    if resumed:
+        for note in run.differences(fingerprint):
+            watcher.note(note)
+        run.clear()
+    else:
+        run.start(scenario)
+    if not run.manifest():
+        run.write_manifest(
+            {"status": "running", "seed": scenario.seed, "data_fingerprint": fingerprint}
+        )
+    for note in plan.notes:
+        watcher.note(note)
+    watcher.stage("training base models", 0)
+    prepared = fleet.prepare(plan, run.path)
+    for note in _mute(prepared):
+        watcher.note(note)
+    return plan, prepared
 
 
 def _mute(prepared: Sequence[Prepared]) -> list[str]:
@@ -186,62 +157,13 @@ def run_arm(
     run: RunFolder,
     watcher: Watcher,
 ) -> None:
-    """Run one arm in all folds and write its records, interrupted or not."""
+    """Run what is left of one arm in all folds and write its records, interrupted or not."""
     watcher.stage(arm.name, plan.rounds * len(plan.folds))
-    events: list[dict[str, Any]] = []
+    events: Sequence[Mapping[str, Any]] = []
     for fold in plan.folds:
-        session = Session(arm.in_fold(fold.index), fold.index, events=events)
-        fleet.open(session.arm, fold.index)
-        try:
-            _run_rounds(plan, session, prepared[fold.index], fleet, run, watcher)
-        finally:
-            fleet.write(session.done)
-            run.write_events(arm.name, events)
-
-
-def _run_rounds(
-    plan: Plan,
-    session: Session,
-    prepared: Prepared,
-    fleet: Fleet,
-    run: RunFolder,
-    watcher: Watcher,
-) -> None:
-    """Run the rounds of one arm in one fold."""
-    scenario = plan.scenario
-    serve = Server(plan, session, prepared, fleet)
-    fleet.score(0, None)
-    session.done = 0
-    before = fleet.used
-    for round_ in range(1, plan.rounds + 1):
-        begun = time.perf_counter()
-        shared = serve.round(round_)
-        work_s = time.perf_counter() - begun
-        last = round_ == plan.rounds
-        if last or round_ % scenario.measure.holdout_every == 0:
-            fleet.score(round_, shared)
-        if last or round_ % scenario.checkpoints.every_rounds == 0:
-            fleet.save(round_, shared)
-            if session.shared:
-                folder = run.checkpoint(session.arm.name)
-                write_server(folder, session.fold, round_, serve.snapshot())
-        session.done = round_
-        used = fleet.used
-        run.log(
-            "round",
-            arm=session.arm.name,
-            fold=session.fold,
-            round=round_,
-            devices=len(plan.folds[session.fold].devices),
-            wall_s=time.perf_counter() - begun,
-            work_s=work_s,
-            compiled_s=[
-                now.compiled_s - then.compiled_s for now, then in zip(used, before, strict=True)
-            ],
-            peak_rss_mib=[now.peak_rss_mib for now in used],
-        )
-        before = used
-        watcher.advance()
+        session = Session(arm.in_fold(fold.index), fold.index)
+        own = FoldRun(plan, session, prepared[fold.index], fleet, run, watcher)
+        events = own.carry_out(events)
 
 
 def _close(
@@ -267,7 +189,7 @@ def _close(
             "seed": plan.scenario.seed,
             "wall_s": round(wall_s, 1),
             "notes": list(plan.notes),
-            "data_fingerprint": plan.population.fingerprint,
+            "data_fingerprint": plan.fingerprint,
             "data": {
                 "users": len(plan.population.recordings),
                 "devices": plan.devices,

@@ -19,16 +19,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from clients.errors import BadInput
+from simulator.arrays_file import sync_file
+from simulator.lock import holder
 from simulator.scenario import Scenario
 from simulator.scenario_file import scenario_toml
 
-__all__ = ["RunFolder", "average_over_seeds", "discard", "new_folder", "write_text"]
+__all__ = ["SCENARIO", "RunFolder", "average_over_seeds", "discard", "new_folder", "write_text"]
 
+SCENARIO = "scenario.toml"
 USERS_COLUMNS = [
     "arm", "user", "devices", "windows", "answered",
     "prequential_accuracy", "holdout_accuracy", "holdout_macro_f1",
 ]  # fmt: skip
 _VERSIONS = ("wearfleet", "flwr", "ray", "tensorflow", "numpy", "pandas", "pyarrow")
+_MANIFEST, _SEEDS, _LOG = "manifest.json", "seeds.json", "log.jsonl"
 _DIGITS = 6  # of a number in a CSV file
 
 
@@ -46,7 +50,7 @@ def new_folder(name: str, out: Path | None) -> Path:
     """Make the folder of a new run: `out`, or runs/<name>-<time>.
 
     Raises:
-        BadInput: `out` exists and is not empty.
+        BadInput: `out` exists and is not empty, or another process writes into it.
     """
     if out is None:
         stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
@@ -56,7 +60,15 @@ def new_folder(name: str, out: Path | None) -> Path:
             number += 1
             out = Path("runs") / f"{name}-{stamp}-{number}"
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise BadInput(f"--out {out}: is there and not empty; give a folder that is not there yet")
+        pid = holder(out)
+        if pid is not None:
+            raise BadInput(
+                f"--out {out}: another process (pid {pid}) writes into it; give another folder"
+            )
+        resume = f", or `wearfleet resume {out}`" if (out / SCENARIO).is_file() else ""
+        raise BadInput(
+            f"--out {out}: is there and not empty; give a folder that is not there yet{resume}"
+        )
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -88,18 +100,75 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def start(self, scenario: Scenario) -> None:
-        """Write the resolved scenario."""
-        write_text(self.path / "scenario.toml", scenario_toml(scenario))
+    def start(self, scenario: Scenario, seeds: int | None = None) -> None:
+        """Write the scenario, as far as it is resolved.
 
-    def checkpoint(self, arm: str) -> Path:
+        Args:
+            scenario: of the run.
+            seeds: of the parent folder of several, how many.
+        """
+        if seeds is not None:
+            write_text(self.path / _SEEDS, json.dumps({"seeds": seeds}) + "\n")
+        write_text(self.path / SCENARIO, scenario_toml(scenario))
+
+    @property
+    def seeds(self) -> int | None:
+        """How many seeds are run into the folder; None of the folder of one run."""
+        table = _read_json(self.path / _SEEDS)
+        return int(table["seeds"]) if "seeds" in table else None
+
+    def has_begun(self) -> bool:
+        """Tell whether the folder holds a run that can be gone on with."""
+        return (self.path / SCENARIO).is_file()
+
+    def manifest(self) -> dict[str, Any]:
+        """Read the manifest; empty where there is none."""
+        return _read_json(self.path / _MANIFEST)
+
+    def differences(self, fingerprint: str) -> list[str]:
+        """Compare the machine and the data with those that the run began with; tell what differs.
+
+        Args:
+            fingerprint: of the data as they are now.
+
+        Raises:
+            BadInput: the data are not the same.
+        """
+        then = self.manifest()
+        if then.get("data_fingerprint", fingerprint) != fingerprint:
+            raise BadInput(
+                f"{self.path}: the data are not those with which the run began (their fingerprint "
+                f"is {fingerprint}, and was {then['data_fingerprint']}); put them back where "
+                f"{SCENARIO} says, or begin a new run"
+            )
+        own = _versions()
+        return [
+            f"the run began with {name} {old}, and goes on with {own.get(name)}: its bytes may "
+            "differ from those of a run that was not disturbed"
+            for name, old in then.get("versions", {}).items()
+            if own.get(name) != old
+        ]
+
+    def clear(self) -> None:
+        """Remove what a process that was killed had not finished."""
+        for path in [*self.path.rglob("*.unfinished"), *self.path.glob(".seen-*")]:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+        log = self.path / _LOG
+        if log.is_file() and not log.read_bytes().endswith(b"\n"):
+            with log.open("a") as file:
+                file.write("\n")  # after half a line
+
+    def checkpoints(self, arm: str) -> Path:
         """Return the folder that keeps the state of an arm."""
         return self.path / "checkpoints" / arm
 
     def log(self, what: str, **facts: Any) -> None:
         """Append to `log.jsonl` what happened to the machine, such as how long a round took."""
         rounded = {key: _brief(value) for key, value in facts.items()}
-        with (self.path / "log.jsonl").open("a", encoding="utf-8") as file:
+        with (self.path / _LOG).open("a", encoding="utf-8") as file:
             file.write(json.dumps({"what": what, "at": round(time.time(), 3), **rounded}) + "\n")
 
     def write_events(self, arm: str, events: Sequence[Mapping[str, Any]]) -> None:
@@ -108,8 +177,9 @@ class RunFolder:
             return
         path = self.path / "events" / f"{arm}.parquet"
         path.parent.mkdir(exist_ok=True)
-        unfinished = path.with_suffix(".unfinished")
+        unfinished = path.with_name(f".{path.name}.unfinished")
         pq.write_table(pa.Table.from_pylist(list(events)), unfinished, compression="zstd")
+        sync_file(unfinished)
         unfinished.replace(path)
 
     def rounds_files(self, arm: str) -> Iterator[Path]:
@@ -124,7 +194,7 @@ class RunFolder:
         """Write what the run was made with: versions, machine, and the given facts."""
         manifest = {
             **facts,
-            "versions": {name: version(name) for name in _VERSIONS} | _python(),
+            "versions": _versions(),
             "git": _git_revision(),
             "machine": {
                 "system": platform.platform(),
@@ -132,7 +202,7 @@ class RunFolder:
                 "cores": len(os.sched_getaffinity(0)),
             },
         }
-        write_text(self.path / "manifest.json", json.dumps(manifest, indent=2) + "\n")
+        write_text(self.path / _MANIFEST, json.dumps(manifest, indent=2) + "\n")
 
 
 def average_over_seeds(frames: Sequence[pd.DataFrame], keys: Sequence[str]) -> pd.DataFrame:
@@ -166,8 +236,19 @@ def _brief(value: Any) -> Any:
     return round(value, 4) if isinstance(value, float) else value
 
 
-def _python() -> dict[str, str]:
-    return {"python": platform.python_version()}
+def _versions() -> dict[str, str]:
+    """Return the versions of what a run's bytes depend on."""
+    versions = {name: version(name) for name in _VERSIONS}
+    return versions | {"python": platform.python_version()}
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """Read a table; empty where there is none, or none that can be read."""
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return table if isinstance(table, dict) else {}
 
 
 def _git_revision() -> str | None:

@@ -18,10 +18,11 @@ from simulator.arm import Arm
 from simulator.choice import choose_program
 from simulator.fault_table import Faults
 from simulator.fleet import Fleet
+from simulator.fold_run import Watcher
 from simulator.metrics import users_frame
 from simulator.plan import Fold, Plan, build_plan
 from simulator.prepared import Prepared
-from simulator.run import Watcher, run_arm
+from simulator.run import run_arm
 from simulator.scenario import Scenario
 from simulator.search import Range, ranges_of, suggested
 from simulator.sections import Tuning

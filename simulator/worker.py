@@ -26,22 +26,24 @@ from clients.wear import Wear
 from simulator.adversity import WHEN_DROPPED, Adversity
 from simulator.answered import Answered, answered_in
 from simulator.arms import habits_of_arm, method_in_round
+from simulator.arrays_file import Damaged, Written
 from simulator.base import prepare
 from simulator.checkpoint import read_pooled, read_state, write_pooled, write_state
 from simulator.engines import Devices, Engines
 from simulator.event import Event
 from simulator.journey import REASONS
+from simulator.kept import Kept
 from simulator.noticing import Noticing
 from simulator.options import SHARING
-from simulator.plan import Cohort, Plan
+from simulator.plan import Cohort, Fold, Plan
 from simulator.pooled import Pooled
 from simulator.prepared import Prepared
+from simulator.prepared_files import clear_prepared, read_prepared, write_prepared
 from simulator.reacting import Reacting
 from simulator.records import Records, RoundRows
 from simulator.reply import Reply, Terms, Used, reply_of
 from simulator.scenario import Arm
-from simulator.store import RunFolder
-from simulator.versions import forget_versions, write_version
+from simulator.versions import keep_versions, write_version
 
 __all__ = ["Worker", "use_one_thread"]
 
@@ -78,8 +80,18 @@ class Worker:
         self._plan, self._folder = plan, folder
 
     def prepare(self, folds: Sequence[int]) -> list[Prepared]:
-        """Make the base models of some folds."""
-        return [prepare(self._plan, self._plan.folds[i], self._folder / "base") for i in folds]
+        """Make the base models of some folds, or read those that are there."""
+        return [self._prepared_in(self._folder / "base", self._plan.folds[i]) for i in folds]
+
+    def _prepared_in(self, folder: Path, fold: Fold) -> Prepared:
+        """Read what a fold's devices start with, if it is there and whole, or else make it."""
+        there = read_prepared(folder, fold.index)
+        if there is not None:
+            return there
+        clear_prepared(folder, fold.index)
+        made = prepare(self._plan, fold, folder)
+        write_prepared(folder, made)
+        return made
 
     def equip(self, prepared: Mapping[int, Prepared]) -> None:
         """Take in the base models of all folds."""
@@ -267,38 +279,74 @@ class Worker:
             records.score(round_, now, before, taken)
         return self.used()
 
-    def save(self, round_: int, shared: Arrays | None) -> None:
-        """Write the state of every cohort, and the SavedModels of the devices that may have one.
+    def save(self, round_: int, shares: bool, folder: Path) -> list[Written]:
+        """Write the state of every cohort, records included, into a checkpoint's folder.
 
-        A SavedModel is the device as it would answer its user.
+        Returns:
+            what was written; and, with names that end in `.arrow`, the row groups of the records
+            that have left memory so far.
         """
-        if self._arm.method == "heuristic":
-            return
+        written = []
         for cohort in self._cohorts:
             names = [self._plan.name_of(device) for device in cohort.devices]
-            write_state(
-                RunFolder(self._folder).checkpoint(self._arm.name),
-                cohort,
-                round_,
-                names,
-                self._snapshot(cohort),
-                shares=shared is not None,
-            )
+            records = self._records[cohort.index]
+            state = self._snapshot(cohort) | records.snapshot()
+            groups = records.written
+            written += [
+                write_state(
+                    folder,
+                    cohort,
+                    round_,
+                    names,
+                    state,
+                    shares=shares,
+                    models=self._arm.method != "heuristic",
+                    groups=groups,
+                ),
+                *groups,
+            ]
         if self._pooled is not None:
-            folder = RunFolder(self._folder).checkpoint(self._arm.name)
-            write_pooled(folder, self._fold, round_, self._pooled.snapshot())
-        checkpoints = self._plan.scenario.checkpoints
-        optimizer = self._arm.optimizer or self._plan.scenario.model.optimizer
+            written.append(write_pooled(folder, self._pooled.snapshot()))
+        return written
+
+    def damage(self, path: Path, round_: int, part: int, parts: int) -> str | None:
+        """Look for damage in a part of a checkpoint's files; returns what is damaged, if any is."""
+        try:
+            Kept(path).check(round_, part, parts)
+        except Damaged as damaged:
+            return str(damaged)
+        return None
+
+    def write_models(self, round_: int, shared: Arrays | None, folder: Path) -> None:
+        """Write the SavedModels, as of a checkpoint, of the devices that may have one.
+
+        A SavedModel is the device as it would answer its user. The devices are then what they were
+        at the checkpoint.
+        """
+        scenario = self._plan.scenario
+        optimizer = self._arm.optimizer or scenario.model.optimizer
         for cohort in self._cohorts:
-            method = self._method(cohort, round_)
+            rows = np.flatnonzero(cohort.devices < scenario.checkpoints.materialize)
+            if self._arm.method == "heuristic" or not rows.size:
+                continue
+            devices, method = self._devices[cohort.index], self._method(cohort, round_)
+            devices.restore(read_state(folder, cohort)[0])
             source = self._prepared[cohort.fold].paths[optimizer]
-            for row in np.flatnonzero(cohort.devices < checkpoints.materialize):
+            for row in rows.tolist():
                 name = self._plan.name_of(cohort.devices[row])
-                folder = self._folder / "devices" / self._arm.name / name
-                sent = _received(method, shared)
-                state = self._devices[cohort.index].state(method, sent, int(row), round_)
-                write_version(source, folder, round_, state)
-                forget_versions(folder, checkpoints.keep)
+                state = devices.state(method, _received(method, shared), row, round_)
+                own = self._folder / "devices" / self._arm.name / name
+                write_version(source, own, round_, state)
+
+    def keep_models(self, rounds: Sequence[int]) -> None:
+        """Remove the SavedModels of the open devices that are not of some rounds."""
+        for cohort in self._cohorts:
+            for device in cohort.devices[
+                cohort.devices < self._plan.scenario.checkpoints.materialize
+            ]:
+                folder = self._folder / "devices" / self._arm.name / self._plan.name_of(device)
+                keep_versions(folder, rounds)
+        os.sync()  # once for all of them
 
     def _snapshot(self, cohort: Cohort) -> dict[str, NDArray[Any]]:
         """Return all that a cohort's devices are, watch and do, as named arrays [D, ...]."""
@@ -306,22 +354,25 @@ class Worker:
         parts = [some[cohort.index].snapshot() for some in own if cohort.index in some]
         return {name: value for part in parts for name, value in part.items()}
 
-    def restore(self, round_: int, first: bool) -> None:
-        """Let every device of the open arm become what it was after a round, as it was saved.
+    def restore(self, folder: Path, first: bool) -> None:
+        """Let every device of the open arm become what it was when a checkpoint was written.
 
         Args:
-            round_: after which.
+            folder: of the checkpoint.
             first: whether this worker has the server of an arm that pools its answers.
+
+        Raises:
+            Damaged: a file of it is not whole.
         """
-        folder = RunFolder(self._folder).checkpoint(self._arm.name)
         for cohort in self._cohorts:
-            state = read_state(folder, cohort, round_)
+            state, groups = read_state(folder, cohort)
             own = (self._devices, self._noticing, self._reacting, self._adversity)
             for part in (some[cohort.index] for some in own if cohort.index in some):
                 part.restore(state)
+            self._records[cohort.index].restore(state, groups)
         if self._arm.method == "pooled" and first:
             self._pooled = self._new_pooled()
-            self._pooled.restore(read_pooled(folder, self._fold, round_))
+            self._pooled.restore(read_pooled(folder))
 
     def write(self, rounds: int) -> None:
         """Finish the records of the open arm, up to a number of rounds, and let go of it."""

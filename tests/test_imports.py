@@ -40,7 +40,7 @@ ALLOWED = {
         "simulator/grid.py",
         "simulator/federation.py",
     ],
-    "ray": ["simulator/fleet.py"],
+    "ray": ["simulator/workers.py"],
 }
 FORBIDDEN = {"clients": {"server", "simulator"}, "server": {"clients", "simulator"}}
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from simulator.fleet import Fleet, InProcess
+from simulator.fleet import Fleet
 from simulator.run import run_scenario
 from simulator.scenario_file import load_scenario
+from simulator.workers import InProcess
 
 SMALL = """
 name = "small"

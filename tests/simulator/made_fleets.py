@@ -20,10 +20,13 @@ from clients.export import Blueprint, export_program
 from clients.program import Program
 from clients.synthetic import synthesize
 from simulator.federation import Server, Session
-from simulator.fleet import Fleet, InProcess
+from simulator.fleet import Fleet
+from simulator.kept import Kept
 from simulator.plan import Cohort, Plan, build_plan
 from simulator.prepared import Parts, Prepared
+from simulator.saving import save, write_models
 from simulator.scenario import SINGLE_SAMPLES, Scenario
+from simulator.workers import InProcess
 from tests.simulator.conftest import read_all
 
 ACTIVITIES = ("walking", "jogging", "sitting", "standing")
@@ -202,7 +205,9 @@ class Opened:
         for round_ in range(1, last + 1):
             shared = server.round(round_)
             self.fleet.score(round_, shared)
-        self.fleet.save(last, shared)
+        kept = Kept(self.folder / "checkpoints" / "trial" / "0")
+        save(kept, self.fleet, session, server, last, shared)
+        write_models(kept, self.fleet, [last])
         self.fleet.write(last)
         return Trial(
             read_all(self.folder / "windows"),

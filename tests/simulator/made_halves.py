@@ -9,8 +9,9 @@ import shutil
 import sys
 from pathlib import Path
 
-from simulator.checkpoint import read_server, write_server
 from simulator.federation import Server, Session
+from simulator.kept import Kept
+from simulator.saving import restore, save, write_models
 from tests.simulator.made_few import open_few
 from tests.simulator.made_fleets import Fleets
 
@@ -78,9 +79,7 @@ class Half:
         self.session = Session(self.opened.plan.scenario.arms[0], 0)
         self.server = Server(self.opened.plan, self.session, self.opened.prepared, self.fleet)
 
-    @property
-    def checkpoint(self):
-        return self.folder / "checkpoints" / "trial"
+        self.kept = Kept(self.folder / "checkpoints" / "trial" / "0", keep=9)
 
     def play(self, first, last):
         """Run some rounds, then save everything, as a run does."""
@@ -88,15 +87,16 @@ class Half:
         for round_ in range(first, last + 1):
             shared = self.server.round(round_)
             self.fleet.score(round_, shared)
-        self.fleet.save(last, shared)
-        if self.session.shared:
-            write_server(self.checkpoint, 0, last, self.server.snapshot())
+        save(self.kept, self.fleet, self.session, self.server, last, shared)
+
+    def finish(self):
+        """Write the devices' SavedModels and finish the records."""
+        write_models(self.kept, self.fleet, [LAST])
+        self.fleet.write(LAST)
 
     def restore(self, round_):
         """Become what was saved."""
-        self.fleet.restore(round_)
-        if (self.checkpoint / "server-0.safetensors").exists():
-            self.server.restore(read_server(self.checkpoint, 0, round_))
+        restore(self.kept, self.fleet, self.session, self.server, self.kept.check(round_))
 
 
 def go_on(people, saved, folder):
@@ -104,11 +104,10 @@ def go_on(people, saved, folder):
     fleets, folders = Fleets(folder, people, "dense", "float32"), {}
     for method, engine in CASES:
         half = Half(fleets, method, engine)
-        shutil.copytree(saved / f"{method}-{engine}", half.checkpoint)
+        shutil.copytree(saved / f"{method}-{engine}", half.kept.path)
         half.restore(SAVED)
-        # Records of earlier rounds are with who ran them; a round is added to those from 0 on.
         half.play(SAVED + 1, LAST)
-        half.fleet.write(LAST)
+        half.finish()
         folders[f"{method}-{engine}"] = str(half.folder)
     return folders
 

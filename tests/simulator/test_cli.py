@@ -258,7 +258,7 @@ def interrupted(small_file, tmp_path_factory):
 
     def in_rounds(workers):
         out = tmp / f"rounds-{workers}"
-        begun = lambda: any(out.glob("devices/*/*/round-00002"))  # noqa: E731
+        begun = lambda: any(out.glob("checkpoints/*/*/00002"))  # noqa: E731
         return interrupt(small_file, out, begun, "--workers", workers, *LONG)
 
     def in_training(_):

@@ -1,12 +1,14 @@
 """The SavedModel of any device, from an arm's checkpoint."""
 
+import shutil
+
 import numpy as np
 import pytest
 
 from clients.checkpoints import read_checkpoint
 from clients.errors import BadInput
 from clients.program import Program
-from simulator.checkpoint import find_device, read_server
+from simulator.checkpoint import find_device, read_shared
 from simulator.materialize import materialize
 
 LEARNING = ["local", "all", "half", "half-personal", "finetune"]
@@ -71,12 +73,23 @@ def test_after_the_switch_to_learning_alone_nothing_is_shared(finished):
     device = next((finished.path / "devices" / "finetune").iterdir()).name
     found = find_device(folder, device)
     assert (found.round_, found.shares) == (4, False)
-    kept = read_server(folder, found.fold, 4)  # the server is kept, and is not asked any more
-    shared = {k.removeprefix("shared/"): v for k, v in kept.items() if k.startswith("shared/")}
+    shared = read_shared(found.folder)  # the server is kept, and is not asked any more
     own = {
         k.removeprefix("params/"): v for k, v in found.variables.items() if k.startswith("params/")
     }
     assert shared.keys() == own.keys()
     assert not any(np.array_equal(shared[name], own[name]) for name in own)
-    with pytest.raises(BadInput, match="of round 4; the checkpoint of round 2 is not whole"):
-        read_server(folder, found.fold, 2)
+
+
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(finished, tmp_path):
+    folder = tmp_path / "local"
+    shutil.copytree(finished.path / "checkpoints" / "local", folder)
+    for path in folder.glob("*/00004/cohort-*"):
+        content = bytearray(path.read_bytes())
+        content[-1] ^= 1
+        path.write_bytes(content)
+    device = next((finished.path / "devices" / "local").iterdir()).name
+    found = find_device(folder, device)
+    assert found.round_ == 3
+    version = read_checkpoint(finished.path / "devices" / "local" / device / "round-00003")
+    assert same(found.variables, {name: version[name] for name in found.variables})

@@ -12,13 +12,15 @@ from pydantic import ValidationError
 from clients.outcome import Outcome
 from clients.user import NO_ANSWER
 from simulator.arms import method_in_round
-from simulator.checkpoint import read_server, write_server
+from simulator.checkpoint import read_server
 from simulator.engines import Engines
 from simulator.event import Event
 from simulator.federation import Server, Session
+from simulator.kept import Kept
 from simulator.options import REACTIONS
 from simulator.prepared import Threshold
 from simulator.reacting import Reacting
+from simulator.saving import restore, save
 from simulator.scenario import Scenario
 from tests.simulator.conftest import read_all
 from tests.simulator.made_fleets import ACTIVITIES, Fleets, Opened, _Given, farthest, write_people
@@ -439,20 +441,17 @@ def part(opened, first, last, *, restored=False):
     """Play some rounds and save, as a run does."""
     session = Session(opened.plan.scenario.arms[0], 0)
     server, shared = Server(opened.plan, session, opened.prepared, opened.fleet), None
-    folder = opened.folder / "checkpoints" / "trial"
+    kept = Kept(opened.folder / "checkpoints" / "trial" / "0", keep=9)
     if first == 1:
         opened.fleet.score(0, None)
-    else:
-        if restored:
-            opened.fleet.restore(first - 1)
-        if session.shared:  # a server of its own goes on with what was written
-            server.restore(read_server(folder, 0, first - 1))
+    elif restored:
+        restore(kept, opened.fleet, session, server, kept.check(first - 1))
+    elif session.shared:  # a server of its own goes on with what was written
+        server.restore(read_server(kept.folder_of(first - 1)))
     for round_ in range(first, last + 1):
         shared = server.round(round_)
         opened.fleet.score(round_, shared)
-    opened.fleet.save(last, shared)
-    if session.shared:
-        write_server(folder, 0, last, server.snapshot())
+    save(kept, opened.fleet, session, server, last, shared)
 
 
 @pytest.mark.parametrize(
@@ -482,8 +481,9 @@ def test_saved_and_restored_it_goes_on_to_the_same_bytes(watched, method, reacti
     assert ours.keys() == theirs.keys()
     assert [name for name, content in ours.items() if theirs[name] != content] == []
     events = [read_all(made.folder / "events") for made in (whole, again)]
-    later = events[0][events[0]["round"] > SAVED].reset_index(drop=True)
-    assert later.fillna(-1).to_numpy().tolist() == events[1].fillna(-1).to_numpy().tolist()
+    one, other = (table.fillna(-1).to_numpy().tolist() for table in events)
+    assert one == other
+    later = events[0][events[0]["round"] > SAVED]
     assert {"alarm", "reaction"} <= set(later["kind"])
 
 

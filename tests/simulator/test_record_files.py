@@ -12,23 +12,24 @@ def many_rounds(records, devices, rounds):
         records.add(row(round_, made, devices))
 
 
-def test_files_have_their_names_when_they_are_finished(tmp_path):
+def files(folder):
+    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+
+
+def test_full_row_groups_leave_memory_until_the_files_are_finished(tmp_path):
     records = records_of(tmp_path, [str(i) for i in range(500)])
     many_rounds(records, 500, 20)
-    held = [path.name for path in tmp_path.rglob("*") if path.is_file()]
-    assert held == ["cohort-00003.unfinished"] * 2
+    assert files(tmp_path) == [
+        "rounds-cohort-00003-00000.arrow",
+        "rounds-cohort-00003-00001.arrow",
+        "windows-cohort-00003-00000.arrow",
+    ]
+    assert sorted(one.name for one in records.written) == files(tmp_path)
     records.write(20)
-    held = [path.name for path in tmp_path.rglob("*") if path.is_file()]
-    assert held == ["cohort-00003.parquet"] * 2
+    assert [name for name in files(tmp_path) if not name.endswith(".arrow")] == [
+        "cohort-00003.parquet"
+    ] * 2
     assert written(tmp_path, "rounds").num_rows == 20 * 500
-
-
-def test_abandoned_records_leave_no_file(tmp_path):
-    records = records_of(tmp_path, [str(i) for i in range(500)])
-    many_rounds(records, 500, 20)
-    records.abandon()
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
-    records_of(tmp_path, cohort=4).abandon()
 
 
 @pytest.mark.parametrize(

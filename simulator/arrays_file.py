@@ -1,0 +1,166 @@
+"""Files of a run that can be checked: named arrays with facts beside them, written whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+
+__all__ = [
+    "Damaged",
+    "Written",
+    "check",
+    "file_written",
+    "read_arrays",
+    "read_facts",
+    "sync_file",
+    "write_arrays",
+    "write_whole",
+]
+
+Arrays = Mapping[str, NDArray[Any]]
+
+_DTYPES = {
+    "bool": "BOOL", "uint8": "U8", "int8": "I8", "uint16": "U16", "int16": "I16", "uint32": "U32",
+    "int32": "I32", "uint64": "U64", "int64": "I64", "float16": "F16", "float32": "F32",
+    "float64": "F64",
+}  # fmt: skip
+_PIECE = 2**20  # bytes that are read at once
+
+
+class Damaged(Exception):
+    """A file is not what was written, or is not there; the message says which and how."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a file was when it was written.
+
+    Attributes:
+        name: of the file.
+        size: in bytes.
+        checksum: CRC-32 of them. It is to notice damage, not malice, and costs a fifth of what a
+            cryptographic one does.
+    """
+
+    name: str
+    size: int
+    checksum: int
+
+
+def write_arrays(path: Path, arrays: Arrays, facts: Mapping[str, Any]) -> Written:
+    """Write a safetensors file whole: to a temporary name, synced, then renamed.
+
+    The arrays go to the disk as they lie in memory, without a copy.
+
+    Args:
+        path: in a folder that is there.
+        arrays: of any numbers, by name.
+        facts: JSON, kept under "facts" of the file's metadata.
+    """
+    # The widest first, then by name, as the format wants them to be aligned.
+    ordered = sorted(arrays, key=lambda name: (-np.asarray(arrays[name]).itemsize, name))
+    whole = {name: np.ascontiguousarray(arrays[name]) for name in ordered}
+    header: dict[str, Any] = {"__metadata__": {"facts": json.dumps(facts)}}
+    place = 0
+    for name, value in whole.items():
+        header[name] = {
+            "dtype": _DTYPES[value.dtype.name],
+            "shape": list(np.shape(arrays[name])),  # `ascontiguousarray` makes a number a row
+            "data_offsets": [place, place + value.nbytes],
+        }
+        place += value.nbytes
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    parts = (value.reshape(-1).view(np.uint8).data for value in whole.values() if value.nbytes)
+    return write_whole(path, [len(text).to_bytes(8, "little"), text, *parts])
+
+
+def write_whole(path: Path, parts: Iterable[Any]) -> Written:
+    """Write bytes, in parts, to a temporary name; sync and rename it."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+    size, checksum = 0, 0
+    try:
+        with unfinished.open("wb") as file:
+            for part in parts:
+                file.write(part)
+                size += len(part)
+                checksum = zlib.crc32(part, checksum)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)  # there only if something went wrong
+    return Written(path.name, size, checksum)
+
+
+def file_written(path: Path) -> Written:
+    """Tell of a file that is there what it is now."""
+    size, checksum = 0, 0
+    with path.open("rb") as file:
+        while part := file.read(_PIECE):
+            size += len(part)
+            checksum = zlib.crc32(part, checksum)
+    return Written(path.name, size, checksum)
+
+
+def check(folder: Path, written: Written) -> None:
+    """Compare a file with what was written.
+
+    Raises:
+        Damaged: it is missing, shorter or longer, or has other bytes.
+    """
+    path = folder / written.name
+    try:
+        size = path.stat().st_size  # first, so that a file that grew is not read to its end
+        found = file_written(path) if size == written.size else None
+    except OSError as error:
+        raise Damaged(f"{path}: {error.strerror}") from None
+    if found is None:
+        raise Damaged(f"{path}: has {size} bytes; {written.size} were written")
+    if found.checksum != written.checksum:
+        raise Damaged(f"{path}: its checksum is not that of what was written")
+
+
+def read_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Read the arrays of a file and the facts beside them.
+
+    Raises:
+        Damaged: it is no file of arrays.
+    """
+    try:
+        with safe_open(path, "numpy") as file:
+            facts = json.loads(file.metadata()["facts"])
+            return {name: file.get_tensor(name) for name in file.keys()}, facts  # noqa: SIM118
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise Damaged(f"{path}: {error}") from None
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """Read the facts of a file of arrays alone.
+
+    Raises:
+        Damaged: it is no file of arrays.
+    """
+    try:
+        with safe_open(path, "numpy") as file:
+            return dict(json.loads(file.metadata()["facts"]))
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise Damaged(f"{path}: {error}") from None
+
+
+def sync_file(path: Path) -> None:
+    """Let a file, or the names in a folder, outlast a loss of power."""
+    place = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(place)
+    finally:
+        os.close(place)

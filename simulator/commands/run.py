@@ -1,0 +1,179 @@
+"""`wearfleet run` and `wearfleet resume`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from clients.errors import BadInput
+from simulator.commands.shared import FileArgument, SetOption, TrustOption
+from simulator.console import Display, print_summary
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from simulator.fleet import Fleet
+    from simulator.scenario import Scenario
+
+__all__ = ["resume", "run"]
+
+WorkersOption = Annotated[int | None, typer.Option(min=1, help="Ray workers; 1 needs no Ray.")]
+AddressOption = Annotated[
+    str | None, typer.Option(help="A running Ray cluster, such as 10.0.0.1:6379.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print summary.csv as JSON.")]
+
+
+def run(
+    file: FileArgument,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
+    workers: WorkersOption = None,
+    overrides: SetOption = None,
+    engine: Annotated[
+        str | None, typer.Option(help="fleet, or reference: one device after the other.")
+    ] = None,
+    ray_address: AddressOption = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Repeat with this many seeds.")] = 1,
+    trusted: TrustOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a scenario and compare its arms."""
+    from simulator.lock import locked
+    from simulator.scenario_file import load_scenario
+    from simulator.store import discard, new_folder
+
+    chosen = [f"fleet.engine={engine}"] if engine is not None else []
+    scenario = load_scenario(file, [*(overrides or []), *chosen])
+    existed = out is not None and out.exists()
+    folder = new_folder(scenario.name, out)
+
+    def work(fleet: Fleet, display: Display) -> pd.DataFrame:
+        from simulator.run import run_scenario  # while the workers start
+        from simulator.seeds import run_seeds
+
+        if seeds == 1:
+            return run_scenario(scenario, folder.resolve(), fleet, display, trusted=trusted)
+        return run_seeds(scenario, seeds, folder.resolve(), fleet, display, trusted=trusted)
+
+    with locked(folder):
+        try:
+            summary = _compute(workers or scenario.fleet.workers, ray_address, work)
+        except BadInput as error:
+            if not _begun(folder):
+                discard(folder, keep_folder=existed)
+            raise BadInput(f"{file}: {error}") from None
+        except KeyboardInterrupt:
+            begun = _begun(folder)
+            if not begun:
+                discard(folder, keep_folder=existed)
+            _say_interrupted(folder if begun else None)
+            raise
+    _show(summary, scenario, folder, as_json=as_json)
+
+
+def resume(
+    folder: Annotated[Path, typer.Argument(help="The folder of a run that was stopped.")],
+    workers: WorkersOption = None,
+    ray_address: AddressOption = None,
+    trusted: TrustOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Go on with a run that was stopped, from its last checkpoint."""
+    from simulator.lock import locked
+    from simulator.scenario_file import load_scenario
+    from simulator.store import SCENARIO, RunFolder
+
+    kept = RunFolder(folder.resolve())
+    if not kept.has_begun():
+        raise BadInput(
+            f"{folder}: no run to go on with (no {SCENARIO} in it); give the folder of one, as "
+            "runs/<name>, or run the scenario anew"
+        )
+    scenario = load_scenario(folder / SCENARIO)
+
+    def work(fleet: Fleet, display: Display) -> pd.DataFrame:
+        from simulator.run import run_scenario
+        from simulator.seeds import run_seeds
+
+        how = {"resumed": True, "trusted": trusted}
+        if kept.seeds is None:
+            return run_scenario(scenario, kept.path, fleet, display, **how)
+        return run_seeds(scenario, kept.seeds, kept.path, fleet, display, **how)
+
+    with locked(folder):
+        kept.clear()
+        if kept.manifest().get("status") == "done":
+            typer.echo(f"wearfleet: {folder}: is done, there is nothing to go on with", err=True)
+            summary = _done(kept.path)
+        else:
+            try:
+                summary = _compute(workers or scenario.fleet.workers, ray_address, work)
+            except KeyboardInterrupt:
+                _say_interrupted(folder)
+                raise
+    _show(summary, scenario, folder, as_json=as_json)
+
+
+def _compute(
+    workers: int | str,
+    ray_address: str | None,
+    work: Callable[[Fleet, Display], pd.DataFrame],
+) -> pd.DataFrame:
+    """Start workers, let them work, and end them, who may still be writing."""
+    from simulator.fleet import Fleet
+    from simulator.workers import start_workers
+
+    fleet: Fleet | None = None
+    display = Display()
+    try:
+        with display:
+            fleet = Fleet(start_workers(workers, ray_address))
+            return work(fleet, display)
+    finally:
+        if fleet is not None:
+            fleet.stop()
+
+
+def _done(folder: Path) -> pd.DataFrame:
+    """Read the figures of a run that is done; write the report where a kill was before it."""
+    from simulator.report import write_report
+    from simulator.report.records import read_csv
+
+    report = folder / "report.html"
+    if not report.is_file() or report.stat().st_mtime < (folder / "manifest.json").stat().st_mtime:
+        write_report(folder)
+    return read_csv(folder / "summary.csv")
+
+
+def _show(summary: pd.DataFrame, scenario: Scenario, folder: Path, *, as_json: bool) -> None:
+    """Print the arms' figures, and where the report is."""
+    if as_json:
+        rows: list[dict[str, Any]] = json.loads(summary.round(6).to_json(orient="records"))
+        typer.echo(json.dumps(rows, indent=1))
+    else:
+        from simulator.report import answer_of
+
+        answer, holdout_by = answer_of(folder), scenario.split.holdout_by
+        print_summary(summary, scenario.question, answer, holdout_by)
+    typer.echo(f"report: {folder / 'report.html'}", err=as_json)
+
+
+def _begun(folder: Path) -> bool:
+    """Whether a run has come far enough to leave something that is worth keeping."""
+    from simulator.store import RunFolder
+
+    run = RunFolder(folder)
+    of_seeds = any(folder.glob("seed-*/scenario.toml"))
+    return of_seeds or (run.has_begun() and run.seeds is None)
+
+
+def _say_interrupted(folder: Path | None) -> None:
+    """Say what is left of a run that was interrupted: its folder, or nothing."""
+    what = "no round had begun, nothing is kept"
+    if folder is not None:
+        what = f"what was done is kept in {folder}; `wearfleet resume {folder}` goes on with it"
+    typer.echo(f"wearfleet: interrupted; {what}", err=True)

@@ -1,0 +1,43 @@
+"""A disk that is full: how it shows, and what to say of it."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from pathlib import Path
+
+__all__ = ["full_disk", "is_full_disk"]
+
+_NUMBERS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_WORDS = ("No space left on device", "Disk quota exceeded", "File too large")
+
+
+def is_full_disk(error: BaseException) -> bool:
+    """Tell whether an error, or what it came from, says that nothing more can be written.
+
+    TensorFlow and Ray have errors of their own, which only quote the system's.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno in _NUMBERS:
+            return True
+        if any(words in str(seen) for words in _WORDS):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
+
+
+def full_disk(folder: Path, error: BaseException) -> str:
+    """Say that a run could not write, and how to go on.
+
+    Args:
+        folder: of the run.
+        error: that was raised.
+    """
+    free_mib = shutil.disk_usage(folder).free / 2**20
+    reason = str(error).splitlines()[0][:200]
+    return (
+        f"{folder}: could not be written to ({reason}); {free_mib:.1f} MiB are free there. What "
+        "was kept until the last checkpoint is whole: make room, then `wearfleet resume "
+        f"{folder}` goes on from it"
+    )

@@ -1,0 +1,79 @@
+"""A run folder belongs to one process at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from clients.errors import BadInput
+
+__all__ = ["LOCK", "holder", "locked"]
+
+LOCK = "lock"
+"""The file that is locked; it goes when its run ends, and may stay, unlocked, of one killed."""
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes from writing into a run folder.
+
+    The system itself lets go of the lock of a process that is killed.
+
+    Raises:
+        BadInput: another process writes into the folder.
+    """
+    path = folder / LOCK
+    place = _take(path)
+    try:
+        os.truncate(place, 0)
+        os.write(place, str(os.getpid()).encode())
+        yield
+    finally:
+        if _is_at(place, path):
+            path.unlink()
+        os.close(place)
+
+
+def holder(folder: Path) -> int | None:
+    """Return the process that writes into a folder, 0 for one unknown; None if there is none."""
+    try:
+        place = os.open(folder / LOCK, os.O_RDWR)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        told = os.read(place, 20)
+        return int(told) if told.isdigit() else 0
+    finally:
+        os.close(place)
+    return None
+
+
+def _take(path: Path) -> int:
+    """Lock a file, which is made where it lacks; returns its descriptor."""
+    while True:
+        place = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            told = os.read(place, 20).decode() or "unknown"
+            os.close(place)
+            raise BadInput(
+                f"{path.parent}: another process (pid {told}) writes into this folder; wait until "
+                "it ends, or give another folder"
+            ) from None
+        if _is_at(place, path):
+            return place
+        os.close(place)  # whoever held it has removed it meanwhile
+
+
+def _is_at(place: int, path: Path) -> bool:
+    """Tell whether an open file is the one that has a name now."""
+    try:
+        return os.fstat(place).st_ino == path.stat().st_ino
+    except FileNotFoundError:
+        return False

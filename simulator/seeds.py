@@ -1,0 +1,125 @@
+"""A scenario under several seeds: a run folder for each, and their averages."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pandas as pd
+
+from clients.errors import RunFailed
+from simulator.alarm_frames import alarms_frame
+from simulator.drift_frames import pooled
+from simulator.fleet import Fleet
+from simulator.fold_run import Watcher
+from simulator.full_disk import full_disk, is_full_disk
+from simulator.lock import locked
+from simulator.report import write_report
+from simulator.report.records import read_csv
+from simulator.run import run_scenario
+from simulator.scenario import Scenario
+from simulator.scenario_file import load_scenario
+from simulator.statistics import frame_of_tests, paired_tests
+from simulator.store import SCENARIO, RunFolder, average_over_seeds, discard
+
+__all__ = ["run_seeds"]
+
+
+def run_seeds(
+    scenario: Scenario,
+    seeds: int,
+    folder: Path,
+    fleet: Fleet,
+    watcher: Watcher,
+    *,
+    resumed: bool = False,
+    trusted: bool = False,
+) -> pd.DataFrame:
+    """Run a scenario under several seeds, one after the other, and average what they measured.
+
+    Args:
+        scenario: with the first seed.
+        seeds: how many.
+        folder: empty, unless the run is resumed.
+        fleet: computes them.
+        watcher: is told how it goes.
+        resumed: whether the folder holds a run that has begun; seeds that are done are left alone.
+        trusted: whether programs of others may hold ops that can do more than compute.
+
+    Returns:
+        the rows of the parent's summary.csv.
+    """
+    parent = RunFolder(folder)
+    parent.start(scenario, seeds)
+    started, status = time.time(), "interrupted"
+    summary = pd.DataFrame()
+    try:
+        for seed in range(scenario.seed, scenario.seed + seeds):
+            own = folder / f"seed-{seed}"
+            _run_seed(scenario.of_seed(seed), own, fleet, watcher, resumed, trusted)
+        status = "done"
+    except Exception as error:  # as in a single run
+        status = "failed"
+        if is_full_disk(error):
+            status = "full disk"
+            raise RunFailed(full_disk(folder, error)) from error
+        raise
+    finally:
+        if status != "full disk":
+            summary = _close_seeds(scenario, parent, status, time.time() - started)
+    return summary
+
+
+def _run_seed(
+    scenario: Scenario,
+    own: Path,
+    fleet: Fleet,
+    watcher: Watcher,
+    resumed: bool,
+    trusted: bool,
+) -> None:
+    """Run one seed of several, or what is left of it."""
+    run = RunFolder(own)
+    if resumed and run.manifest().get("status") == "done":
+        return
+    begun = resumed and run.has_begun()
+    if not begun:
+        discard(own, keep_folder=False)
+        own.mkdir()
+    with locked(own):
+        scenario = load_scenario(own / SCENARIO) if begun else scenario
+        run_scenario(scenario, own, fleet, watcher, resumed=begun, trusted=trusted)
+
+
+def _close_seeds(scenario: Scenario, parent: RunFolder, status: str, wall_s: float) -> pd.DataFrame:
+    """Write what follows from the seeds that there are."""
+    folder = parent.path
+    tables = sorted(folder.glob("seed-*/summary.csv"))
+    if not tables:
+        return pd.DataFrame()
+    summary = average_over_seeds([read_csv(one) for one in tables], ["arm", "method"])
+    parent.write_frame("summary.csv", summary)
+    users = [read_csv(one.with_name("users.csv")) for one in tables]
+    people = average_over_seeds(users, ["arm", "user"])
+    parent.write_frame("users.csv", people)
+    parent.write_frame("tests.csv", frame_of_tests(paired_tests(people, scenario.baseline)))
+    _write_pooled(parent)
+    parent.write_manifest(
+        {"status": status, "seed": scenario.seed, "seeds": len(tables), "wall_s": round(wall_s, 1)}
+    )
+    write_report(folder)
+    return summary
+
+
+def _write_pooled(parent: RunFolder) -> None:
+    """Write what drift did over all seeds, a row of each seed's, and sum up the detectors."""
+    folders = sorted(parent.path.glob("seed-*"))
+    found = {}
+    for name in ("drift.csv", "detections.csv"):
+        there = [folder for folder in folders if (folder / name).is_file()]
+        if there:
+            seeds = [int(folder.name.removeprefix("seed-")) for folder in there]
+            found[name] = pooled([read_csv(folder / name) for folder in there], seeds)
+            parent.write_frame(name, found[name])
+    if len(found) == 2:
+        parent.write_frame("alarms.csv", alarms_frame(found["detections.csv"], found["drift.csv"]))
