@@ -67,7 +67,7 @@ class Plan:
 
     @property
     def fingerprint(self) -> str:
-        """What all files that the run reads come to: the recordings, and a trace if there is one."""
+        """What the files that the run reads come to: recordings, and a trace if there is one."""
         if self.trace is None:
             return self.population.fingerprint
         digest = hashlib.blake2b(np.packbits(self.trace).tobytes(), digest_size=16)
