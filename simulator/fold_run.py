@@ -156,7 +156,7 @@ class FoldRun:
             last = round_ == self._plan.rounds
             if last or round_ % scenario.measure.holdout_every == 0:
                 self._fleet.score(round_, shared)
-            session.done = round_
+            session.done, saving = round_, time.perf_counter()
             if last or round_ % scenario.checkpoints.every_rounds == 0:
                 save(self.kept, self._fleet, session, self._serve, round_, shared)
                 self._patience.got_on()
@@ -169,6 +169,7 @@ class FoldRun:
                 devices=len(self._plan.folds[session.fold].devices),
                 wall_s=time.perf_counter() - begun,
                 work_s=work_s,
+                save_s=time.perf_counter() - saving,
                 compiled_s=[
                     now.compiled_s - then.compiled_s for now, then in zip(used, before, strict=True)
                 ],
@@ -179,10 +180,19 @@ class FoldRun:
 
     def _finish(self, earlier: Events) -> None:
         """Write the devices' SavedModels and the records, and note that the fold is done."""
+        begun = time.perf_counter()
         self._write_models()
+        models_s = time.perf_counter() - begun
         self._fleet.write(self._plan.rounds)
         self._run.write_events(self._session.arm.name, [*earlier, *self._session.events])
         self.kept.done(self._session.events)
+        self._run.log(
+            "fold done",
+            arm=self._session.arm.name,
+            fold=self._session.fold,
+            models_s=models_s,
+            wall_s=time.perf_counter() - begun,
+        )
 
     def _write_models(self) -> None:
         """Write a version of each device's SavedModel for each checkpoint that is kept."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from clients.errors import RunFailed, WearfleetError
+from clients.errors import BadInput, RunFailed
 from simulator.alarm_frames import alarms_frame, detections_frame
 from simulator.drift_frames import devices_frame, drift_figures
 from simulator.fault_frames import faults_frame
@@ -64,7 +64,7 @@ def run_scenario(
     summary = pd.DataFrame()
     try:
         plan, prepared = _prepare(scenario, run, fleet, watcher, resumed, trusted)
-    except (WearfleetError, KeyboardInterrupt):
+    except (BadInput, KeyboardInterrupt):
         if not resumed:
             discard(folder, keep_folder=False)
         raise

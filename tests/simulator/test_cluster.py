@@ -1,6 +1,7 @@
 """A Ray cluster of two nodes, started by hand on this machine."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -10,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-RAY = Path(sys.executable).with_name("ray")
+from tests.simulator.made_cluster import below, cluster_of_two
+
 WEARFLEET = Path(sys.executable).with_name("wearfleet")
 SCENARIO = """
 name = "cluster"
@@ -46,42 +48,9 @@ def scenario(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
-    """Start a head and a second node of one core each; they end with the tests."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    common = ["--node-ip-address=127.0.0.1", "--num-cpus=1", "--block", "--disable-usage-stats"]
-    common += ["--object-store-memory=100000000"]
-    head = ["--head", f"--port={port}", "--include-dashboard=false"]
-    log = (tmp_path_factory.mktemp("ray") / "log").open("w")
-    started = []
-    try:
-        for own in (head, [f"--address=127.0.0.1:{port}"]):
-            started.append(
-                subprocess.Popen(
-                    [RAY, "start", *own, *common],
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                )
-            )
-            _wait_for(port)
-        time.sleep(5.0)  # until the second node has told the head of itself
-        yield f"127.0.0.1:{port}"
-    finally:
-        for process in reversed(started):
-            process.send_signal(signal.SIGTERM)
-            process.wait(timeout=60)
-
-
-def _wait_for(port, seconds=60.0):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.2)
-    pytest.fail(f"no Ray cluster at port {port} after {seconds} s")
+    """Give the address of a cluster of two nodes."""
+    with cluster_of_two(tmp_path_factory.mktemp("ray")) as cluster:
+        yield cluster.address
 
 
 def wearfleet(*arguments):
@@ -138,3 +107,71 @@ def test_an_address_of_another_form_is_refused(scenario, address, tmp_path):
     assert done.returncode == 2
     assert f"--ray-address {address}: expected HOST:PORT" in done.stderr
     assert not out.exists()
+
+
+LONG = [
+    "--set",
+    "data.minutes=4",
+    "--set",
+    "stream.rounds=6",
+    "--set",
+    "checkpoints.every_rounds=2",
+]
+
+
+def workers_below(pid):
+    """Return the processes of the Ray workers that a process has started."""
+    return [
+        child
+        for child in below(pid)
+        if (Path("/proc") / str(child) / "cmdline").read_bytes().startswith(b"ray::_Host")
+    ]
+
+
+def begin(scenario, out, *arguments):
+    """Start a run; returns its process when the first checkpoint is there."""
+    process = subprocess.Popen(
+        [WEARFLEET, "run", str(scenario), "--out", str(out), *LONG, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd="/",
+    )
+    end = time.monotonic() + 200
+    while not list(out.glob("checkpoints/*/*/0*")) and time.monotonic() < end:
+        time.sleep(0.05)
+    return process
+
+
+@pytest.fixture(scope="module")
+def alone(scenario, tmp_path_factory):
+    """Give a long run on one worker that nobody disturbed."""
+    out = tmp_path_factory.mktemp("alone") / "run"
+    done = wearfleet("run", scenario, "--workers", 1, "--out", out, *LONG)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def assert_went_on(process, out, alone):
+    _, stderr = process.communicate(timeout=300)
+    assert process.returncode == 0, stderr
+    lines = map(json.loads, (out / "log.jsonl").read_text().splitlines())
+    assert "worker lost" in {line["what"] for line in lines}
+    assert contents(out) == contents(alone)
+
+
+def test_a_node_that_is_lost_takes_the_run_back_and_it_goes_on(
+    scenario, alone, tmp_path_factory, tmp_path
+):
+    with cluster_of_two(tmp_path_factory.mktemp("ray")) as cluster:
+        out = tmp_path / "run"
+        process = begin(scenario, out, "--ray-address", cluster.address)
+        cluster.kill(1)
+        assert_went_on(process, out, alone)
+
+
+def test_a_worker_that_is_killed_is_replaced(scenario, alone, tmp_path):
+    out = tmp_path / "run"
+    process = begin(scenario, out, "--workers", 2)
+    os.kill(workers_below(process.pid)[0], signal.SIGKILL)
+    assert_went_on(process, out, alone)

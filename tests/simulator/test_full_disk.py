@@ -1,0 +1,31 @@
+"""A full disk is known, whoever says so."""
+
+import errno
+
+import pytest
+
+from simulator.full_disk import full_disk, is_full_disk
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_errors_of_the_system_are_known(number):
+    assert is_full_disk(OSError(number, "whatever"))
+
+
+def test_errors_of_libraries_that_quote_the_system_are_known():
+    assert is_full_disk(RuntimeError("Failed to flush: x; No space left on device [Op:SaveV2]"))
+    outer = ValueError("outer")
+    outer.__cause__ = OSError(errno.ENOSPC, "x")
+    assert is_full_disk(outer)
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EACCES, "x"), KeyError("space"), ValueError()])
+def test_other_errors_are_others(error):
+    assert not is_full_disk(error)
+
+
+def test_it_is_said_where_how_much_is_free_and_how_to_go_on(tmp_path):
+    told = full_disk(tmp_path, OSError(errno.ENOSPC, "No space left on device"))
+    assert f"wearfleet resume {tmp_path}" in told
+    assert "MiB are free" in told
+    assert "No space left" in told

@@ -1,0 +1,116 @@
+"""The checkpoints of an arm in a fold: whole or not there, the last few kept."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from simulator.arrays_file import Damaged, write_arrays, write_whole
+from simulator.kept import Kept, Manifest, kept_folds
+
+EVENTS = [{"kind": "refused", "device": "p001", "reason": "norm 3.1 exceeds κ"}]
+
+
+def written(kept, round_, shares=False):
+    folder = kept.begin(round_)
+    file = write_arrays(folder / "cohort-00000.safetensors", {"x": np.arange(round_)}, {})
+    kept.rows.mkdir(exist_ok=True)
+    row = write_whole(kept.rows / "rounds-00000.arrow", [b"rows"])
+    manifest = Manifest(round_, shares, (file,), (row,), EVENTS)
+    kept.finish(folder, manifest)
+    return manifest
+
+
+def test_a_checkpoint_is_read_as_it_was_written(tmp_path):
+    kept = Kept(tmp_path / "0")
+    manifest = written(kept, 7, shares=True)
+    assert kept.check(7) == manifest
+    assert kept.rounds() == [7]
+
+
+def test_the_last_few_are_kept(tmp_path):
+    kept = Kept(tmp_path / "0", keep=2)
+    for round_ in (5, 10, 15, 100_000):
+        written(kept, round_)
+    assert kept.rounds() == [15, 100_000]
+    assert sorted(p.name for p in kept.path.iterdir()) == ["00015", "100000", "rows"]
+
+
+def test_what_was_not_finished_is_no_checkpoint_and_is_begun_anew(tmp_path):
+    kept = Kept(tmp_path / "0")
+    (kept.begin(3) / "half").touch()
+    assert kept.rounds() == []
+    assert list(kept.begin(3).iterdir()) == []
+
+
+def test_a_checkpoint_takes_the_place_of_a_damaged_one_of_its_round(tmp_path):
+    kept = Kept(tmp_path / "0")
+    written(kept, 4)
+    (kept.folder_of(4) / "cohort-00000.safetensors").unlink()
+    manifest = written(kept, 4)
+    assert kept.check(4) == manifest
+
+
+def change_number(path):
+    table = json.loads(path.read_text())
+    table["manifest"]["round_"] = 5
+    path.write_text(json.dumps(table))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda kept: shutil.rmtree(kept.folder_of(4)),
+        lambda kept: (kept.folder_of(4) / "manifest.json").unlink(),
+        lambda kept: (kept.folder_of(4) / "manifest.json").write_text(""),
+        lambda kept: (kept.folder_of(4) / "manifest.json").write_text('{"manifest": 3}'),
+        lambda kept: change_number(kept.folder_of(4) / "manifest.json"),
+        lambda kept: (kept.folder_of(4) / "cohort-00000.safetensors").unlink(),
+        lambda kept: (kept.folder_of(4) / "cohort-00000.safetensors").write_bytes(b"x"),
+        lambda kept: (kept.rows / "rounds-00000.arrow").write_bytes(b"ROWS"),
+        lambda kept: shutil.rmtree(kept.rows),
+    ],
+)
+def test_damage_anywhere_is_noticed(tmp_path, damage):
+    kept = Kept(tmp_path / "0")
+    written(kept, 4)
+    damage(kept)
+    with pytest.raises(Damaged):
+        kept.check(4)
+
+
+def test_parts_together_look_at_every_file(tmp_path):
+    kept = Kept(tmp_path / "0")
+    folder = kept.begin(1)
+    files = [write_whole(folder / f"cohort-{i}", [b"%d" % i]) for i in range(5)]
+    kept.finish(folder, Manifest(1, False, tuple(files), (), []))
+    for i in range(5):
+        path = kept.folder_of(1) / f"cohort-{i}"
+        path.write_bytes(b"?")
+        told = []
+        for part in range(2):
+            try:
+                kept.check(1, part, 2)
+            except Damaged as damaged:
+                told.append(str(damaged))
+        assert len(told) == 1
+        assert path.name in told[0]
+        path.write_bytes(b"%d" % i)
+
+
+def test_a_fold_that_is_done_keeps_its_events_and_no_rows(tmp_path):
+    kept = Kept(tmp_path / "1")
+    assert kept.finished() is None
+    written(kept, 2)
+    kept.done(EVENTS)
+    assert kept.finished() == EVENTS
+    assert not kept.rows.exists()
+    (kept.path / "finished.json").write_text('{"eve')
+    assert kept.finished() is None
+
+
+def test_folds_of_an_arm_come_in_order(tmp_path):
+    for name in ("10", "2", "rows", "0"):
+        (tmp_path / name).mkdir()
+    assert [kept.path.name for kept in kept_folds(tmp_path)] == ["0", "2", "10"]

@@ -1,0 +1,55 @@
+"""A lost worker takes a run back to its last checkpoint, from which it goes on by itself."""
+
+import pytest
+
+from clients.errors import RunFailed
+from simulator.fleet import Fleet
+from simulator.run import run_scenario
+from simulator.scenario_file import load_scenario
+from tests.simulator.conftest import Heard
+from tests.simulator.made_kills import KEYS, Failing, assert_same_bytes, logged
+
+FEW = [*KEYS[1:], 'arms=[{name="local", method="local"}, {name="half", method="fedavg"}]']
+
+
+@pytest.fixture(scope="module")
+def whole(small_file, fleet, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    run_scenario(load_scenario(small_file, FEW), folder, fleet, Heard())
+    return folder
+
+
+def run_with(workers, small_file, folder):
+    folder.mkdir()
+    heard = Heard()
+    run_scenario(load_scenario(small_file, FEW), folder, Fleet(workers), heard)
+    return heard
+
+
+def test_lost_in_any_part_of_a_run_it_leaves_the_same_bytes(whole, small_file, tmp_path):
+    lost = {
+        ("prepare", 1), ("equip", 2), ("open", 1), ("work", 3), ("work", 4), ("save", 1),
+        ("restore", 1), ("score", 9), ("write_models", 2), ("write", 2), ("work", 13),
+    }  # fmt: skip
+    workers = Failing(lambda *call: call in lost)
+    heard = run_with(workers, small_file, tmp_path / "run")
+    assert workers.renewed == len(lost)
+    assert_same_bytes(whole, tmp_path / "run")
+    assert len(logged(tmp_path / "run", "worker lost")) == len(lost)
+    assert any("a worker was lost in round" in note for note in heard.notes)
+    assert heard.advances == 2 * 2 * 3
+
+
+def test_lost_again_and_again_at_one_place_the_run_stops(small_file, tmp_path):
+    workers = Failing(lambda method, number: method == "work" and number > 2)
+    told = r'5 times in a row in round 3 of arm "local".*wearfleet resume'
+    with pytest.raises(RunFailed, match=told):
+        run_with(workers, small_file, tmp_path / "run")
+    assert workers.renewed == 4
+    assert (tmp_path / "run" / "checkpoints" / "local" / "0" / "00002").is_dir()
+
+
+def test_lost_again_and_again_before_the_first_round_it_stops_too(small_file, tmp_path):
+    workers = Failing(lambda method, _: method == "prepare")
+    with pytest.raises(RunFailed, match="5 times in a row while base models were made"):
+        run_with(workers, small_file, tmp_path / "run")
