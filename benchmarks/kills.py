@@ -30,7 +30,7 @@ baseline = "local"
 [data]
 users = 6
 activities = ["walking", "jogging", "sitting"]
-minutes = 1.5
+minutes = 2.0
 [model]
 program = "dense"
 [training]
@@ -39,6 +39,8 @@ look_every = 50
 refit = false
 [stream]
 rounds = 4
+[fleet]
+tile = 8
 [labels]
 delay_rounds = 1
 [learning]
@@ -148,12 +150,13 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--lose-workers", action="store_true")
+    parser.add_argument("--engine", choices=["fleet", "reference"], default="fleet")
     parser.add_argument("--folder", type=Path, default=None)
     given = parser.parse_args()
     folder = given.folder or Path(tempfile.mkdtemp(prefix="kills-"))
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "kills.toml"
-    file.write_text(SCENARIO)
+    file.write_text(SCENARIO.replace("[fleet]", f'[fleet]\nengine = "{given.engine}"'))
     workers = "2" if given.lose_workers else "1"
     begun = time.monotonic()
     _run(["run", str(file), "--workers", workers, "--out", str(folder / "whole")])

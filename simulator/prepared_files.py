@@ -25,9 +25,27 @@ from simulator.arrays_file import (
     sync_file,
     write_arrays,
 )
+from simulator.base import prepare
+from simulator.plan import Fold, Plan
 from simulator.prepared import Parts, Prepared, Threshold
 
-__all__ = ["clear_prepared", "read_prepared", "write_prepared"]
+__all__ = ["prepared_in", "read_prepared", "write_prepared"]
+
+
+def prepared_in(folder: Path, plan: Plan, fold: Fold) -> Prepared:
+    """Read what a fold's devices start with, if it is there and whole, or else make it.
+
+    Args:
+        folder: of the base models.
+        plan: the run's.
+        fold: whose devices.
+    """
+    there = read_prepared(folder, fold.index)
+    if there is None:
+        _clear(folder, fold.index)
+        there = prepare(plan, fold, folder)
+        write_prepared(folder, there)
+    return there
 
 
 def write_prepared(folder: Path, prepared: Prepared) -> None:
@@ -85,7 +103,7 @@ def read_prepared(folder: Path, fold: int) -> Prepared | None:
         return None
 
 
-def clear_prepared(folder: Path, fold: int) -> None:
+def _clear(folder: Path, fold: int) -> None:
     """Remove what is there of a fold's base models."""
     _path(folder, fold).unlink(missing_ok=True)
     for path in [folder / f"fold-{fold}", *folder.glob(f"fold-{fold}-*")]:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import shutil
-import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +18,7 @@ import pyarrow.parquet as pq
 from clients.errors import BadInput
 from simulator.arrays_file import sync_file
 from simulator.lock import holder
+from simulator.provenance import provenance, versions
 from simulator.scenario import Scenario
 from simulator.scenario_file import scenario_toml
 
@@ -31,7 +29,6 @@ USERS_COLUMNS = [
     "arm", "user", "devices", "windows", "answered",
     "prequential_accuracy", "holdout_accuracy", "holdout_macro_f1",
 ]  # fmt: skip
-_VERSIONS = ("wearfleet", "flwr", "ray", "tensorflow", "numpy", "pandas", "pyarrow")
 _MANIFEST, _SEEDS, _LOG = "manifest.json", "seeds.json", "log.jsonl"
 _DIGITS = 6  # of a number in a CSV file
 
@@ -141,7 +138,7 @@ class RunFolder:
                 f"is {fingerprint}, and was {then['data_fingerprint']}); put them back where "
                 f"{SCENARIO} says, or begin a new run"
             )
-        own = _versions()
+        own = versions()
         return [
             f"the run began with {name} {old}, and goes on with {own.get(name)}: its bytes may "
             "differ from those of a run that was not disturbed"
@@ -192,16 +189,7 @@ class RunFolder:
 
     def write_manifest(self, facts: Mapping[str, Any]) -> None:
         """Write what the run was made with: versions, machine, and the given facts."""
-        manifest = {
-            **facts,
-            "versions": _versions(),
-            "git": _git_revision(),
-            "machine": {
-                "system": platform.platform(),
-                "processor": _processor(),
-                "cores": len(os.sched_getaffinity(0)),
-            },
-        }
+        manifest = {**facts, **provenance()}
         write_text(self.path / _MANIFEST, json.dumps(manifest, indent=2) + "\n")
 
 
@@ -236,12 +224,6 @@ def _brief(value: Any) -> Any:
     return round(value, 4) if isinstance(value, float) else value
 
 
-def _versions() -> dict[str, str]:
-    """Return the versions of what a run's bytes depend on."""
-    versions = {name: version(name) for name in _VERSIONS}
-    return versions | {"python": platform.python_version()}
-
-
 def _read_json(path: Path) -> dict[str, Any]:
     """Read a table; empty where there is none, or none that can be read."""
     try:
@@ -249,28 +231,3 @@ def _read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return table if isinstance(table, dict) else {}
-
-
-def _git_revision() -> str | None:
-    """Return the revision of the checkout that the code runs from, if it is one."""
-    try:
-        done = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout.strip()
-
-
-def _processor() -> str:
-    """Return the processor's name, as far as the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()

@@ -27,7 +27,6 @@ from simulator.adversity import WHEN_DROPPED, Adversity
 from simulator.answered import Answered, answered_in
 from simulator.arms import habits_of_arm, method_in_round
 from simulator.arrays_file import Damaged, Written
-from simulator.base import prepare
 from simulator.checkpoint import read_pooled, read_state, write_pooled, write_state
 from simulator.engines import Devices, Engines
 from simulator.event import Event
@@ -35,10 +34,10 @@ from simulator.journey import REASONS
 from simulator.kept import Kept
 from simulator.noticing import Noticing
 from simulator.options import SHARING
-from simulator.plan import Cohort, Fold, Plan
+from simulator.plan import Cohort, Plan
 from simulator.pooled import Pooled
 from simulator.prepared import Prepared
-from simulator.prepared_files import clear_prepared, read_prepared, write_prepared
+from simulator.prepared_files import prepared_in
 from simulator.reacting import Reacting
 from simulator.records import Records, RoundRows
 from simulator.reply import Reply, Terms, Used, reply_of
@@ -81,17 +80,7 @@ class Worker:
 
     def prepare(self, folds: Sequence[int]) -> list[Prepared]:
         """Make the base models of some folds, or read those that are there."""
-        return [self._prepared_in(self._folder / "base", self._plan.folds[i]) for i in folds]
-
-    def _prepared_in(self, folder: Path, fold: Fold) -> Prepared:
-        """Read what a fold's devices start with, if it is there and whole, or else make it."""
-        there = read_prepared(folder, fold.index)
-        if there is not None:
-            return there
-        clear_prepared(folder, fold.index)
-        made = prepare(self._plan, fold, folder)
-        write_prepared(folder, made)
-        return made
+        return [prepared_in(self._folder / "base", self._plan, self._plan.folds[i]) for i in folds]
 
     def equip(self, prepared: Mapping[int, Prepared]) -> None:
         """Take in the base models of all folds."""
