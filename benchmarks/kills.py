@@ -182,16 +182,16 @@ def _killed(
 ) -> Case:
     """Kill a run, and perhaps its resumption; then resume it to its end."""
     moments: list[float] = []
-    command = ["run", str(file), "--workers", "1", "--out", str(out)]
+    command, resume = ["run", str(file), "--workers", "1", "--out", str(out)], ["resume", str(out)]
     while not moments or (len(moments) < 3 and chance.random() < 0.3):
         moments.append(chance.uniform(0.0, length_s))
-        if _kill(command, moments[-1]):
-            break  # it was done before
-        begun = (out / "scenario.toml").exists()
-        if not begun:
-            shutil.rmtree(out, ignore_errors=True)  # as the refusal of `resume` advises
+        ended = _kill(command, moments[-1])
+        if (out / "scenario.toml").exists():
+            command = [*resume, "--workers", "1"]
         else:
-            command = ["resume", str(out), "--workers", "1"]
+            shutil.rmtree(out, ignore_errors=True)  # as the refusal of `resume` advises
+        if ended:
+            break
     return Case(tuple(moments), _verdict(command, out, whole))
 
 

@@ -329,13 +329,13 @@ class Worker:
 
     def keep_models(self, rounds: Sequence[int]) -> None:
         """Remove the SavedModels of the open devices that are not of some rounds."""
-        for cohort in self._cohorts:
-            for device in cohort.devices[
-                cohort.devices < self._plan.scenario.checkpoints.materialize
-            ]:
-                folder = self._folder / "devices" / self._arm.name / self._plan.name_of(device)
-                keep_versions(folder, rounds)
-        os.sync()  # once for all of them
+        most = self._plan.scenario.checkpoints.materialize
+        devices = [int(one) for cohort in self._cohorts for one in cohort.devices if one < most]
+        for device in devices:
+            own = self._folder / "devices" / self._arm.name / self._plan.name_of(device)
+            keep_versions(own, rounds)
+        if devices:
+            os.sync()  # once for all of them
 
     def _snapshot(self, cohort: Cohort) -> dict[str, NDArray[Any]]:
         """Return all that a cohort's devices are, watch and do, as named arrays [D, ...]."""
