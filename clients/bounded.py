@@ -40,7 +40,7 @@ def read_bounded(path: Path, most_bytes: int, what: str) -> bytes:
         need_small(path, most_bytes, what)
         with path.open("rb") as file:
             content = file.read(most_bytes + 1)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise
     except OSError as error:
         raise BadInput(f"{path}: cannot be read ({error.strerror}); give {what}") from None
@@ -58,7 +58,8 @@ def need_small(path: Path, most_bytes: int, what: str) -> None:
     """
     size = path.stat().st_size
     if not path.is_file():
-        raise BadInput(f"{path}: no ordinary file; give {what}")
+        found = "is a folder" if path.is_dir() else "no ordinary file"
+        raise BadInput(f"{path}: {found}; give {what}")
     if size > most_bytes:
         raise BadInput(_too_large(path, size, most_bytes, what))
 

@@ -17,9 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError, with_config
 from safetensors.numpy import save_file
 
+from clients.bounded import read_bounded
 from clients.checkpoints import write_copy
+from clients.containment import need_contained
 from clients.errors import BadInput
 from clients.journal import Journal, sync
 from clients.wear import Habits
@@ -30,6 +33,7 @@ MEMORY = Path("assets.extra") / "device.safetensors"
 """Where a version keeps the device's memory."""
 
 _SETTINGS, _VERSIONS, _UNDONE = "settings.json", "versions", "undone"
+_MOST_SETTINGS = 2**20
 _Arrays = Mapping[str, NDArray[Any]]
 
 
@@ -72,6 +76,11 @@ class Newcomer:
     settings: Settings
 
 
+_SETTINGS_FORM = TypeAdapter(
+    with_config(extra="forbid")(Settings)  # what a newer version wrote is not passed over
+)
+
+
 class DeviceFolder:
     """A device's folder, held against other processes until it is closed.
 
@@ -85,9 +94,10 @@ class DeviceFolder:
         """Take hold of a folder that `create` made.
 
         Raises:
-            BadInput: there is no device in it, or it is in use.
+            BadInput: there is no device in it, it is in use, or it holds links that lead out of it.
         """
         self.path, self.settings = path, _read_settings(path)
+        need_contained(path)
         self.journal = Journal(path / "journal.jsonl")
         self._lock = (path / "lock").open("wb")
         try:
@@ -196,17 +206,46 @@ def create(path: Path, newcomer: Newcomer) -> None:
 def _read_settings(folder: Path) -> Settings:
     path = folder / _SETTINGS
     try:
-        fields = json.loads(path.read_text())
-        habits = Habits(**fields.pop("habits"))
-        return Settings(habits=habits, activities=tuple(fields.pop("activities")), **fields)
+        content = read_bounded(path, _MOST_SETTINGS, "the settings of a device")
+        settings = _SETTINGS_FORM.validate_json(content)
     except (FileNotFoundError, NotADirectoryError):
         raise BadInput(
             f"{folder}: no device in it (no {_SETTINGS}); start one by --run or --model"
         ) from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the file"
         raise BadInput(
-            f"{path}: not the settings of a device ({error}); put back what was there"
+            f"{path}: not the settings of a device ({place}: {first['msg']}); put back what was "
+            "there"
         ) from None
+    _check_bounds(path, settings)
+    return settings
+
+
+def _check_bounds(path: Path, settings: Settings) -> None:
+    """Refuse numbers that no device has: they would fill the memory, or never end."""
+    habits = settings.habits
+    found = {
+        "activities": (len(settings.activities), 2, 1000),
+        "classes": (habits.classes, len(settings.activities), len(settings.activities)),
+        "device": (settings.device, 0, 2**31),
+        "length": (settings.length, 1, 600_000),
+        "channels": (settings.channels, 1, 1000),
+        "batch": (habits.batch, 1, 4096),
+        "least": (habits.least, 1, habits.batch),
+        "questions_per_round": (habits.questions_per_round, 1, 10_000),
+        "steps": (habits.steps, 1, 10_000),
+        "memory": (habits.memory, 0, 1_000_000),
+        "seed": (habits.seed, 0, 2**63 - 1),
+        "rate_hz": (settings.rate_hz, 0.001, 1000.0),
+    }
+    for name, (value, least, most) in found.items():
+        if not least <= value <= most:
+            raise BadInput(
+                f"{path}: {name} = {value}: not the settings of a device; expected {least} to "
+                f"{most}: put back what was there"
+            )
 
 
 def _version(folder: Path, questions: int) -> Path:

@@ -12,10 +12,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from clients.bounded import read_bounded
 from clients.errors import BadInput
 from clients.user import NO_ANSWER
 
 __all__ = ["Asked", "Journal", "Score", "sync"]
+
+_MOST_BYTES = 2**30  # a question of 8 windows takes 10 KiB
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +66,7 @@ class Asked:
             x = np.frombuffer(samples, "<f4").reshape(fields["shape"]).astype(np.float32)
             answer = NO_ANSWER if fields["answer"] is None else int(fields["answer"])
             asked = cls(x, np.array(fields["predicted"], np.int32), int(fields["voted"]), answer)
-        except (KeyError, TypeError, OverflowError) as error:
+        except (LookupError, TypeError, OverflowError, RecursionError) as error:
             raise ValueError(f"a field is missing or of the wrong type: {error}") from None
         if x.shape[1:] != form[1:] or not 1 <= len(x) <= form[0]:
             raise ValueError(f"its windows are {x.shape}, where {form} is the most")
@@ -168,7 +171,9 @@ class Journal:
 
     def _lines(self) -> Sequence[bytes]:
         """Return the lines; one that was left unfinished is cut off, if more than its end lacks."""
-        content = self._path.read_bytes() if self._path.exists() else b""
+        content = b""
+        if self._path.exists():
+            content = read_bounded(self._path, _MOST_BYTES, "a device's journal")
         ended = content + b"\n" if content.endswith(b"}") else content
         lines = ended[: ended.rfind(b"\n") + 1].splitlines(keepends=True)
         if content and not content.endswith(b"\n"):

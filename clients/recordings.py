@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,8 @@ from clients.wisdm.sources import FEATURES_SOURCE, SourceFiles, find_files
 from clients.wisdm.units import unify_units
 
 __all__ = ["FEATURE_NAMES", "ReadReport", "Recording", "fingerprint", "read_recordings"]
+
+_MOST_RATE_HZ = 1000.0  # as in scenarios; more would fill the memory with straight lines
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,8 +76,11 @@ def read_recordings(
     Raises:
         BadRecordings: the path, a file, or what was asked for cannot be used.
     """
-    if not (math.isfinite(rate_hz) and rate_hz > 0):
-        raise BadRecordings(f"rate_hz is {rate_hz}; expected a rate above 0, such as 20.0.")
+    if not 0.0 < rate_hz <= _MOST_RATE_HZ:
+        raise BadRecordings(
+            f"rate_hz is {rate_hz}; expected a rate above 0 and up to {_MOST_RATE_HZ:g}, such as "
+            "20.0."
+        )
     files = find_files(Path(path), source)
     reading = _Reading(files, None if activities is None else frozenset(activities), users)
     try:

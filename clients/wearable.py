@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
 
+from clients.bounded import read_arrays
 from clients.device_folder import MEMORY, DeviceFolder
 from clients.errors import BadInput, Untrusted
 from clients.journal import Asked, Score
@@ -131,7 +131,7 @@ class Wearable:
         self._lessons = Lessons(np.array([self.settings.device], np.int64), self._habits)
         try:
             self._program = Program(path, trusted=self._trusted)
-            kept = load_file(path / MEMORY) if score.questions else {}
+            kept = read_arrays(path / MEMORY) if score.questions else {}
             self._x = {int(k.removeprefix("x/")): v for k, v in kept.items() if k.startswith("x/")}
             if kept:
                 self._lessons.restore(kept)

@@ -16,7 +16,7 @@ from simulator.options import (
     REACTIONS,
     SHARING,
 )
-from simulator.sections import Count, Name, Positive, Section, Share
+from simulator.sections import Count, CountOrNone, Name, Positive, Section, Share
 
 __all__ = ["METHODS", "Arm", "keys_of"]
 
@@ -41,7 +41,7 @@ class Arm(Section):
     choice: Literal["random", "loss"] | None = None
     candidates: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
     switch_round: Count | None = None
-    private: Annotated[list[str], Field(min_length=1)] | None = None
+    private: Annotated[list[str], Field(min_length=1, max_length=1000)] | None = None
     steps: Annotated[int, Field(ge=1, le=10_000)] | None = None
     memory: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
     optimizer: Literal["adam", "sgd"] | None = None
@@ -62,7 +62,7 @@ class Arm(Section):
     tau: Positive | None = None
     buffer: Count | Literal["round"] | None = None
     trim: Annotated[float, Field(ge=0.0, lt=0.5)] | None = None
-    liars: Annotated[int, Field(ge=0)] | None = None
+    liars: CountOrNone | None = None
     selected: Count | None = None
     noise: NotNegative | None = None
     clip: Positive | None = None
@@ -73,7 +73,7 @@ class Arm(Section):
     detector: str | None = None
     reaction_rounds: Count | None = None
     reaction_factor: Annotated[float, Field(gt=1.0, le=100.0)] | None = None
-    tuned: Annotated[list[dict[str, Any]], Field(min_length=1)] | None = None
+    tuned: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=100_000)] | None = None
 
     def lasting(self, key: str) -> Any:
         """Return how long or how much its reaction is, or the reaction's default."""

@@ -13,7 +13,7 @@ from simulator.commands.data import data_app
 from simulator.commands.device import device
 from simulator.commands.model import model_app
 from simulator.commands.run import resume, run
-from simulator.commands.shared import FileArgument, SetOption, TrustOption, need_run
+from simulator.commands.shared import FileArgument, SetOption, TrustOption, need_run, records_of
 from simulator.console import Display, print_rows, print_table
 from simulator.hush import quiet
 
@@ -88,7 +88,9 @@ def report(folder: Annotated[Path, typer.Argument(help="A run folder.")]) -> Non
     from simulator.report import write_report
 
     need_run(folder)
-    typer.echo(write_report(folder))
+    with records_of(folder):
+        path = write_report(folder)
+    typer.echo(path)
 
 
 @app.command()
@@ -96,7 +98,7 @@ def scenarios(
     folder: Annotated[Path, typer.Argument(help="Where scenario files are.")] = Path("scenarios"),
 ) -> None:
     """List the scenarios of a folder and the questions that they answer."""
-    import tomllib
+    from simulator.scenario_file import read_toml
 
     files = sorted(folder.glob("*.toml"))
     if not files:
@@ -104,8 +106,8 @@ def scenarios(
     rows = []
     for file in files:
         try:
-            rows.append((str(file), str(tomllib.loads(file.read_text()).get("question", ""))))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+            rows.append((str(file), str(read_toml(file)[1].get("question", ""))))
+        except BadInput:
             rows.append((str(file), "(not TOML)"))
     print_rows(("file", "question"), rows)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import lzma
 import shutil
 import stat
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -17,6 +19,7 @@ from typing import IO
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
+from clients.bounded import read_json
 from clients.errors import BadInput, RunFailed
 
 __all__ = ["DATA_SETS", "DataSet", "fetch_data"]
@@ -25,6 +28,8 @@ _CHUNK = 2**20
 _TIMEOUT_S = 60.0
 _RECORD = ".fetched.json"
 _MIB = 2.0**20
+_MOST_MEMBERS = 100_000
+_MOST_NESTED = 2  # archives in archives; UCI has one in its own
 
 Told = Callable[[str], None]
 
@@ -99,7 +104,7 @@ def fetch_data(name: str, out: Path, address: str | None, told: Told) -> Path:
         _compare(out.parent / _RECORD, name, source, digest)
         told(f"unpacking {archive.stat().st_size / _MIB:.1f} MiB")
         unpacked.mkdir()
-        _unpack(archive, unpacked, known.most_bytes, source)
+        _Unpacking(source, known.most_bytes).unpack(archive, unpacked)
         unpacked.rename(out)
     _remember(out.parent / _RECORD, name, source, digest)
     return out
@@ -126,10 +131,9 @@ def _download(source: str, path: Path, known: DataSet) -> str:
             f"from {known.page} on another machine, unpack it here, and give its folder as "
             "data.path"
         ) from None
-    if announced is not None and received != int(announced):
+    if announced is not None and str(received) != announced.strip():
         raise RunFailed(
-            f"{source}: {received:,} bytes came of {int(announced):,}; the connection broke off. "
-            "Try again"
+            f"{source}: {received:,} bytes came of {announced}; the connection broke off. Try again"
         )
     return digest.hexdigest()
 
@@ -137,10 +141,11 @@ def _download(source: str, path: Path, known: DataSet) -> str:
 def _compare(record: Path, name: str, source: str, digest: str) -> None:
     """Refuse an archive that differs from what the same address gave the first time."""
     first = _records(record).get(name, {})
-    if first.get("address") == source and first["sha256"] != digest:
+    if first.get("address") == source and first.get("sha256") != digest:
         raise RunFailed(
-            f"{source}: its SHA-256 is {digest}, and was {first['sha256']} at the first download. "
-            f"If the publisher changed the data set, remove its entry from {record} and try again"
+            f"{source}: its SHA-256 is {digest}, and was {first.get('sha256')} at the first "
+            f"download. If the publisher changed the data set, remove its entry from {record} and "
+            "try again"
         )
 
 
@@ -155,38 +160,63 @@ def _remember(record: Path, name: str, source: str, digest: str) -> None:
 
 def _records(record: Path) -> dict[str, dict[str, str]]:
     try:
-        found: dict[str, dict[str, str]] = json.loads(record.read_text())
+        found = read_json(record, "what a download left")
     except FileNotFoundError:
         return {}
-    except ValueError as error:
-        raise BadInput(
-            f"{record}: is not the JSON that a download left ({error}); remove it"
-        ) from None
+    if not isinstance(found, dict) or not all(isinstance(each, dict) for each in found.values()):
+        raise BadInput(f"{record}: is not the JSON that a download left; remove it")
     return found
 
 
-def _unpack(archive: Path, folder: Path, most_bytes: int, source: str) -> None:
-    """Unpack a tar or zip archive, and the zip archives in it, which is how UCI packs."""
-    try:
-        room = most_bytes
-        for name, size, stream in _members(archive):
-            room -= size
-            if room < 0:
-                raise RunFailed(
-                    f"{source}: unpacks to more than {most_bytes / _MIB:,.0f} MiB; that is not "
-                    "this data set"
-                )
-            target = folder / _inside(name, source)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("wb") as file:
-                shutil.copyfileobj(stream, file, _CHUNK)
-        for inner in sorted(folder.rglob("*.zip")):
-            into = inner.with_suffix("")
-            into.mkdir()
-            _unpack(inner, into, room, source)
-            inner.unlink()
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
-        raise RunFailed(f"{source}: cannot be unpacked ({error}); try again") from None
+class _Unpacking:
+    """Unpacks an archive and those in it, as long as there is room for what comes out."""
+
+    def __init__(self, source: str, most_bytes: int) -> None:
+        self._source = source
+        self._most_bytes = most_bytes
+        self._bytes = self._members = 0
+
+    def unpack(self, archive: Path, folder: Path, depth: int = 0) -> None:
+        """Unpack a tar or zip archive, and the zip archives in it, which is how UCI packs.
+
+        Raises:
+            RunFailed: it is damaged, unpacks to too much, or leads out of its folder.
+        """
+        try:
+            for name, size, stream in _members(archive):
+                self._count(size)
+                target = folder / _inside(name, self._source)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with target.open("wb") as file:
+                    shutil.copyfileobj(stream, file, _CHUNK)
+            for inner in sorted(folder.rglob("*.zip")):
+                if depth == _MOST_NESTED:
+                    raise RunFailed(
+                        f"{self._source}: holds archives in archives in archives; that is not this "
+                        "data set"
+                    )
+                into = inner.with_suffix("")
+                into.mkdir()
+                self.unpack(inner, into, depth + 1)
+                inner.unlink()
+        except _DAMAGED as error:
+            raise RunFailed(f"{self._source}: cannot be unpacked ({error}); try again") from None
+
+    def _count(self, size: int) -> None:
+        """Take a file's bytes into account before they are written."""
+        self._bytes += size
+        self._members += 1
+        if self._bytes > self._most_bytes or self._members > _MOST_MEMBERS:
+            raise RunFailed(
+                f"{self._source}: unpacks to more than {self._most_bytes / _MIB:,.0f} MiB or "
+                f"{_MOST_MEMBERS:,} files; that is not this data set"
+            )
+
+
+_DAMAGED = (
+    tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, zlib.error, lzma.LZMAError,
+    ValueError, OverflowError, NotImplementedError, RuntimeError,  # of zip: unknown, or encrypted
+)  # fmt: skip
 
 
 def _members(archive: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
@@ -209,7 +239,7 @@ def _members(archive: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
 def _inside(name: str, source: str) -> PurePosixPath:
     """Return a member's path, which must stay in the folder that it is unpacked into."""
     path = PurePosixPath(name.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+    if path.is_absolute() or ".." in path.parts or not path.parts or ":" in path.parts[0]:
         raise RunFailed(
             f"{source}: holds the path {name!r}, which leads out of its folder; refused"
         )

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from simulator.event import OF_DRIFT
+from simulator.parquet_file import read_columns
+from simulator.record_files import EVENTS
 from simulator.rounds_file import Names, lists_of, names_of, numbers_of, read_rounds
 from simulator.scenario import Scenario
 from simulator.store import RunFolder
@@ -135,8 +136,8 @@ def _events(path: Path) -> dict[str, list[DeviceEvent]]:
     """Read a cohort's events by device, none where there is no file."""
     if not path.is_file():
         return {}
-    with pq.ParquetFile(path) as file:
-        table = file.read(columns=["device", "kind", "reason", "windows", "answered", "round"])
+    columns = ["device", "kind", "reason", "windows", "answered", "round"]
+    table = read_columns(path, columns, EVENTS)
     found: dict[str, list[DeviceEvent]] = {}
     kind = table["kind"].cast(pa.string())
     table = table.filter(pc.is_in(kind, pa.array(OF_DRIFT)))

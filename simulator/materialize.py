@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from simulator.base import base_path
 from simulator.checkpoint import Found, find_device, read_shared
 from simulator.plan import Plan
 from simulator.programs import need_new
-from simulator.scenario import Scenario
+from simulator.scenario_file import read_scenario
 from simulator.sittings import plan_of_run
 from simulator.store import RunFolder
 
@@ -44,7 +43,7 @@ def materialize(run: Path, arm_name: str, device: str, out: Path, *, trusted: bo
         BadInput: there is no such arm or device, or `out` is there already.
     """
     need_new(out)
-    scenario = Scenario.model_validate(tomllib.loads((run / "scenario.toml").read_text()))
+    scenario = read_scenario(run / "scenario.toml")
     arms = {arm.name: arm for arm in scenario.arms}
     if arm_name not in arms:
         raise BadInput(f"arm {arm_name!r}: {run} has the arms {', '.join(arms)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from clients import chance
 from clients.augment import Augmentation
+from clients.bounded import read_json
 from clients.donors import Donated
 from clients.errors import BadScenario
 from clients.export import Blueprint
@@ -24,6 +24,9 @@ from simulator.population import AXES, Population, donated_windows
 from simulator.scenario import Scenario
 
 __all__ = ["Origin", "blueprint_of", "origin_of", "people_of", "recipe_of", "training_spans"]
+
+_NOTES = {"users": list, "people": str, "rate_hz": float, "window_s": float}
+"""What the notes on a training must say, and of which type."""
 
 
 def blueprint_of(scenario: Scenario, length: int, channels: int) -> Blueprint:
@@ -159,7 +162,15 @@ def _seen(plan: Plan, given: Path) -> frozenset[str] | None:
     notes = given / "assets.extra" / "training.json"
     if not notes.is_file():
         return None
-    trained = json.loads(notes.read_text())
+    trained = read_json(notes, "the notes on a training")
+    fits = isinstance(trained, dict) and all(
+        isinstance(trained.get(key), kind) for key, kind in _NOTES.items()
+    )
+    if not fits or not all(isinstance(user, str) for user in trained["users"]):
+        raise BadScenario(
+            f"model.base: {notes}: expected {', '.join(_NOTES)}, as `wearfleet model train` writes "
+            "them; put them back, or remove the file"
+        )
     data = plan.scenario.data
     window_s = plan.population.length / data.rate_hz
     if (trained["rate_hz"], trained["window_s"]) != (data.rate_hz, window_s):

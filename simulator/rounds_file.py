@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
+
+from simulator.parquet_file import read_columns
+from simulator.record_files import ROUNDS
 
 __all__ = [
     "LastScored",
@@ -60,9 +62,11 @@ def read_rounds(path: Path, columns: Sequence[str], *, everybody: bool = False) 
         path: of the file.
         columns: their names.
         everybody: whether to read the rows of hostile devices too, which no measure counts.
+
+    Raises:
+        BadInput: the file is damaged.
     """
-    with pq.ParquetFile(path) as file:
-        table = file.read(columns=[*columns, "hostile"], use_threads=False).combine_chunks()
+    table = read_columns(path, [*columns, "hostile"], ROUNDS)
     honest = pc.invert(table["hostile"])
     table = table.select(list(columns))
     if everybody or pc.all(honest).as_py() is not False:

@@ -39,7 +39,7 @@ class Scenario(Section):
     """A scenario file, with every default filled in."""
 
     name: Name
-    question: str = ""
+    question: Annotated[str, Field(max_length=10_000)] = ""
     seed: Annotated[int, Field(ge=0, lt=2**63)]
     baseline: str = ""
     data: Data = Data()
@@ -56,10 +56,10 @@ class Scenario(Section):
     checkpoints: Checkpoints = Checkpoints()
     guard: Guard = Guard()
     faults: Annotated[Faults, Field(default_factory=Faults)]
-    detectors: Annotated[list[DetectorTable], Field(default_factory=list)]
+    detectors: Annotated[list[DetectorTable], Field(default_factory=list, max_length=100)]
     drift: Annotated[list[DriftTable], Field(default_factory=list, max_length=MOST_DRIFTS)]
-    tuning: Annotated[list[Tuning], Field(default_factory=list)]
-    arms: Annotated[list[Arm], Field(min_length=1)]
+    tuning: Annotated[list[Tuning], Field(default_factory=list, max_length=10_000)]
+    arms: Annotated[list[Arm], Field(min_length=1, max_length=1000)]
 
     def of_seed(self, seed: int) -> Scenario:
         """Return the scenario with another seed, and of what was tuned what is for that seed.

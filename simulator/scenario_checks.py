@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from clients.containment import is_file_name
 from simulator.arm import Arm
 from simulator.drift_table import OF_STREAM, OF_TIME
 from simulator.fault_checks import check_faults
@@ -17,6 +19,8 @@ PROGRAMS = (
     "bilstm", "cnn", "cnn_norm", "dense", "features", "gravity_cnn", "gravity_cnn_small", "gru",
     "tracker_dense", "tracker_lstm",
 )  # fmt: skip
+
+_SUFFIXES = (".parquet", ".unfinished")  # of files beside the folders that arms have
 
 ROWS = ("dense", "features")
 """Programs that can look at a row of features."""
@@ -52,6 +56,7 @@ def _check_arms(scenario: Scenario) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"arms: the name {twice[0]!r} is used twice; give each arm its own")
+    _check_file_names(names)
     if scenario.baseline and scenario.baseline not in names:
         raise ValueError(f"baseline: {scenario.baseline!r} is no arm; arms: {', '.join(names)}")
     for arm in scenario.arms:
@@ -70,6 +75,23 @@ def _check_arms(scenario: Scenario) -> None:
             raise ValueError(
                 f'arms: "{arm.name}" takes its thresholds from donors, and split.folds = 1 leaves '
                 "none: set split.folds = 2 or split.donors, or take the arm out"
+            )
+
+
+def _check_file_names(names: Sequence[str]) -> None:
+    """Refuse names of arms that are no names of files, or that one file system takes for one."""
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.setdefault(name.casefold(), name)
+        if other != name:
+            raise ValueError(
+                f"arms: the names {other!r} and {name!r} differ in capitals alone, and are one "
+                "folder on some file systems; give them names that differ otherwise"
+            )
+        if not is_file_name(name) or name.endswith(_SUFFIXES):
+            raise ValueError(
+                f"arms: the name {name!r} is no name of a folder of the run; expected letters, "
+                f"digits and _.- that do not end in {' or '.join(_SUFFIXES)}"
             )
 
 

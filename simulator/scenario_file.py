@@ -11,17 +11,37 @@ from typing import Any, get_args, get_origin
 import tomli_w
 from pydantic import ValidationError
 
+from clients.bounded import read_bounded
 from clients.errors import BadInput, BadScenario
 from simulator.arm import METHODS, keys_of
 from simulator.drift_table import KINDS, drift_keys_of
 from simulator.options import OWN_KEYS, REACTIONS, SHARING
 from simulator.scenario import FEATURE_ROWS, PROGRAMS, Scenario
 
-__all__ = ["load_scenario", "need_new_file", "scenario_toml"]
+__all__ = ["load_scenario", "need_new_file", "read_scenario", "read_toml", "scenario_toml"]
+
+_MOST_BYTES = 4 * 2**20
+_MOST_DOTS = 100  # between two of `,=[]{}`: each deepens a key, and takes tomllib longer
+_MOST_SEEN = 200  # characters of a value in an error
 
 
 def load_scenario(path: Path, overrides: Sequence[str] = ()) -> Scenario:
-    """Read and validate a scenario file.
+    """Read and validate a scenario file, whose data and programs are there.
+
+    Args:
+        path: the TOML file.
+        overrides: as in `read_scenario`.
+
+    Raises:
+        BadScenario: it cannot be read, a key of it cannot be used, or what it names is not there.
+    """
+    scenario = read_scenario(path, overrides)
+    _check_files(path, scenario)
+    return scenario
+
+
+def read_scenario(path: Path, overrides: Sequence[str] = ()) -> Scenario:
+    """Read and validate a scenario file, wherever its data are.
 
     Args:
         path: the TOML file.
@@ -31,15 +51,13 @@ def load_scenario(path: Path, overrides: Sequence[str] = ()) -> Scenario:
     Raises:
         BadScenario: it cannot be read, or a key of it cannot be used.
     """
-    table = _parse(path)
+    _, table = read_toml(path)
     for override in overrides:
         _override(table, override)
     try:
-        scenario = Scenario.model_validate(_resolved_defaults(table))
+        return Scenario.model_validate(_resolved_defaults(table))
     except ValidationError as error:
         raise BadScenario(_explain(path, table, error)) from None
-    _check_files(path, scenario)
-    return scenario
 
 
 def need_new_file(path: Path) -> None:
@@ -57,12 +75,12 @@ def _check_files(path: Path, scenario: Scenario) -> None:
     """Refuse data, programs and bases that are not on disk."""
     data, model = scenario.data, scenario.model
     trace = scenario.faults.trace
-    if trace and not Path(trace).is_file():
+    if trace and not _is_there(Path(trace)):
         raise BadScenario(
             f"{path}: faults.trace = {trace!r}: there is no such file; give the CSV file that says "
             "when devices cannot be reached"
         )
-    if data.path and not Path(data.path).exists():
+    if data.path and not _is_there(Path(data.path)):
         raise BadScenario(
             f"{path}: data.path = {data.path!r}: there is no such file or folder; give the one "
             f'that holds the recordings of source = "{data.source}"'
@@ -71,33 +89,52 @@ def _check_files(path: Path, scenario: Scenario) -> None:
         ("program", model.program, PROGRAMS),
         ("base", model.base, ("donors", "random")),
     ):
-        if found not in names and not (Path(found) / "saved_model.pb").is_file():
+        if found not in names and not _is_there(Path(found) / "saved_model.pb"):
             raise BadScenario(
                 f"{path}: model.{key} = {found!r}: neither one of {', '.join(names)} nor the "
                 "folder of a SavedModel (it would hold a file saved_model.pb)"
             )
 
 
-def _parse(path: Path) -> dict[str, Any]:
-    """Read a TOML file."""
+def _is_there(path: Path) -> bool:
+    """Tell whether there is a file or folder; a path that none can have is none."""
     try:
-        return tomllib.loads(path.read_bytes().decode("utf-8"))
+        return path.exists()
+    except (OSError, ValueError):  # too long, or with a zero byte
+        return False
+
+
+def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
+    """Read a TOML file of a scenario: its text, and what it says.
+
+    Raises:
+        BadScenario: there is none, it is too large, or no TOML.
+    """
+    try:
+        text = read_bounded(path, _MOST_BYTES, "a scenario file, in TOML").decode("utf-8")
+        return text, _loads(text)
     except FileNotFoundError:
         raise BadScenario(
             f"{path}: there is no such file; `wearfleet scenarios FOLDER` lists those of a folder"
         ) from None
-    except IsADirectoryError:
-        raise BadScenario(f"{path}: is a folder; give a scenario file, in TOML") from None
-    except OSError as error:
-        raise BadScenario(
-            f"{path}: cannot be read ({error.strerror}); give a scenario file, in TOML"
-        ) from None
+    except NotADirectoryError:
+        raise BadScenario(f"{path}: its folder is a file; give a scenario file, in TOML") from None
+    except BadInput as error:
+        raise BadScenario(str(error)) from None
     except UnicodeDecodeError as error:
         raise BadScenario(
             f"{path}: not text (byte {error.start} is no UTF-8); a scenario is a TOML file"
         ) from None
     except _NOT_TOML as error:
         raise BadScenario(f"{path}: not TOML ({error}); a scenario is a TOML file") from None
+
+
+def _loads(text: str) -> dict[str, Any]:
+    """Parse TOML whose keys are of a depth that a scenario has."""
+    for piece in re.split(r"[,=\[\]{}\n]", text):
+        if piece.count(".") > _MOST_DOTS:
+            raise ValueError(f"more than {_MOST_DOTS} dots in a row: {piece.strip()[:40]!r}...")
+    return tomllib.loads(text)
 
 
 _NOT_TOML = (tomllib.TOMLDecodeError, ValueError, RecursionError)  # the last two for its limits
@@ -180,7 +217,7 @@ def _override(table: dict[str, Any], override: str) -> None:
             f"--set {override!r}: expected key=value with a dotted key, such as stream.rounds=5"
         )
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
+        value = _loads(f"value = {text}")["value"]
     except _NOT_TOML:
         value = text
     inner: Any = table
@@ -231,9 +268,15 @@ def _explain(path: Path, table: dict[str, Any], error: ValidationError) -> str:
             lines.append(f"{path}: {where}{problem['ctx']['error']}")
         elif key not in seen:
             allowed = _expected(error, key, table)
-            lines.append(f"{path}: {key} = {problem['input']!r}: {allowed}")
+            lines.append(f"{path}: {key} = {_seen(problem['input'])}: {allowed}")
         seen.add(key)
     return "\n".join(lines)
+
+
+def _seen(value: Any) -> str:
+    """Write a value for an error, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= _MOST_SEEN else f"{text[:_MOST_SEEN]}..."
 
 
 def _expected(error: ValidationError, key: str, table: dict[str, Any]) -> str:

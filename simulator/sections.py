@@ -7,8 +7,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 __all__ = [
+    "Activity",
     "Checkpoints",
     "Count",
+    "CountOrNone",
     "Data",
     "Fleet",
     "Guard",
@@ -17,6 +19,7 @@ __all__ = [
     "Measure",
     "Model",
     "Name",
+    "NotNegative",
     "Positive",
     "Records",
     "Section",
@@ -25,13 +28,20 @@ __all__ = [
     "Stream",
     "Training",
     "Tuning",
+    "User",
     "Variation",
 ]
+
+_MOST_USERS = 1_000_000
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
+CountOrNone = Annotated[int, Field(ge=0, le=1_000_000)]
+NotNegative = Annotated[float, Field(ge=0.0, le=1e6)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)]
+Activity = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=80)]
+User = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=200)]
 
 
 class Section(BaseModel):
@@ -47,8 +57,12 @@ class Data(Section):
         "synthetic", "wisdm-2019", "wisdm-v1.1", "wisdm-v1.1-features", "actitracker-v2.0",
     ] = "synthetic"  # fmt: skip
     path: str = ""
-    users: Annotated[int, Field(ge=2)] | list[str] | Literal["all"] = "all"
-    activities: Annotated[list[str], Field(min_length=2)] = [
+    users: (
+        Annotated[int, Field(ge=2, le=_MOST_USERS)]
+        | Annotated[list[User], Field(max_length=_MOST_USERS)]
+        | Literal["all"]
+    ) = "all"
+    activities: Annotated[list[Activity], Field(min_length=2, max_length=1000)] = [
         "walking", "jogging", "stairs", "sitting", "standing",
     ]  # fmt: skip
     rate_hz: Annotated[float, Field(gt=0.0, le=1000.0)] = 20.0
@@ -61,8 +75,8 @@ class Data(Section):
 class Split(Section):
     """Who wears a device, and what is kept back for scoring."""
 
-    folds: Annotated[int, Field(ge=1)] = 2
-    donors: Annotated[int, Field(ge=0)] = 0
+    folds: Annotated[int, Field(ge=1, le=1000)] = 2
+    donors: CountOrNone = 0
     holdout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.3
     holdout_by: Literal["time", "chance"] = "time"
 
@@ -74,9 +88,9 @@ class Model(Section):
     """
 
     program: str = "cnn"
-    candidates: Annotated[list[str], Field(default_factory=list)]
-    groups: Annotated[int, Field(ge=2)] = 3
-    chosen: Annotated[list[str], Field(default_factory=list)]
+    candidates: Annotated[list[str], Field(default_factory=list, max_length=100)]
+    groups: Annotated[int, Field(ge=2, le=1000)] = 3
+    chosen: Annotated[list[str], Field(default_factory=list, max_length=100_000)]
     base: str = "donors"
     optimizer: Literal["adam", "sgd"] = "adam"
     learning_rate: Positive = 0.0005
@@ -90,15 +104,15 @@ class Training(Section):
     patience: Count = 8
     batch: Count = 64
     learning_rate: Positive = 0.005
-    weight_decay: Annotated[float, Field(ge=0.0)] = 0.01
+    weight_decay: NotNegative = 0.01
     average: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.995
     validation: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.2
     refit: bool = True
     hop_s: Annotated[float, Field(gt=0.0, le=600.0)] = 1.0
     warp: Annotated[float, Field(ge=1.0, le=1.5)] = 1.15
     tilt_deg: Annotated[float, Field(ge=0.0, le=180.0)] = 45.0
-    gain: Annotated[float, Field(ge=1.0)] = 1.3
-    noise: Annotated[float, Field(ge=0.0)] = 0.3
+    gain: Annotated[float, Field(ge=1.0, le=1000.0)] = 1.3
+    noise: NotNegative = 0.3
     mirror: Share = 0.0
     smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
 
@@ -118,7 +132,7 @@ class Labels(Section):
 
     answer_rate: Share = 0.8
     mistake_rate: Share = 0.02
-    delay_rounds: Annotated[int, Field(ge=0)] = 0
+    delay_rounds: CountOrNone = 0
     ask: Literal["all", "random", "uncertain"] = "all"
     budget: Count | None = None
 
@@ -156,7 +170,7 @@ class Variation(Section):
     tilt_deg: Annotated[float, Field(ge=0.0, le=180.0)] = 20.0
     gain: Annotated[float, Field(ge=1.0, le=10.0)] = 1.1
     cadence: Annotated[float, Field(ge=1.0, le=1.5)] = 1.1
-    noise: Annotated[float, Field(ge=0.0)] = 0.2
+    noise: NotNegative = 0.2
 
 
 class Records(Section):
@@ -177,7 +191,7 @@ class Checkpoints(Section):
 
     every_rounds: Count = 5
     keep: Count = 2
-    materialize: Annotated[int, Field(ge=0)] = 1000
+    materialize: CountOrNone = 1000
 
 
 class Guard(Section):
@@ -192,5 +206,7 @@ class Tuning(Section):
 
     seed: Annotated[int, Field(ge=0, lt=2**63)]
     trials: Count
-    inner_folds: Annotated[int, Field(ge=2)]
-    donors: list[list[str]]
+    inner_folds: Annotated[int, Field(ge=2, le=1000)]
+    donors: Annotated[
+        list[Annotated[list[User], Field(max_length=_MOST_USERS)]], Field(max_length=1000)
+    ]

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from clients.errors import BadRecordings
+from clients.bounded import read_bounded
+from clients.errors import BadInput, BadRecordings
 from clients.wisdm.defects import DefectLog, Reason
 from clients.wisdm.rows import LINE_FORMS
 
@@ -25,6 +26,8 @@ FEATURE_NAMES: tuple[str, ...] = (
     *(f"{axis}{name}" for name in ("AVG", "PEAK", "ABSOLDEV", "STANDDEV") for axis in "XYZ"),
     "RESULTANT",
 )
+_MOST_BYTES = 256 * 2**20  # the published table has 2.5
+_MOST_COLUMNS = 1000
 _ATTRIBUTE = re.compile(r"""@attribute\s*(?:"([^"]*)"|'([^']*)'|([^\s{]+))""", re.IGNORECASE)
 
 
@@ -57,10 +60,14 @@ def read_features(path: Path, log: DefectLog) -> FeatureRows:
         log: receives rejected rows, and rows with a missing feature; its file index is 0.
 
     Raises:
-        BadRecordings: the header lacks one of the 46 columns.
+        BadRecordings: the header lacks one of the 46 columns, or the file is too large.
         OSError: the file cannot be read.
     """
-    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    try:
+        content = read_bounded(path, _MOST_BYTES, "the WISDM v1.1 feature table")
+    except BadInput as error:
+        raise BadRecordings(str(error)) from None
+    lines = content.decode("utf-8", errors="replace").split("\n")
     if lines and not lines[-1]:
         lines.pop()
     columns, first = _read_header(lines, path)
@@ -108,6 +115,8 @@ def _read_header(lines: list[str], path: Path) -> tuple[list[str], int]:
             if missing:
                 break
             return columns, index + 1
+        if len(columns) > _MOST_COLUMNS:
+            break
         if match := _ATTRIBUTE.match(text):
             columns.append(next(group for group in match.groups() if group is not None).strip())
     raise BadRecordings(

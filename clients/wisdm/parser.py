@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.csv
 from numpy.typing import NDArray
 
+from clients.errors import BadRecordings
 from clients.wisdm.defects import DefectLog, Reason
 from clients.wisdm.lines import LineParser
 from clients.wisdm.rows import LineForm, Rows, concatenate, no_rows
@@ -24,6 +25,8 @@ __all__ = ["read_rows"]
 
 MAX_ACCELERATION = 200.0  # m/s², about 20 g: the sensors saturate far below
 _BLOCK_BYTES = 1 << 22
+_MOST_LINE_BYTES = 1 << 16  # a row has some 50; those that were joined, some more
+_MOST_ROWS = 100_000_000  # of one file, of 33 bytes each in memory; Actitracker has 3 million
 _GIVE_UP_LINES = 64  # a refused block this small is parsed line by line
 _COLUMNS = ["user", "activity", "time", "x", "y", "z", "end"]
 _TYPES = {
@@ -51,19 +54,38 @@ def read_rows(path: Path, file: int, form: LineForm, log: DefectLog) -> tuple[li
         Valid rows in parts, the number of lines, and the number of rows, valid or not.
 
     Raises:
+        BadRecordings: a line is too long, or there are too many.
         OSError: the file cannot be read.
     """
     parts: list[Rows] = []
     lines = rows = 0
     with path.open("rb") as stream:
-        while block := stream.read(_BLOCK_BYTES) + stream.readline():
+        while block := stream.read(_BLOCK_BYTES) + stream.readline(_MOST_LINE_BYTES + 1):
             if lines == 0:
                 block = block.removeprefix(b"\xef\xbb\xbf")
+            if too_long := _first_too_long(block):
+                raise BadRecordings(
+                    f"{path}: line {lines + too_long} has more than {_MOST_LINE_BYTES:,} bytes; "
+                    "expected rows such as 1600,A,90426708196641,7.09,-0.59,8.19; Give the raw "
+                    "data file."
+                )
             valid, block_lines, block_rows = _read_block(block, file, lines + 1, form, log)
             parts.append(valid)
             lines += block_lines
             rows += block_rows
+            if rows > _MOST_ROWS:
+                raise BadRecordings(
+                    f"{path}: more than {_MOST_ROWS:,} rows; no WISDM file has as many. Cut it, or "
+                    "give another file."
+                )
     return parts, lines, rows
+
+
+def _first_too_long(block: bytes) -> int:
+    """Return the number of the first line, from 1, that is too long; 0 where none is."""
+    ends = np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n"))
+    lengths = np.diff(ends, prepend=-1, append=len(block))
+    return int(lengths.argmax()) + 1 if int(lengths.max()) > _MOST_LINE_BYTES else 0
 
 
 def _read_block(

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from clients.errors import BadInput
-from simulator.commands.shared import TrustOption, need_run, start_tensorflow
+from simulator.commands.shared import TrustOption, need_run, records_of, start_tensorflow
 
 __all__ = ["device"]
 
@@ -86,7 +86,9 @@ def device(
                 need_new(folder)
             if run_folder is not None:
                 need_run(run_folder)
-                create(folder, wear_device_of_run(run_folder, name, arm, trusted=trusted))
+                with records_of(run_folder):
+                    newcomer = wear_device_of_run(run_folder, name, arm, trusted=trusted)
+                create(folder, newcomer)
             elif model is not None:
                 newcomer = wear_program(
                     model,

@@ -13,6 +13,7 @@ from simulator.commands.shared import (
     SetOption,
     TrustOption,
     need_run,
+    records_of,
     start_tensorflow,
 )
 from simulator.console import Display, print_rows, print_table
@@ -74,7 +75,8 @@ def model_materialize(
     start_tensorflow()
     from simulator.materialize import materialize
 
-    materialize(run, arm, device, out, trusted=trusted)
+    with records_of(run):
+        materialize(run, arm, device, out, trusted=trusted)
     typer.echo(out)
 
 

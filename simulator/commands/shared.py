@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from safetensors import SafetensorError
 
+from clients.containment import need_contained
 from clients.errors import BadInput
 from simulator.hush import hushed
 
-__all__ = ["FileArgument", "SetOption", "TrustOption", "need_run", "start_tensorflow"]
+__all__ = ["FileArgument", "SetOption", "TrustOption", "need_run", "records_of", "start_tensorflow"]
 
 
 FileArgument = Annotated[Path, typer.Argument(help="A scenario file, in TOML.")]
@@ -36,8 +40,34 @@ def start_tensorflow() -> None:
 
 
 def need_run(folder: Path) -> None:
-    """Refuse a folder that is no run's."""
+    """Refuse a folder that is no run's, or that leads out of itself.
+
+    Raises:
+        BadInput: it is.
+    """
     if not (folder / "scenario.toml").is_file():
         raise BadInput(
             f"{folder}: no run folder (no scenario.toml in it); give one, as runs/<name>"
         )
+    need_contained(folder)
+
+
+@contextmanager
+def records_of(folder: Path) -> Iterator[None]:
+    """Take whatever goes wrong for damage to the records of a run, which a stranger may have sent.
+
+    What can be checked is checked where it is read; records that fit no run in other ways show
+    when they are put together.
+
+    Raises:
+        BadInput: something went wrong.
+    """
+    try:
+        yield
+    except (
+        ArithmeticError, AttributeError, LookupError, SafetensorError, TypeError, ValueError,
+    ) as error:  # fmt: skip
+        raise BadInput(
+            f"{folder}: its records do not fit together ({error!r:.200}); put back what the run "
+            "wrote"
+        ) from error

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from clients.bounded import read_bounded, read_json
+from clients.containment import is_file_name
 from clients.errors import BadInput
 from simulator.report.reductions import (
     EVENTS,
@@ -19,6 +20,7 @@ from simulator.report.reductions import (
     costs_of,
     events_of,
 )
+from simulator.scenario_file import read_toml
 from simulator.user_series import SERIES, holdout_of, joined, prequential_of
 
 __all__ = [
@@ -93,6 +95,7 @@ class SeedRecords:
     alarms: pd.DataFrame
 
 
+_MOST_CSV = 512 * 2**20
 _FILES = ("drift", "detections", "alarms", "fairness")
 
 
@@ -161,24 +164,29 @@ def read_tables(run: Path) -> tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]:
 
 
 def read_csv(path: Path) -> pd.DataFrame:
-    """Read a table of a run folder; an empty cell is missing, users and arms are text."""
+    """Read a table of a run folder; an empty cell is missing, users and arms are text.
+
+    Raises:
+        BadInput: it is too large, or no CSV.
+    """
     if not path.exists():
         return pd.DataFrame()
     names = {"arm": str, "user": str, "device": str, "method": str}
-    return pd.read_csv(path, dtype=names, keep_default_na=False, na_values=[""])
+    content = BytesIO(read_bounded(path, _MOST_CSV, "a table of a run, in CSV"))
+    try:
+        return pd.read_csv(content, dtype=names, keep_default_na=False, na_values=[""])
+    except (ValueError, OverflowError) as error:
+        raise BadInput(
+            f"{path}: no table in CSV ({error!s:.200}); put back what the run wrote"
+        ) from None
 
 
 def _read_heads(run: Path) -> tuple[str, dict[str, Any], dict[str, Any]]:
-    path = run / "scenario.toml"
-    try:
-        text = path.read_text(encoding="utf-8")
-        scenario = tomllib.loads(text)
-        path = run / "manifest.json"
-        manifest = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    except FileNotFoundError:
-        raise BadInput(f"{run} holds no scenario.toml: give the folder of a run") from None
-    except ValueError as error:
-        raise BadInput(f"{path} cannot be read: {error}") from error
+    if not (run / "scenario.toml").exists():
+        raise BadInput(f"{run} holds no scenario.toml: give the folder of a run")
+    text, scenario = read_toml(run / "scenario.toml")
+    path = run / "manifest.json"
+    manifest = read_json(path, "the manifest of a run") if path.exists() else {}
     return text, scenario, manifest if isinstance(manifest, dict) else {}
 
 
@@ -195,4 +203,11 @@ def _read_users(run: Path) -> pd.DataFrame:
 
 def _arm_names(scenario: Mapping[str, Any], summary: pd.DataFrame) -> list[str]:
     declared = [str(arm["name"]) for arm in scenario.get("arms", []) if "name" in arm]
-    return list(dict.fromkeys([*declared, *(str(arm) for arm in summary["arm"])]))
+    names = list(dict.fromkeys([*declared, *(str(arm) for arm in summary["arm"])]))
+    for name in names:
+        if not is_file_name(name):
+            raise BadInput(
+                f"arm {name!r:.100}: no name of a folder of a run; put back the scenario.toml and "
+                "the summary.csv that the run wrote"
+            )
+    return names

@@ -8,10 +8,10 @@ from typing import TypeAlias
 import numpy as np
 import pandas as pd
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from simulator.event import OF_DRIFT
+from simulator.parquet_file import read_columns
 from simulator.rounds_file import last_scored, names_of, read_rounds
 from simulator.store import RunFolder
 
@@ -65,8 +65,7 @@ def events_of(run: Path, arm: str) -> pd.DataFrame:
     parts = []
     for path in files:
         if path.exists():
-            with pq.ParquetFile(path) as file:
-                events = file.read(columns=["kind", "reason"]).to_pandas().astype(object)
+            events = read_columns(path, ["kind", "reason"]).to_pandas().astype(object)
             events["reason"] = events["reason"].where(events["reason"].notna(), "")
             events = events[~events["kind"].isin(OF_DRIFT)]
             parts.append(events.groupby(["kind", "reason"], as_index=False).size())

@@ -84,7 +84,7 @@ def test_what_is_no_trace_is_refused_by_file_line_and_value(trace, tmp_path, tex
 def test_files_that_are_missing_no_files_or_too_large_are_refused(tmp_path):
     with pytest.raises(BadInput, match="there is no such file"):
         read_trace(tmp_path / "none.csv", DEVICES, 5)
-    with pytest.raises(BadInput, match="no ordinary file"):
+    with pytest.raises(BadInput, match="is a folder"):
         read_trace(tmp_path, DEVICES, 5)
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(BadInput, match="no ordinary file"):
