@@ -23,7 +23,9 @@ from clients.wisdm.units import unify_units
 
 __all__ = ["FEATURE_NAMES", "ReadReport", "Recording", "fingerprint", "read_recordings"]
 
-_MOST_RATE_HZ = 1000.0  # as in scenarios; more would fill the memory with straight lines
+# As in scenarios. A lower one would filter with more taps than there are samples, a higher one
+# would fill the memory with straight lines.
+_LEAST_RATE_HZ, _MOST_RATE_HZ = 0.1, 1000.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,10 +78,10 @@ def read_recordings(
     Raises:
         BadRecordings: the path, a file, or what was asked for cannot be used.
     """
-    if not 0.0 < rate_hz <= _MOST_RATE_HZ:
+    if not _LEAST_RATE_HZ <= rate_hz <= _MOST_RATE_HZ:
         raise BadRecordings(
-            f"rate_hz is {rate_hz}; expected a rate above 0 and up to {_MOST_RATE_HZ:g}, such as "
-            "20.0."
+            f"rate_hz is {rate_hz}; expected a rate from {_LEAST_RATE_HZ:g} to {_MOST_RATE_HZ:g}, "
+            "such as 20.0."
         )
     files = find_files(Path(path), source)
     reading = _Reading(files, None if activities is None else frozenset(activities), users)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -112,11 +113,16 @@ def scenarios(
     print_rows(("file", "question"), rows)
 
 
-def main() -> None:
-    """Run the command line; bad input ends with code 2, an interrupt with 130."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; bad input ends with code 2, an interrupt with 130.
+
+    Args:
+        arguments: in place of those that the process was started with.
+    """
     quiet()
     try:
-        code = app(standalone_mode=False)  # an exit code where a command did not end by itself
+        # An exit code comes back where a command did not end by itself.
+        code = app(args=arguments, standalone_mode=False)
     except BadInput as error:
         _fail(str(error), 2)
     except WearfleetError as error:
@@ -130,5 +136,7 @@ def main() -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    typer.echo(f"wearfleet: {message}", err=True)
+    """End with an error, in which what a stranger wrote cannot steer the terminal."""
+    plain = "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in message)
+    typer.echo(f"wearfleet: {plain}", err=True)
     sys.exit(code)

@@ -144,7 +144,7 @@ def _compare(record: Path, name: str, source: str, digest: str) -> None:
     if first.get("address") == source and first.get("sha256") != digest:
         raise RunFailed(
             f"{source}: its SHA-256 is {digest}, and was {first.get('sha256')} at the first "
-            f"download. If the publisher changed the data set, remove its entry from {record} and "
+            f"download. If the publisher changed the data set, remove its entry from {record}, and "
             "try again"
         )
 

@@ -157,8 +157,9 @@ def _resolved_defaults(table: dict[str, Any]) -> dict[str, Any]:
         if "baseline" not in table and isinstance(first, str):
             table["baseline"] = first
     model = table.get("model")
-    if isinstance(model, dict) and model.get("candidates") and "program" not in model:
-        table = {**table, "model": {**model, "program": model["candidates"][0]}}
+    candidates = model.get("candidates") if isinstance(model, dict) else None
+    if isinstance(model, dict) and isinstance(candidates, list) and candidates:
+        table = {**table, "model": {"program": candidates[0], **model}}
     data = table.get("data")
     if isinstance(data, dict) and isinstance(data.get("users"), list):
         users = [str(user) if type(user) is int else user for user in data["users"]]
@@ -185,12 +186,13 @@ def _resolved_arm(arm: Any, table: dict[str, Any]) -> Any:
         return arm
     method = arm["method"]
     defaults = dict(OWN_KEYS.get(method, {}))
-    if arm.get("reaction") in REACTIONS:
+    reaction = arm.get("reaction")
+    if isinstance(reaction, str) and reaction in REACTIONS:
         detectors = table.get("detectors")
         first = detectors[0] if isinstance(detectors, list) and detectors else None
         if isinstance(first, dict):
             defaults["detector"] = first.get("kind")
-        defaults |= REACTIONS[arm["reaction"]]
+        defaults |= REACTIONS[reaction]
     if method in SHARING:
         defaults["participation"] = 1.0
         defaults |= {} if method == "dpfedavg" else {"choice": "random"}

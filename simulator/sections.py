@@ -65,7 +65,7 @@ class Data(Section):
     activities: Annotated[list[Activity], Field(min_length=2, max_length=1000)] = [
         "walking", "jogging", "stairs", "sitting", "standing",
     ]  # fmt: skip
-    rate_hz: Annotated[float, Field(gt=0.0, le=1000.0)] = 20.0
+    rate_hz: Annotated[float, Field(ge=0.1, le=1000.0)] = 20.0
     window_s: Annotated[float, Field(gt=0.0, le=600.0)] = 4.0
     hop_s: Annotated[float, Field(gt=0.0, le=600.0)] = 4.0
     unusual: Share = 0.0
