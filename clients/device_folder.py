@@ -2,8 +2,10 @@
 
 It holds `settings.json`, `journal.jsonl` with a line for each question, and `versions/`, each a
 complete SavedModel with the device's memory beside it, named after how many questions it has been
-asked. A line is written before it is learnt from, so that the last version and the lines after it
-are always all that the device is.
+asked. A device that follows a server also has `received.safetensors`, the arrays that the server
+sent last, and after how many questions they came. A line, and what a server sends, is written
+before it is learnt from, so that the last version and what came after it are always all that the
+device is.
 """
 
 from __future__ import annotations
@@ -16,8 +18,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError, with_config
+from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from clients.bounded import read_bounded
@@ -34,6 +38,7 @@ MEMORY = Path("assets.extra") / "device.safetensors"
 
 _SETTINGS, _VERSIONS, _UNDONE = "settings.json", "versions", "undone"
 _MOST_SETTINGS = 2**20
+_RECEIVED, _QUESTIONS = "received.safetensors", "questions"
 _Arrays = Mapping[str, NDArray[Any]]
 
 
@@ -148,6 +153,40 @@ class DeviceFolder:
             shutil.rmtree(old.rename(_hidden(old)))
         return path
 
+    def receive(self, questions: int, arrays: _Arrays) -> None:
+        """Keep what a server sent in place of what it sent before, whole or not at all.
+
+        Args:
+            questions: that the device has been asked until then.
+            arrays: parameters by name.
+        """
+        path = self.path / _RECEIVED
+        unfinished = path.with_name(f".{path.name}.unfinished")
+        ordered = {name: np.asarray(value, order="C") for name, value in arrays.items()}
+        save_file(ordered, unfinished, {_QUESTIONS: str(questions)})
+        sync(unfinished)
+        unfinished.replace(path)
+        sync(self.path)
+
+    def received(self) -> tuple[int, dict[str, NDArray[Any]]]:
+        """Return after how many questions a server sent something last, and what: -1 for never.
+
+        Raises:
+            BadInput: the file is damaged.
+        """
+        path = self.path / _RECEIVED
+        if not path.exists():
+            return -1, {}
+        try:
+            with safe_open(path, "numpy") as file:
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                return int(file.metadata()[_QUESTIONS]), arrays
+        except Exception as error:  # safetensors has an exception of its own for each language
+            raise BadInput(
+                f"{path}: damaged ({error}); remove it, and the device goes on from its last "
+                "version and the journal"
+            ) from error
+
     def undo(self) -> int:
         """Go back to the last version that is older than the device; return questions forgotten.
 
@@ -168,6 +207,8 @@ class DeviceFolder:
             if int(path.name) > older[-1]:
                 shutil.rmtree(undone / path.name, ignore_errors=True)
                 path.rename(undone / path.name)
+        if self.received()[0] > older[-1]:
+            (self.path / _RECEIVED).replace(undone / _RECEIVED)
         sync(self.path / _VERSIONS)
         self.journal.cut(older[-1], undone / "journal.jsonl")
         return now - older[-1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clients.bounded import read_arrays
+from clients.device import score_questions
 from clients.device_folder import MEMORY, DeviceFolder
 from clients.errors import BadInput, Untrusted
 from clients.journal import Asked, Score
@@ -20,7 +21,20 @@ from clients.program import Program
 from clients.steps import learn_plainly, take_steps
 from clients.user import NO_ANSWER
 
-__all__ = ["Wearable"]
+__all__ = ["Learnt", "Wearable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """What came of an answer.
+
+    Attributes:
+        examples: answered windows that were learnt from.
+        losses: of the steps.
+    """
+
+    examples: int = 0
+    losses: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,17 +94,66 @@ class Wearable:
         said = self._program.predict(x)
         return said.check(self._habits.classes, f"device {self._folder.path}")
 
-    def take(self, x: NDArray[np.float32], said: Prediction, answer: int) -> None:
+    def take(self, x: NDArray[np.float32], said: Prediction, answer: int) -> Learnt:
         """Take the wearer's answer to a question: write it down, then learn from it.
 
         Args:
             x: float32 [B, T, C], its windows.
             said: what was predicted of them; nothing else was predicted since.
             answer: the class as answered, or NO_ANSWER.
+
+        Returns:
+            what it learnt.
         """
         asked = Asked(x, said.classes, said.vote(self._habits.classes), answer)
         self._folder.journal.add(asked)
-        self._learn(asked)
+        return self._learn(asked)
+
+    def parameters(self) -> dict[str, NDArray[Any]]:
+        """Return the parameters of its program by name."""
+        return self._program.read_parameters()
+
+    def receive(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Take in some parameters that a server sent; their optimizer starts afresh.
+
+        They are written down first, so that a device that is killed has received them.
+
+        Args:
+            arrays: by name.
+
+        Raises:
+            BadInput: they do not fit the program; the device is what it was.
+        """
+        self._fit(arrays)
+        self._folder.receive(self.score.questions, arrays)
+        self._put_on(arrays)
+
+    def score_questions(
+        self,
+        x: Iterable[NDArray[np.float32]],
+        labels: Iterable[NDArray[np.int32]],
+        arrays: Mapping[str, NDArray[Any]],
+    ) -> NDArray[np.int64]:
+        """Predict questions as the device would with a server's arrays; nothing of it stays.
+
+        Args:
+            x: float32 [B, T, C] each.
+            labels: int32 [B] each, what is true.
+            arrays: parameters by name.
+
+        Returns:
+            int64 [K, K], rows are true classes.
+
+        Raises:
+            BadInput: the arrays do not fit the program.
+        """
+        self._fit(arrays)
+        before = self._program.read_state()
+        try:
+            self._program.assign_parameters(arrays)
+            return score_questions(self._program, x, labels, self._habits.classes)
+        finally:
+            self._program.assign_state(before)
 
     def save(self) -> Path:
         """Write a version, if there is anything new since the last one; return the last version.
@@ -121,10 +184,15 @@ class Wearable:
         self._begin(path, score)
         begun = version - version % habits.questions_per_round
         self._lessons.begin(sum(q.answer != NO_ANSWER for q in asked[begun:version]))
-        for question in asked[version:]:
+        came, arrays = self._folder.received()
+        for number, question in enumerate(asked[version:], version):
+            if number == came:
+                self._put_on(arrays)
             said = self.predict(question.x)
             self.differing += bool((said.classes != question.predicted).any())
             self._learn(question)
+        if came == len(asked):
+            self._put_on(arrays)
 
     def _begin(self, path: Path, score: Score) -> None:
         """Become a version, which has a score."""
@@ -145,8 +213,30 @@ class Wearable:
             ) from error
         self._now = self._moment(score)
 
-    def _learn(self, asked: Asked) -> None:
+    def _fit(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Refuse arrays that are no parameters of the program."""
+        own = self._program.read_parameters()
+        for name, value in arrays.items():
+            if name not in own:
+                raise BadInput(
+                    f"{name}: the server sent an array that the program of {self._folder.path} "
+                    f"lacks; it has {', '.join(sorted(own))}: start both from one SavedModel"
+                )
+            if value.shape != own[name].shape or not np.isfinite(value).all():
+                raise BadInput(
+                    f"{name}: the server sent {value.shape} with "
+                    f"{int((~np.isfinite(value)).sum())} values that are not finite; the program "
+                    f"of {self._folder.path} takes {own[name].shape}, finite: look at the server"
+                )
+
+    def _put_on(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Become what some parameters that fit make of the device."""
+        self._program.assign_parameters(arrays, fresh_slots=True)
+        self._now = self._moment(self.score)
+
+    def _learn(self, asked: Asked) -> Learnt:
         """Learn from one question, which counts as the next of its round."""
+        learnt = Learnt()
         habits, question = self._habits, self.score.questions
         round_, place = divmod(question, habits.questions_per_round)
         if place == 0:
@@ -156,10 +246,13 @@ class Wearable:
             windows[0, : len(asked.x)] = question * habits.batch + np.arange(len(asked.x))
             self._x[question] = asked.x
             lesson = self._lessons.teach(round_ + 1, windows, np.array([asked.answer], np.int32))
-            take_steps(self._program, lesson, learn_plainly(self._program, self._read), habits)
+            learn = learn_plainly(self._program, self._read)
+            losses = take_steps(self._program, lesson, learn, habits)
+            learnt = Learnt(int(lesson.examples()[0]), tuple(losses))
             held = set((self._lessons.remembered // habits.batch).tolist())
             self._x = {number: x for number, x in self._x.items() if number in held}
         self._now = self._moment(self.score.after(asked))
+        return learnt
 
     def _moment(self, score: Score) -> _Moment:
         windows = {f"x/{number}": x for number, x in self._x.items()}

@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 
 from clients.device_folder import Newcomer, Settings
 from clients.errors import BadInput, BadProgram
-from clients.pool import build_pool
+from clients.playing import recorded
 from clients.program import Program
-from clients.recordings import read_recordings
-from clients.stream import cut_questions, deal_streams
 from clients.wear import Habits, Wear
 from simulator.arms import habits_of
 from simulator.base import base_path
@@ -194,16 +192,7 @@ def _wear(settings: Settings, trusted: bool) -> Wear:
         plan = plan_of_run(Path(str(source["run"])), trusted=trusted)
         names = [plan.name_of(i) for i in range(plan.devices)]
         return plan.wear(np.array([names.index(str(source["device"]))]))
-    habits = settings.habits
-    return _recorded(
-        str(source["data"]),
-        source["user"],
-        settings.activities,
-        settings.rate_hz,
-        (settings.length, settings.channels),
-        habits.batch,
-        habits.least,
-    )
+    return recorded(settings)
 
 
 @lru_cache(1)
@@ -215,40 +204,6 @@ def plan_of_run(run: Path, *, trusted: bool = False) -> Plan:
         trusted: as in `Plan`.
     """
     return build_plan(load_scenario(run / "scenario.toml"), trusted=trusted)
-
-
-@lru_cache(1)
-def _recorded(
-    data: str,
-    user: str | None,
-    activities: tuple[str, ...],
-    rate_hz: float,
-    form: tuple[int, int],
-    batch: int,
-    least: int,
-) -> Wear:
-    """Return a wearer whose recordings are played as they were recorded."""
-    length, channels = form
-    found, _ = read_recordings(data, source="auto", rate_hz=rate_hz, users=[user] if user else 1)
-    user, recordings = found[0].user, [each for each in found if each.activity in activities]
-    if not recordings:
-        raise BadInput(
-            f"{data}: user {user} did {', '.join(each.activity for each in found)}; the program "
-            f"knows {', '.join(activities)}: give another user by --user"
-        )
-    pool = build_pool({user: recordings}, activities, length=length, hop=length, holdout=0.0)
-    if pool.channels != channels:
-        raise BadInput(
-            f"{data}: has {pool.channels} values in a sample; the program takes {channels}"
-        )
-    table = cut_questions(pool, order="recorded", bout_windows=1, batch=batch, least=least)
-    if not table.first.size:
-        raise BadInput(
-            f"{data}: no {length * least} samples of user {user} follow one another, as a question "
-            "needs; give another user by --user"
-        )
-    one = np.zeros(1, np.int64)
-    return Wear(one, [user], [user], pool, deal_streams(table, 0, one, one), pool.holdout)
 
 
 def _played(wear: Wear, done: int) -> Iterator[Question]:
