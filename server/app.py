@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from flwr.app import Array, ArrayRecord, Context
+from flwr.app import ArrayRecord, Context
 from flwr.serverapp import Grid, ServerApp
-from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
 
-from server.strategies.answered import AnsweredFedAvg
+from server.guard import Guard
+from server.shared_file import read_shared, write_shared
+from server.strategies.guarded import GuardedFedAvg
+from server.strategies.replies import Arrays, record_of
 
 __all__ = ["app"]
 
@@ -36,44 +38,47 @@ def main(grid: Grid, context: Context) -> None:
             f"method = {config['method']!r}: this server takes the plain mean; expected one of "
             f"{', '.join(_METHODS)}; `wearfleet run` has all methods"
         )
-    shared = Path(str(config["shared"]))
-    if not shared.is_file():
-        raise FileNotFoundError(
-            f"shared = {str(shared)!r}: no such file; write it by `wearfleet model export MODEL "
-            "--shared FILE.safetensors` and give its full path: flwr run . -c 'shared=\"...\"'"
-        )
-    arrays = {name: Array(value) for name, value in sorted(_read_shared(shared).items())}
+    result = Path(str(config["result"])) if config["result"] else None
+    shared = _begin(config, result)
     devices = int(config["min-devices"])
-    strategy = AnsweredFedAvg(
+    strategy = GuardedFedAvg(
+        Guard(float(config["max-norm"]) or None),
+        min_updates=int(config["min-updates"]),
+        max_examples=int(config["questions-per-round"]) * int(config["batch"]),
         fraction_train=float(config["participation"]),
         min_train_nodes=devices,
         min_evaluate_nodes=devices,
         min_available_nodes=devices,
     )
-    result = strategy.start(
-        grid=grid, initial_arrays=ArrayRecord(arrays), num_rounds=int(config["rounds"])
+
+    def keep(round_: int, arrays: ArrayRecord) -> None:
+        """Keep what is shared after each round, as a server may end at any time."""
+        if result is not None and round_:
+            write_shared(result, {name: array.numpy() for name, array in arrays.items()})
+
+    strategy.start(
+        grid=grid,
+        initial_arrays=record_of(shared),
+        num_rounds=int(config["rounds"]),
+        timeout=float(config["round-timeout-s"]),
+        evaluate_fn=keep,
     )
-    if config["result"]:
-        learnt = {name: array.numpy() for name, array in result.arrays.items()}
-        Path(str(config["result"])).write_bytes(save(learnt))
 
 
-def _read_shared(path: Path) -> dict[str, NDArray[Any]]:
-    """Read the arrays that a federation begins from.
-
-    Raises:
-        ValueError: the file is too large, or no safetensors file.
-    """
-    size = path.stat().st_size
-    if size > _MOST_BYTES:
+def _begin(config: Mapping[str, Any], result: Path | None) -> Arrays:
+    """Return what the rounds start from: what is shared of a new model, or the last result."""
+    resumes = bool(config["resume"]) and result is not None and result.is_file()
+    key = "result" if resumes else "shared"
+    arrays = read_shared(Path(str(config[key])), key)
+    private = str(config["private"]).split() if config["method"] == "fedper" else []
+    shared = {
+        name: value
+        for name, value in arrays.items()
+        if not any(fnmatchcase(name, pattern) for pattern in private)
+    }
+    if not shared:
         raise ValueError(
-            f"shared = {str(path)!r}: {size:,} bytes; a program's shared arrays have at most "
-            f"{_MOST_BYTES:,}"
+            f"private = {config['private']!r}: nothing of {', '.join(arrays)} is left to share; "
+            "name fewer"
         )
-    try:
-        return dict(load_file(path))
-    except (SafetensorError, OSError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f"shared = {str(path)!r}: damaged, or no safetensors file ({error!s:.200}); write it "
-            "by `wearfleet model export MODEL --shared FILE.safetensors`"
-        ) from None
+    return shared

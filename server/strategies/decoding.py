@@ -1,19 +1,15 @@
-"""Replies from strangers: which of them hold what was asked for, found without trusting any."""
+"""Arrays as they came over the network, from nodes that may send anything."""
 
 from __future__ import annotations
 
 import ast
-import logging
-from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import numpy as np
-from flwr.app import Array, ArrayRecord, Message
+from flwr.app import Array
 from numpy.typing import NDArray
 
-from server.guard import check
-
-__all__ = ["decoded", "sound_replies"]
+__all__ = ["decoded"]
 
 _MAGIC = b"\x93NUMPY\x01\x00"  # of NumPy's format, version 1.0
 _HEADER_BYTES = 10_000  # that NumPy's format takes at most before the numbers
@@ -45,35 +41,3 @@ def decoded(array: Array, like: NDArray[Any]) -> NDArray[Any]:
         )
     order: Literal["F", "C"] = "F" if said["fortran_order"] else "C"
     return np.frombuffer(numbers, like.dtype).reshape(like.shape, order=order)
-
-
-def sound_replies(
-    replies: Iterable[Message], sent: Mapping[str, NDArray[Any]], record: str
-) -> list[Message]:
-    """Keep the replies whose arrays are those that were sent, in form, and finite.
-
-    Others are passed over and logged, so that one node cannot end or spoil the whole federation.
-    Replies that carry an error of Flower's are kept, as strategies count them.
-
-    Args:
-        replies: of the nodes.
-        sent: what was sent to all of them.
-        record: name of the record with the arrays.
-    """
-    return [reply for reply in replies if reply.has_error() or _sound(reply, sent, record)]
-
-
-def _sound(reply: Message, sent: Mapping[str, NDArray[Any]], record: str) -> bool:
-    """Tell whether one reply is sound, and log why where it is not."""
-    found = reply.content.get(record)
-    try:
-        if not isinstance(found, ArrayRecord) or found.keys() != sent.keys():
-            raise ValueError("other arrays than were sent")
-        arrays = {name: decoded(found[name], like)[None] for name, like in sent.items()}
-        (reason,) = check(sent, arrays, None).reasons
-    except ValueError as error:
-        reason = str(error)
-    if reason:
-        node = reply.metadata.src_node_id
-        logging.getLogger("flwr").warning("update of node %s refused: %.200s", node, reason)
-    return not reason
