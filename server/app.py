@@ -19,7 +19,6 @@ __all__ = ["app"]
 
 app = ServerApp()
 
-_MOST_BYTES = 4 * 2**30
 _METHODS = ("fedavg", "fedper")
 """Those that ask for the plain mean of a server, and for nothing else."""
 
@@ -46,6 +45,7 @@ def main(grid: Grid, context: Context) -> None:
         min_updates=int(config["min-updates"]),
         max_examples=int(config["questions-per-round"]) * int(config["batch"]),
         fraction_train=float(config["participation"]),
+        fraction_evaluate=float(config["evaluation"]),
         min_train_nodes=devices,
         min_evaluate_nodes=devices,
         min_available_nodes=devices,

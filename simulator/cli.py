@@ -11,6 +11,7 @@ import typer
 
 from clients.errors import BadInput, WearfleetError
 from simulator.commands.data import data_app
+from simulator.commands.deploy import deploy_app
 from simulator.commands.device import device
 from simulator.commands.model import model_app
 from simulator.commands.run import resume, run
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 app.add_typer(data_app, name="data")
 app.add_typer(model_app, name="model")
+app.add_typer(deploy_app, name="deploy")
 app.command()(run)
 app.command()(resume)
 app.command()(device)

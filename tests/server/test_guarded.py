@@ -249,6 +249,7 @@ def context(tmp_path):
         "private": "classes/*",
         "rounds": 1,
         "participation": 1.0,
+        "evaluation": 1.0,
         "min-devices": 2,
         "min-updates": 2,
         "max-norm": 0.0,
