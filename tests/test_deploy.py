@@ -68,8 +68,10 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FleetFolder]:
     export_builtin("dense", folder / "model", 0)
     outside, superlink, *nodes = free_ports(2 + len(USERS))
     app(
-        ["deploy", "new", str(folder / "fleet"), "--model", str(folder / "model")]
-        + ["--port", str(outside), "--superlink-port", str(superlink)],
+        [
+            *("deploy", "new", str(folder / "fleet"), "--model", str(folder / "model")),
+            *("--port", str(outside), "--superlink-port", str(superlink)),
+        ],
         standalone_mode=False,
     )
     made = open_fleet(folder / "fleet")
@@ -129,6 +131,7 @@ def first(fleet: FleetFolder) -> Seen:
 @pytest.fixture(scope="module")
 def second(fleet: FleetFolder, first: Seen) -> Seen:
     """Give what another round leaves, after a restart of a SuperNode and of the SuperLink."""
+    assert first.shared.keys()
     stop(fleet, [USERS[0], SUPERLINK], quiet)
     start(fleet, [SUPERLINK, USERS[0]], quiet)
     return look(fleet, run(fleet, 1, evaluation=1.0))
@@ -295,7 +298,7 @@ def test_old_tls_and_another_authority_are_refused(fleet, strangers):
     with pytest.raises(ssl.SSLCertVerificationError):
         asked(fleet, "/v1/fleet/pull-messages", authority=strangers.authority)
     context = ssl.create_default_context(cafile=fleet.authority)
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         context.maximum_version = ssl.TLSVersion.TLSv1_1
     context.set_ciphers("DEFAULT:@SECLEVEL=0")
     with (
@@ -364,8 +367,10 @@ def test_nodes_that_do_not_belong_are_refused(fleet, strangers):
     before, ports = states(fleet), free_ports(len(tries))
     running = {
         name: subprocess.Popen(
-            [program("flower-supernode"), "--superlink", address, "--max-retries", "1"]
-            + ["--port", str(port), *options],
+            [
+                *(program("flower-supernode"), "--superlink", address, "--max-retries", "1"),
+                *("--port", str(port), *options),
+            ],
             env=fleet.environment(strangers.path),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -72,22 +72,20 @@ def start(fleet: FleetFolder, names: Sequence[str], tell: Tell) -> None:
                 write_proxy_settings(fleet)
             _start_server(chosen[name], port)
             tell(f"started {name}")
-    nodes = {site.name: chosen[site.name] for site in fleet.sites if site.name in chosen}
-    for site in fleet.sites:
-        if site.name in nodes:
-            register(fleet, site)
-    for each in nodes.values():
-        each.start()
-    if nodes:
-        _wait_for_nodes(fleet, nodes, tell)
+    sites = [s for s in fleet.sites if s.name in chosen and chosen[s.name].pid() is None]
+    for site in sites:
+        register(fleet, site)
+    began = {site.name: time.time() for site in sites if chosen[site.name].start()}
+    if began:
+        _wait_for_nodes(fleet, {name: chosen[name] for name in began}, began, tell)
 
 
 def stop(fleet: FleetFolder, names: Sequence[str], tell: Tell) -> None:
     """Stop processes, all of them where none is named; nodes first, so that they say goodbye."""
     chosen = {name: service(fleet, name) for name in names} or services(fleet)
-    for name, each in reversed(chosen.items()):
-        if each.pid() is not None:
-            each.stop()
+    for name in reversed(services(fleet)):
+        if name in chosen and chosen[name].pid() is not None:
+            chosen[name].stop()
             tell(f"stopped {name}")
 
 
@@ -98,7 +96,7 @@ def states(fleet: FleetFolder) -> Mapping[str, str]:
     said = {}
     for name, pid in running.items():
         said[name] = "stopped" if pid is None else f"running, process {pid}"
-        said[name] += f", {known[name]}" if name in known else ""
+        said[name] += f", {known[name].status}" if name in known else ""
     return said
 
 
@@ -120,16 +118,30 @@ def _start_server(server: Service, port: int) -> None:
         raise RuntimeError(f"{server.name}: did not come up; its log ends:\n{server.last_words()}")
 
 
-def _wait_for_nodes(fleet: FleetFolder, nodes: Mapping[str, Service], tell: Tell) -> None:
-    """Wait until the SuperLink says that nodes are online; start those anew that it refuses."""
+def _wait_for_nodes(
+    fleet: FleetFolder, nodes: Mapping[str, Service], began: Mapping[str, float], tell: Tell
+) -> None:
+    """Wait until the SuperLink says that nodes came online; start those anew that it refuses.
+
+    Args:
+        fleet: theirs.
+        nodes: by site.
+        began: when each was started, as what was online before may be dead.
+        tell: is told of each that came online.
+    """
     waiting, end = dict(nodes), time.monotonic() + _NODES_UP_S
     while waiting and time.monotonic() < end:
-        online = states_by_site(fleet)
-        for name in [n for n, each in waiting.items() if online[n] == "online" and each.pid()]:
-            tell(f"started {name}")
-            del waiting[name]
-        for each in waiting.values():
-            each.start()
+        told = states_by_site(fleet)
+        for name, each in nodes.items():
+            if name not in waiting:
+                continue
+            here, state = each.pid() is not None, told.get(name)
+            # The SuperLink tells whole seconds.
+            if here and state and state.status == "online" and state.since + 1.0 > began[name]:
+                tell(f"started {name}")
+                del waiting[name]
+            elif not here:
+                each.start()
         time.sleep(0.5 if waiting else 0.0)
     if waiting:
         said = "\n".join(f"{name}:\n{each.last_words()}" for name, each in waiting.items())

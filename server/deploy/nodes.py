@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
-from typing import Any
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from server.deploy.folder import FleetFolder, Site
 from server.deploy.services import program
 
-__all__ = ["CONNECTION", "register", "states_by_site"]
+__all__ = ["CONNECTION", "NodeState", "register", "states_by_site"]
 
 CONNECTION = "fleet"
 """What `flwr` calls the SuperLink."""
@@ -28,16 +30,35 @@ def register(fleet: FleetFolder, site: Site) -> None:
         site.node_id.write_text(f"{told['node-id']}\n")
 
 
-def states_by_site(fleet: FleetFolder) -> dict[str, str]:
-    """Return what the SuperLink says of each site: registered, online or offline.
+class NodeState(NamedTuple):
+    """What the SuperLink says of a node.
+
+    Attributes:
+        status: registered, online or offline; one that was killed is online for a while.
+        since: when it came online last, in seconds since 1970; 0 for never.
+    """
+
+    status: str
+    since: float
+
+
+def states_by_site(fleet: FleetFolder) -> dict[str, NodeState]:
+    """Return what the SuperLink says of the nodes of all sites that are registered.
 
     Raises:
         RuntimeError: it says nothing.
     """
-    nodes = _flwr(fleet, "list", CONNECTION)["nodes"]
-    by_id = {node["node-id"]: str(node["status"]) for node in nodes}
+    nodes = {node["node-id"]: node for node in _flwr(fleet, "list", CONNECTION)["nodes"]}
     ids = {s.name: s.node_id.read_text().strip() for s in fleet.sites if s.node_id.exists()}
-    return {name: by_id.get(node_id, "unknown") for name, node_id in ids.items()}
+    return {name: _state(nodes[node_id]) for name, node_id in ids.items() if node_id in nodes}
+
+
+def _state(node: Mapping[str, str]) -> NodeState:
+    try:
+        since = datetime.fromisoformat(node["online-at"]).timestamp()
+    except ValueError:  # it never was
+        since = 0.0
+    return NodeState(node["status"], since)
 
 
 def _flwr(fleet: FleetFolder, verb: str, *arguments: str) -> dict[str, Any]:

@@ -42,14 +42,14 @@ class Service:
             return None
         return int(pid) if _began(int(pid)) == began else None
 
-    def start(self) -> None:
-        """Start it, unless it runs.
+    def start(self) -> bool:
+        """Start it, unless it runs; tell whether it was started.
 
         Raises:
             FileNotFoundError: the program is not there.
         """
         if self.pid() is not None:
-            return
+            return False
         self.record.parent.mkdir(exist_ok=True)
         self.log.parent.mkdir(exist_ok=True)
         with self.log.open("ab") as log:
@@ -62,6 +62,7 @@ class Service:
                 start_new_session=True,
             )
         self.record.write_text(f"{process.pid} {_began(process.pid)}\n")
+        return True
 
     def stop(self) -> None:
         """End it, and wait until it has ended; kill it if it does not end by itself."""
@@ -69,8 +70,10 @@ class Service:
         if pid is not None:
             os.kill(pid, signal.SIGTERM)
             if not wait_until(lambda: self.pid() is None, _STOP_S):
-                os.killpg(pid, signal.SIGKILL)  # it leads a session of its own
+                os.kill(pid, signal.SIGKILL)
                 wait_until(lambda: self.pid() is None, _STOP_S)
+            with suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGTERM)  # what it started and left, as it led a session
         self.record.unlink(missing_ok=True)
 
     def last_words(self, lines: int = 15) -> str:
