@@ -8,6 +8,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -325,8 +326,6 @@ def test_the_proxy_does_not_trust_another_superlink(fleet, strangers, tmp_path):
             (other.path / name).mkdir(parents=True)
         for path in fleet.path.glob("pki/*"):
             (other.path / "pki" / path.name).write_bytes(path.read_bytes())
-        import threading
-
         def greet():
             with suppress(OSError):
                 peer, _ = listener.accept()
@@ -365,27 +364,43 @@ def test_nodes_that_do_not_belong_are_refused(fleet, strangers):
         "without a key": trust,
     }
     before, ports = states(fleet), free_ports(len(tries))
-    running = {
-        name: subprocess.Popen(
-            [
-                *(program("flower-supernode"), "--superlink", address, "--max-retries", "1"),
-                *("--port", str(port), *options),
-            ],
-            env=fleet.environment(strangers.path),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for (name, options), port in zip(tries.items(), ports, strict=True)
-    }
-    end, said = time.monotonic() + REFUSED_S, {}
+    logs = {name: strangers.path / f"{name}.log" for name in tries}
+    running = {}
+    for (name, options), port in zip(tries.items(), ports, strict=True):
+        with logs[name].open("wb") as log:
+            running[name] = subprocess.Popen(
+                [
+                    *(program("flower-supernode"), "--superlink", address, "--max-retries", "1"),
+                    *("--port", str(port), *options),
+                ],
+                env=fleet.environment(strangers.path),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+    end = time.monotonic() + REFUSED_S
     try:
         for name, process in running.items():
-            said[name], _ = process.communicate(timeout=max(1.0, end - time.monotonic()))
-            assert process.returncode != 0, said[name]
+            code = process.wait(max(1.0, end - time.monotonic()))
+            assert code != 0, logs[name].read_text()
     finally:
         for process in running.values():
-            process.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    said = {name: log.read_text() for name, log in logs.items()}
     assert "SuperNode ID" not in "".join(said.values())
+    assert "2004" in said["unregistered"] or "2001" in said["unregistered"]
     assert "CERTIFICATE_VERIFY_FAILED" in said["authority"]
     assert states(fleet) == before
+
+
+def test_renewed_certificates_are_taken_when_the_proxy_starts_again(fleet):
+    def shown():
+        return ssl.get_server_certificate(("localhost", fleet.port))
+
+    before = shown()
+    app(["deploy", "renew", str(fleet.path), "--days", "30"], standalone_mode=False)
+    app(["deploy", "stop", str(fleet.path), "proxy"], standalone_mode=False)
+    app(["deploy", "start", str(fleet.path), "proxy"], standalone_mode=False)
+    assert shown() != before
+    assert asked(fleet, "/v1/fleet/pull-messages") in (400, 401, 415, 422)
