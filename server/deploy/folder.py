@@ -66,9 +66,8 @@ class FleetFolder:
 
     Attributes:
         path: where it is, absolute.
-        hosts: names and addresses by which the outside calls the proxy; the first is that which
-            the SuperNodes here call.
-        address: on which the proxy listens.
+        hosts: names and addresses by which the outside calls the proxy.
+        address: on which the proxy listens; the SuperNodes here call it on loopback.
         port: of the proxy.
         superlink_port: of the SuperLink, on loopback.
         node_ports: by site, on loopback.

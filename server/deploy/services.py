@@ -78,7 +78,7 @@ def _supernode(fleet: FleetFolder, site: Site) -> list[str]:
     told = " ".join(f'{key}="{value}"' for key, value in config.items())
     return [
         program("flower-supernode"),
-        *("--superlink", f"{fleet.hosts[0]}:{fleet.port}"),
+        *("--superlink", f"localhost:{fleet.port}"),
         *("--root-certificates", str(fleet.authority)),
         *("--auth-supernode-private-key", str(site.key)),
         *("--port", str(site.port)),

@@ -72,6 +72,9 @@ class GuardedFedAvg(RememberingFedAvg):
             np.array([verdict.norm for _, verdict in taught], np.float64),
             np.array([not verdict.reason for _, verdict in taught], np.bool_),
         )
+        if len(judged) > len(taught):
+            idle = len(judged) - len(taught)
+            _log.info("round %d: %d devices had nothing to learn from", server_round, idle)
         good = [reply for reply, verdict in taught if not verdict.reason]
         if len(good) < max(1, self._min_updates):
             _log.warning(

@@ -34,9 +34,11 @@ def deploy_new(
     users: Annotated[int, typer.Option(min=1, help="How many wear a device.")] = 3,
     host: Annotated[
         list[str] | None,
-        typer.Option(help="A name or address by which devices reach the proxy; localhost."),
+        typer.Option(help="A name or address by which devices elsewhere reach the proxy."),
     ] = None,
-    address: Annotated[str, typer.Option(help="On which the proxy listens.")] = "127.0.0.1",
+    address: Annotated[
+        str, typer.Option(help="On which the proxy listens; 0.0.0.0 = all.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Of the proxy.")] = 9443,
     superlink_port: Annotated[
         int, typer.Option(min=1, max=65535, help="Of the SuperLink, on loopback.")
@@ -49,12 +51,13 @@ def deploy_new(
     """Make a fleet's folder: certificates, keys, each user's recordings and SavedModel."""
     if folder.exists():
         raise BadInput(f"{folder}: is there already; give a folder that is not there yet")
-    hosts = tuple(dict.fromkeys(host or ["localhost", "127.0.0.1"]))
     start_tensorflow()
+    from server.deploy.certificates import LOOPBACK
     from server.deploy.fleet import lay_out
     from server.deploy.folder import FleetFolder
     from simulator.sites import furnish, wearers
 
+    hosts = tuple(dict.fromkeys([*(host or []), *LOOPBACK]))
     people = wearers(model, data, users)
     ports = {user: node_port + i for i, user in enumerate(people)}
     fleet = FleetFolder(folder.absolute(), hosts, address, port, superlink_port, ports)
