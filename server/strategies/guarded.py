@@ -108,10 +108,12 @@ class GuardedFedAvg(RememberingFedAvg):
         (record,) = reply.content.array_records.values()
         if record.keys() != self.sent.keys():
             return _Judged(f"arrays {sorted(record)} instead of {sorted(self.sent)}")
-        try:
-            update = {name: decoded(record[name], like)[None] for name, like in self.sent.items()}
-        except ValueError as error:
-            return _Judged(f"cannot be decoded: {error}")
+        update = {}
+        for name, like in self.sent.items():
+            try:
+                update[name] = decoded(record[name], like)[None]
+            except ValueError as error:
+                return _Judged(f"{name} {error}")
         checked = check(self.sent, update, self.guard.bound)
         return _Judged(checked.reasons[0], float(checked.norms[0]))
 

@@ -107,8 +107,8 @@ def damaged(reply, how):
 @pytest.mark.parametrize(
     ("how", "reason"),
     [
-        ("bytes", "cannot be decoded (ValueError"),
-        ("pickle", "cannot be decoded (TypeError"),
+        ("bytes", "cannot be read"),
+        ("pickle", "cannot be read"),
         ("no arrays", "array records [] and 1 metric records instead of ['arrays'] and 1"),
         ("two records", "array records ['arrays', 'more'] and 1 metric"),
         ("other record", "array records ['other'] and 1 metric"),
@@ -304,7 +304,7 @@ def test_files_that_no_rounds_can_start_from_are_refused(context):
     with pytest.raises(FileNotFoundError, match=r"shared = '/nowhere': no such file; write it"):
         run(context, plus(1.0), shared="/nowhere")
     (context.tmp / "result.safetensors").write_bytes(b"junk")
-    with pytest.raises(ValueError, match=r"result = '.*': no safetensors file"):
+    with pytest.raises(ValueError, match=r"result = '.*': damaged, or no safetensors file"):
         run(context, plus(1.0), resume=True)
     save_file({"w": np.array([np.nan])}, context.tmp / "result.safetensors")
     with pytest.raises(ValueError, match=r"result = '.*': w not finite; start from another file"):
