@@ -28,11 +28,13 @@ class Fleet:
     """All devices of a run, spread over workers by cohort.
 
     Attributes:
+        nodes: the node that each worker is on, once they know of a run.
         used: what each worker had used when it was last told to compute.
     """
 
     def __init__(self, workers: Workers) -> None:
         self._workers = workers
+        self.nodes: Sequence[str] = ()
         self.used: Sequence[Used] = [Used(0.0, 0.0)] * workers.count
 
     def prepare(self, plan: Plan, folder: Path) -> list[Prepared]:
@@ -48,7 +50,6 @@ class Fleet:
         patience = Patience(RunFolder(folder))
         while True:
             try:
-                self._check_shared(folder)
                 self._introduce()
                 return [self._prepared[fold] for fold in range(len(plan.folds))]
             except WorkerLost as lost:
@@ -58,6 +59,8 @@ class Fleet:
     def _introduce(self) -> None:
         """Tell all workers of the run, and of the base models, which are made where they lack."""
         count, folds = self._workers.count, range(len(self._plan.folds))
+        self.nodes = list(self._workers.nodes)
+        self._check_shared(self._folder)
         shared = self._workers.share(self._plan)
         self._workers.call("load", [(shared, self._folder)] * count)
         if not self._prepared:
@@ -75,11 +78,6 @@ class Fleet:
         """
         self._workers.renew()
         self._introduce()
-
-    @property
-    def nodes(self) -> Sequence[str]:
-        """The node that each worker is on."""
-        return self._workers.nodes
 
     def _check_shared(self, folder: Path) -> None:
         """Refuse a run folder that some worker cannot see, since workers write into it."""

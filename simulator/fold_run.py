@@ -100,9 +100,8 @@ class FoldRun:
     def _recover(self, lost: WorkerLost) -> None:
         """Replace workers that were lost."""
         while True:
-            round_ = self._session.done + 1
-            where = f'in round {round_} of arm "{self._session.arm.name}"'
             self._opened = False
+            where = self._where()
             self._patience.bear(lost, where)
             self._watcher.note(f"a worker was lost {where}; going back to the last checkpoint")
             try:
@@ -111,6 +110,13 @@ class FoldRun:
                 lost = another
             else:
                 return
+
+    def _where(self) -> str:
+        """Say in which part of the fold the run is."""
+        round_, arm = self._session.done + 1, f'of arm "{self._session.arm.name}"'
+        if round_ < 1:
+            return f"before the first round {arm}"
+        return f"in round {round_} {arm}" if round_ <= self._plan.rounds else f"at the end {arm}"
 
     def _begin(self) -> None:
         """Open the fold as its newest whole checkpoint has it, or as it is before its stream."""

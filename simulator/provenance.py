@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-__all__ = ["provenance", "versions"]
+__all__ = ["provenance"]
 
 _PACKAGES = ("wearfleet", "flwr", "ray", "tensorflow", "numpy", "pandas", "pyarrow")
 
@@ -17,7 +17,7 @@ _PACKAGES = ("wearfleet", "flwr", "ray", "tensorflow", "numpy", "pandas", "pyarr
 def provenance() -> dict[str, Any]:
     """Return the versions, the revision of the code, and the machine."""
     return {
-        "versions": versions(),
+        "versions": _versions(),
         "git": _git_revision(),
         "machine": {
             "system": platform.platform(),
@@ -27,7 +27,7 @@ def provenance() -> dict[str, Any]:
     }
 
 
-def versions() -> dict[str, str]:
+def _versions() -> dict[str, str]:
     """Return the versions of what a run's bytes depend on."""
     of_packages = {name: version(name) for name in _PACKAGES}
     return of_packages | {"python": platform.python_version()}

@@ -36,7 +36,7 @@ def save(
             files.append(write_server(folder, serve.snapshot()))
         events = list(session.events)
         kept.finish(folder, Manifest(round_, shared is not None, tuple(files), rows, events))
-    except OSError:  # such as a full disk, where what cannot be used should not stay
+    except BaseException:  # an interrupt or a full disk: what cannot be used should not stay
         shutil.rmtree(folder, ignore_errors=True)
         raise
 

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from clients.errors import BadInput
 from simulator.arrays_file import sync_file
 from simulator.lock import holder
-from simulator.provenance import provenance, versions
+from simulator.provenance import provenance
 from simulator.scenario import Scenario
 from simulator.scenario_file import scenario_toml
 
@@ -132,17 +132,23 @@ class RunFolder:
             BadInput: the data are not the same.
         """
         then = self.manifest()
+        if not then:
+            return []  # killed before it was written
         if then.get("data_fingerprint", fingerprint) != fingerprint:
             raise BadInput(
                 f"{self.path}: the data are not those with which the run began (their fingerprint "
                 f"is {fingerprint}, and was {then['data_fingerprint']}); put them back where "
                 f"{SCENARIO} says, or begin a new run"
             )
-        own = versions()
+        now = provenance()
+        made_with, own = (
+            {**one.get("versions", {}), "processor": one.get("machine", {}).get("processor")}
+            for one in (then, now)
+        )
         return [
             f"the run began with {name} {old}, and goes on with {own.get(name)}: its bytes may "
             "differ from those of a run that was not disturbed"
-            for name, old in then.get("versions", {}).items()
+            for name, old in made_with.items()
             if own.get(name) != old
         ]
 
