@@ -175,12 +175,15 @@ class OnRay:
         for actor in gone:
             with contextlib.suppress(Exception):  # it may be gone in every respect
                 ray.kill(actor)
-        while len(alive) < min(self._wanted, _cores()):
+        for _ in range(min(self._wanted, _cores()) - len(alive)):
             actor = _start()
             if _is_there(actor, len(alive) + 1):
                 alive.append(actor)
         if not alive:
-            raise RunFailed("all workers are gone, and the Ray cluster has no core for another")
+            raise RunFailed(
+                "all workers are gone, and none could be started in their place; see that the Ray "
+                "cluster is up and has cores, then `wearfleet resume` the run's folder"
+            )
         self._actors, self.count = alive, len(alive)
 
     def share(self, value: Any) -> Any:
