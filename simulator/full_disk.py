@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import errno
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["full_disk", "is_full_disk"]
+from clients.errors import RunFailed
+
+__all__ = ["full_disk_told", "is_full_disk"]
 
 _NUMBERS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _WORDS = ("No space left on device", "Disk quota exceeded", "File too large")
@@ -27,15 +31,27 @@ def is_full_disk(error: BaseException) -> bool:
     return False
 
 
-def full_disk(folder: Path, error: BaseException) -> str:
-    """Say that a run could not write, and how to go on.
+@contextmanager
+def full_disk_told(folder: Path) -> Iterator[None]:
+    """Turn an error that says so into one that tells how to go on.
 
     Args:
         folder: of the run.
-        error: that was raised.
+
+    Raises:
+        RunFailed: the disk is full.
     """
+    try:
+        yield
+    except Exception as error:
+        if is_full_disk(error):
+            raise RunFailed(_told(folder, error)) from error
+        raise
+
+
+def _told(folder: Path, error: BaseException) -> str:
     free_mib = shutil.disk_usage(folder).free / 2**20
-    reason = str(error).splitlines()[0][:200]
+    reason = str(error.__cause__ or error).splitlines()[0][:200]
     return (
         f"{folder}: could not be written to ({reason}); {free_mib:.1f} MiB are free there. What "
         "was kept until the last checkpoint is whole: make room, then `wearfleet resume "

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from clients.errors import BadInput, RunFailed
+from clients.errors import BadInput
 from simulator.alarm_frames import alarms_frame, detections_frame
 from simulator.drift_frames import devices_frame, drift_figures
 from simulator.fault_frames import faults_frame
 from simulator.federation import Session
 from simulator.fleet import Fleet
 from simulator.fold_run import FoldRun, Watcher
-from simulator.full_disk import full_disk, is_full_disk
+from simulator.full_disk import full_disk_told, is_full_disk
 from simulator.metrics import fairness_frame, summary_frame, users_frame
 from simulator.options import PRIVATE_PARTS
 from simulator.plan import Plan, build_plan
@@ -50,8 +50,6 @@ def run_scenario(
         resumed: whether the folder holds a run that has begun.
         trusted: whether programs of others may hold ops that can do more than compute.
 
-    `trusted` is whether programs of others may hold ops that can do more than compute.
-
     Returns:
         the rows of summary.csv.
 
@@ -60,17 +58,25 @@ def run_scenario(
         KeyboardInterrupt: after what was done has been written.
         RunFailed: the run cannot go on now, and can be resumed.
     """
-    run, started, status = RunFolder(folder), time.time(), "interrupted"
+    with full_disk_told(folder):
+        return _run(scenario, RunFolder(folder), fleet, watcher, resumed, trusted)
+
+
+def _run(
+    scenario: Scenario,
+    run: RunFolder,
+    fleet: Fleet,
+    watcher: Watcher,
+    resumed: bool,
+    trusted: bool,
+) -> pd.DataFrame:
+    started, status = time.time(), "interrupted"
     summary = pd.DataFrame()
     try:
         plan, prepared = _prepare(scenario, run, fleet, watcher, resumed, trusted)
     except (BadInput, KeyboardInterrupt):
         if not resumed:
-            discard(folder, keep_folder=False)
-        raise
-    except Exception as error:
-        if is_full_disk(error):
-            raise RunFailed(full_disk(folder, error)) from error
+            discard(run.path, keep_folder=False)
         raise
     try:
         run.start(_resolved(plan, prepared))
@@ -79,10 +85,7 @@ def run_scenario(
             run_arm(plan, arm, prepared, fleet, run, watcher)
         status = "done"
     except Exception as error:  # whatever it was, the manifest must not call it an interrupt
-        status = "failed"
-        if is_full_disk(error):
-            status = "full disk"
-            raise RunFailed(full_disk(folder, error)) from error
+        status = "full disk" if is_full_disk(error) else "failed"
         raise
     finally:
         if status != "full disk":  # else there is no room for what follows from the records

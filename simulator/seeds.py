@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from clients.errors import RunFailed
 from simulator.alarm_frames import alarms_frame
 from simulator.drift_frames import pooled
 from simulator.fleet import Fleet
 from simulator.fold_run import Watcher
-from simulator.full_disk import full_disk, is_full_disk
+from simulator.full_disk import full_disk_told, is_full_disk
 from simulator.lock import locked
 from simulator.report import write_report
 from simulator.report.records import read_csv
@@ -49,20 +48,29 @@ def run_seeds(
     Returns:
         the rows of the parent's summary.csv.
     """
-    parent = RunFolder(folder)
+    with full_disk_told(folder):
+        return _run_all(scenario, seeds, RunFolder(folder), fleet, watcher, resumed, trusted)
+
+
+def _run_all(
+    scenario: Scenario,
+    seeds: int,
+    parent: RunFolder,
+    fleet: Fleet,
+    watcher: Watcher,
+    resumed: bool,
+    trusted: bool,
+) -> pd.DataFrame:
     parent.start(scenario, seeds)
     started, status = time.time(), "interrupted"
     summary = pd.DataFrame()
     try:
         for seed in range(scenario.seed, scenario.seed + seeds):
-            own = folder / f"seed-{seed}"
+            own = parent.path / f"seed-{seed}"
             _run_seed(scenario.of_seed(seed), own, fleet, watcher, resumed, trusted)
         status = "done"
     except Exception as error:  # as in a single run
-        status = "failed"
-        if is_full_disk(error):
-            status = "full disk"
-            raise RunFailed(full_disk(folder, error)) from error
+        status = "full disk" if is_full_disk(error) else "failed"
         raise
     finally:
         if status != "full disk":

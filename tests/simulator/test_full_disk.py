@@ -4,7 +4,8 @@ import errno
 
 import pytest
 
-from simulator.full_disk import full_disk, is_full_disk
+from clients.errors import RunFailed
+from simulator.full_disk import full_disk_told, is_full_disk
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
@@ -25,7 +26,17 @@ def test_other_errors_are_others(error):
 
 
 def test_it_is_said_where_how_much_is_free_and_how_to_go_on(tmp_path):
-    told = full_disk(tmp_path, OSError(errno.ENOSPC, "No space left on device"))
-    assert f"wearfleet resume {tmp_path}" in told
+    own = tmp_path / "seed-3"
+    own.mkdir()
+    with pytest.raises(RunFailed) as raised, full_disk_told(tmp_path), full_disk_told(own):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    told = str(raised.value)
+    assert f"wearfleet resume {tmp_path}`" in told
     assert "MiB are free" in told
     assert "No space left" in told
+    assert "seed-3" not in told
+
+
+def test_what_is_another_error_stays_what_it_is(tmp_path):
+    with pytest.raises(KeyError), full_disk_told(tmp_path):
+        raise KeyError("x")

@@ -17,14 +17,20 @@ from tests.simulator.made_kills import KEYS, assert_same_bytes, logged
 
 COMMAND = str(Path(sys.executable).with_name("wearfleet"))
 FEW = [*KEYS[1:], 'arms=[{name="local", method="local"}, {name="half", method="fedavg"}]']
-LIMIT = 240_000  # bytes of a file: more than a base model has, less than a cohort's state
+LIMIT = 240_000  # bytes of a file: a base model has less
+TOO_LARGE = {12: "the report", 40: "a cohort's state"}
+"""Devices -> what has more, first of all."""
 
 
 @pytest.fixture(scope="module")
-def whole(small_file, fleet, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("whole")
-    run_scenario(load_scenario(small_file, FEW), folder, fleet, Heard())
-    return folder
+def wholes(small_file, fleet, tmp_path_factory):
+    """Give runs that nobody disturbed, by their number of devices."""
+    made = {}
+    for devices in TOO_LARGE:
+        made[devices] = tmp_path_factory.mktemp("whole")
+        scenario = load_scenario(small_file, [*FEW, f"fleet.devices={devices}"])
+        run_scenario(scenario, made[devices], fleet, Heard())
+    return made
 
 
 def wearfleet(*arguments, **more):
@@ -33,8 +39,8 @@ def wearfleet(*arguments, **more):
     )
 
 
-def options(small_file, out):
-    keys = [part for key in FEW for part in ("--set", key)]
+def options(small_file, out, devices=12):
+    keys = [part for key in [*FEW, f"fleet.devices={devices}"] for part in ("--set", key)]
     return ["run", str(small_file), "--workers", "1", "--out", str(out), *keys]
 
 
@@ -66,13 +72,13 @@ def test_a_folder_is_refused_while_another_process_writes_into_it(killed):
         assert str(out) in other.stderr
 
 
-def test_a_killed_run_goes_on_to_the_same_bytes_and_then_is_done(killed, whole):
+def test_a_killed_run_goes_on_to_the_same_bytes_and_then_is_done(killed, wholes):
     out, _, _ = killed
     first = wearfleet("resume", out, "--workers", 1)
     assert first.returncode == 0, first.stderr
     assert f"report: {out / 'report.html'}" in first.stdout
     assert logged(out, "restored")
-    assert_same_bytes(whole, out)
+    assert_same_bytes(wholes[12], out)
     then = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
     again = wearfleet("resume", out, "--json")
     assert again.returncode == 0, again.stderr
@@ -81,18 +87,23 @@ def test_a_killed_run_goes_on_to_the_same_bytes_and_then_is_done(killed, whole):
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()} == then
 
 
-def test_where_a_file_cannot_grow_the_run_stops_and_goes_on_later(small_file, whole, tmp_path):
+@pytest.mark.parametrize("devices", TOO_LARGE)
+def test_where_a_file_cannot_grow_the_run_stops_and_goes_on_later(
+    small_file, wholes, devices, tmp_path
+):
     out = tmp_path / "run"
     limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (LIMIT, LIMIT))  # noqa: E731
-    stopped = wearfleet(*options(small_file, out), preexec_fn=limit)
+    stopped = wearfleet(*options(small_file, out, devices), preexec_fn=limit)
     assert stopped.returncode == 1
     assert "Traceback" not in stopped.stderr
     assert "File too large" in stopped.stderr
     assert f"wearfleet resume {out}" in stopped.stderr
+    assert bool(list(out.rglob("finished.json"))) == (devices == 12)
     assert not list(out.rglob("checkpoints/*/*/*.unfinished"))
     done = wearfleet("resume", out, "--workers", 1)
     assert done.returncode == 0, done.stderr
-    assert_same_bytes(whole, out)
+    assert (out / "report.html").stat().st_size > LIMIT
+    assert_same_bytes(wholes[devices], out)
 
 
 @pytest.mark.parametrize("name", ["nowhere", ""])
