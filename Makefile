@@ -5,7 +5,9 @@ READY := .venv/.ready
 PEERS := jax pfl
 SIDE_BY_SIDE := -n 2 --dist loadfile
 
-.PHONY: demo test test-all lint types check bench bench-peers bench-forest clean
+FUZZ ?= 50000
+
+.PHONY: demo test test-all fuzz lint types check bench bench-peers bench-forest clean
 
 demo: $(READY)
 	$(BIN)/wearfleet run scenarios/personalized_vs_shared.toml
@@ -14,6 +16,10 @@ test: $(READY) lint types check
 
 test-all: $(READY) lint types
 	$(BIN)/pytest $(SIDE_BY_SIDE) -m "exhaustive or not exhaustive"
+
+# Malformed inputs through all readers; `make fuzz FUZZ=5000` gives fewer.
+fuzz: $(READY)
+	WEARFLEET_FUZZ=$(FUZZ) $(BIN)/pytest tests/fuzz
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -24,7 +30,7 @@ types: $(READY)
 
 # In two processes, of which each keeps what TensorFlow compiled for it: some at a time, as that fills memory.
 check: $(READY)
-	$(BIN)/pytest $(SIDE_BY_SIDE) tests/clients tests/server tests/test_*.py
+	$(BIN)/pytest $(SIDE_BY_SIDE) tests/clients tests/server tests/fuzz tests/test_*.py
 	$(BIN)/pytest $(SIDE_BY_SIDE) tests/simulator/test_[a-l]*.py
 	$(BIN)/pytest $(SIDE_BY_SIDE) tests/simulator/test_[m-z]*.py
 

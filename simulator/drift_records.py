@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from clients.containment import file_name
 from simulator.event import OF_DRIFT
 from simulator.parquet_file import read_columns
 from simulator.record_files import EVENTS
@@ -86,7 +87,7 @@ def cohorts_of(run: Path, arm: str) -> Iterator[CohortRecords]:
         device, user = names_of(table, "device"), names_of(table, "user")
         if not device.code.size:
             continue
-        yield _cohort(table, device, user, _events(run / "events" / arm / path.name))
+        yield _cohort(table, device, user, _events(run / "events" / file_name(arm) / path.name))
 
 
 def _cohort(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from clients.containment import file_name
 from clients.outcome import Outcome
 from clients.user import NO_ANSWER
 from simulator.accounts import FATES
@@ -104,13 +105,13 @@ class Records:
         self._user = np.array([code_of[user] for user in users], np.int32)
         self._fold, self._time_s, self._windows_of = fold, time_s, windows_of
         name = f"cohort-{cohort:05d}.parquet"
-        rounds, windows = (folder / kind / arm / name for kind in ("rounds", "windows"))
-        work = folder / "checkpoints" / arm / str(fold) / ROWS
+        rounds, windows = (folder / kind / file_name(arm) / name for kind in ("rounds", "windows"))
+        work = folder / "checkpoints" / file_name(arm) / str(fold) / ROWS
         self._rounds = RowGroups(rounds, work, ROUNDS, _ROUNDS_IN_GROUP, names)
         self._windows = RowGroups(windows, work, WINDOWS, _WINDOWS_IN_GROUP, names)
         self._reasons = {reason: code for code, reason in enumerate(reasons)}
         told = {**names, "kind": text(KINDS), "reason": text(reasons)}
-        path = folder / "events" / arm / name
+        path = folder / "events" / file_name(arm) / name
         self._events = RowGroups(path, work, EVENTS, _ROUNDS_IN_GROUP, told)
         self._last_label = np.full(len(devices), -1, np.int32)
         self._faded, self._sliding = Faded.before(len(devices)), Sliding.before(len(devices))

@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from clients.containment import file_name
 from clients.errors import BadInput
 from simulator.arrays_file import sync_file
 from simulator.lock import holder
@@ -166,7 +167,11 @@ class RunFolder:
 
     def checkpoints(self, arm: str) -> Path:
         """Return the folder that keeps the state of an arm."""
-        return self.path / "checkpoints" / arm
+        return self.path / "checkpoints" / file_name(arm)
+
+    def versions(self, arm: str, device: str) -> Path:
+        """Return the folder that keeps the SavedModels of a device."""
+        return self.path / "devices" / file_name(arm) / file_name(device)
 
     def log(self, what: str, **facts: Any) -> None:
         """Append to `log.jsonl` what happened to the machine, such as how long a round took."""
@@ -178,7 +183,7 @@ class RunFolder:
         """Write what happened in an arm's simulation, such as refused updates."""
         if not events:
             return
-        path = self.path / "events" / f"{arm}.parquet"
+        path = self.path / "events" / f"{file_name(arm)}.parquet"
         path.parent.mkdir(exist_ok=True)
         unfinished = path.with_name(f".{path.name}.unfinished")
         pq.write_table(pa.Table.from_pylist(list(events)), unfinished, compression="zstd")
@@ -187,7 +192,7 @@ class RunFolder:
 
     def rounds_files(self, arm: str) -> Iterator[Path]:
         """Go through the files of `rounds/` of one arm, cohort by cohort; none for one not run."""
-        yield from sorted((self.path / "rounds" / arm).glob("cohort-*.parquet"))
+        yield from sorted((self.path / "rounds" / file_name(arm)).glob("cohort-*.parquet"))
 
     def write_frame(self, name: str, frame: pd.DataFrame) -> None:
         """Write a CSV file; what does not apply is an empty cell."""

@@ -42,6 +42,7 @@ from simulator.reacting import Reacting
 from simulator.records import Records, RoundRows
 from simulator.reply import Reply, Terms, Used, reply_of
 from simulator.scenario import Arm
+from simulator.store import RunFolder
 from simulator.versions import keep_versions, write_version
 
 __all__ = ["Worker", "use_one_thread"]
@@ -324,7 +325,7 @@ class Worker:
             for row in rows.tolist():
                 name = self._plan.name_of(cohort.devices[row])
                 state = devices.state(method, _received(method, shared), row, round_)
-                own = self._folder / "devices" / self._arm.name / name
+                own = RunFolder(self._folder).versions(self._arm.name, name)
                 write_version(source, own, round_, state)
 
     def keep_models(self, rounds: Sequence[int]) -> None:
@@ -332,8 +333,8 @@ class Worker:
         most = self._plan.scenario.checkpoints.materialize
         devices = [int(one) for cohort in self._cohorts for one in cohort.devices if one < most]
         for device in devices:
-            own = self._folder / "devices" / self._arm.name / self._plan.name_of(device)
-            keep_versions(own, rounds)
+            name = self._plan.name_of(device)
+            keep_versions(RunFolder(self._folder).versions(self._arm.name, name), rounds)
         if devices:
             os.sync()  # once for all of them
 

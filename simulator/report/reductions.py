@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from clients.containment import file_name
 from simulator.event import OF_DRIFT
 from simulator.parquet_file import read_columns
 from simulator.rounds_file import last_scored, names_of, read_rounds
@@ -61,7 +62,10 @@ def costs_of(run: Path, arm: str) -> pd.DataFrame:
 def events_of(run: Path, arm: str) -> pd.DataFrame:
     """Count an arm's events by kind and reason, but for those of drift; empty without any."""
     folder = run / "events"
-    files = [folder / f"{arm}.parquet", *sorted((folder / arm).glob("cohort-*.parquet"))]
+    files = [
+        folder / f"{file_name(arm)}.parquet",
+        *sorted((folder / file_name(arm)).glob("cohort-*.parquet")),
+    ]
     parts = []
     for path in files:
         if path.exists():

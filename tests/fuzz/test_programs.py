@@ -39,7 +39,7 @@ def put(sandbox, valid):
     return into
 
 
-@inputs(0.08)
+@inputs(0.06)
 @given(data=st.data())
 def test_bytes_of_programs(sandbox, valid, put, data):
     contents = [(path / "saved_model.pb").read_bytes() for path in valid]
@@ -82,7 +82,7 @@ def _change(draw, graph):
         each.function.concrete_functions.append(draw(st.sampled_from([*OPS, *names])))
     elif kind == 10:
         graph.saver_def.restore_op_name = draw(
-            st.sampled_from([n.name for n in graph.graph_def.node])
+            st.sampled_from([each.name for each in graph.graph_def.node])
         )
     elif kind == 11:
         tensor = node.attr["value"].tensor
@@ -110,7 +110,7 @@ def _changed(data, valid):
     return model.SerializeToString()
 
 
-@inputs(0.06)
+@inputs(0.05)
 @given(data=st.data())
 def test_fields_of_programs(sandbox, valid, put, data):
     path = put(_changed(data, valid))

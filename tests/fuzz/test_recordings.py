@@ -69,25 +69,25 @@ RATES = st.sampled_from(
 )
 
 
-@inputs(0.09)
+@inputs(0.08)
 @given(content=bytes_like(V1), as_folder=st.booleans(), told=st.booleans(), rate_hz=RATES)
 def test_v1_1(sandbox, content, as_folder, told, rate_hz):
     check(sandbox, "wisdm-v1.1", content, as_folder, told, rate_hz)
 
 
-@inputs(0.09)
+@inputs(0.08)
 @given(content=bytes_like(WATCH), as_folder=st.booleans(), told=st.booleans(), rate_hz=RATES)
 def test_2019(sandbox, content, as_folder, told, rate_hz):
     check(sandbox, "wisdm-2019", content, as_folder, told, rate_hz)
 
 
-@inputs(0.06)
+@inputs(0.05)
 @given(content=bytes_like(ACTITRACKER), as_folder=st.booleans(), told=st.booleans(), rate_hz=RATES)
 def test_actitracker(sandbox, content, as_folder, told, rate_hz):
     check(sandbox, "actitracker-v2.0", content, as_folder, told, rate_hz)
 
 
-@inputs(0.05)
+@inputs(0.04)
 @given(content=bytes_like(ARFF), as_folder=st.booleans(), told=st.booleans(), rate_hz=RATES)
 def test_tables_of_features(sandbox, content, as_folder, told, rate_hz):
     check(sandbox, "wisdm-v1.1-features", content, as_folder, told, rate_hz)

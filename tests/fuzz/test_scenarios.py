@@ -36,7 +36,7 @@ def check(sandbox, name, content, overrides=()):
     file.write_bytes(content)
     with sandbox.only_refusals(name):
         load_scenario(file, overrides)
-    with sandbox.only_refusals(name):
+    with sandbox.only_refusals():
         text = scenario_toml(read_scenario(file, overrides))
         (sandbox.inside / "again.toml").write_text(text)
         assert scenario_toml(read_scenario(sandbox.inside / "again.toml")) == text
@@ -73,7 +73,7 @@ def tables(draw):
         return b"= nothing"
 
 
-@inputs(0.10)
+@inputs(0.12)
 @given(content=tables())
 def test_scenario_values(sandbox, content):
     check(sandbox, "scenarios", content)
@@ -99,7 +99,7 @@ def test_keys_of_the_command_line(sandbox, content, keys):
 TRACE = b"device,first_round,last_round\n1600,1,4\n1601,2,2\n1602,7,19\n1600,3,9\n"
 
 
-@inputs(0.08)
+@inputs(0.05)
 @given(content=bytes_like(TRACE))
 def test_traces(sandbox, content):
     (sandbox.inside / "trace.csv").write_bytes(content)

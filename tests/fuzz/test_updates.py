@@ -37,7 +37,7 @@ def updates(draw):
     return found
 
 
-@inputs(0.07)
+@inputs(0.06)
 @given(found=updates(), bound=st.none() | st.floats(0.0, 1e30))
 def test_updates(sandbox, found, bound):
     with sandbox.only_refusals("updates"):
@@ -66,7 +66,7 @@ def on_the_wire(draw):
     )
 
 
-@inputs(0.05)
+@inputs(0.03)
 @given(array=on_the_wire())
 def test_arrays_on_the_wire(sandbox, array):
     with sandbox.only_refusals("arrays", ValueError):
@@ -82,7 +82,7 @@ def reply(arrays):
     return Message(content, 1, "train")
 
 
-@inputs(0.03)
+@inputs(0.01)
 @given(first=on_the_wire(), second=on_the_wire(), name=st.sampled_from(["head/w", "other"]))
 def test_replies_of_nodes(sandbox, first, second, name):
     with sandbox.only_refusals("replies"):
