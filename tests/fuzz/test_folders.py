@@ -30,6 +30,7 @@ data = {users = 4, minutes = 1.0, activities = ["walking", "sitting"]}
 model = {program = "dense", base = "random"}
 stream = {rounds = 2}
 learning = {steps = 1}
+fleet = {engine = "reference"}
 drift = [{kind = "gain"}]
 detectors = [{kind = "adwin", strength = 0.5}]
 arms = [{name = "local", method = "local"}, {name = "shared", method = "fedavg"}]

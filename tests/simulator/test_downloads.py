@@ -169,3 +169,46 @@ def test_command_fetches_and_names_the_folder(site, tmp_path):
     assert said.exit_code == 0, said.output
     assert str(out) in said.output.replace("\n", "")
     assert (out / "WISDM_ar_v1.1_raw.txt").exists()
+
+
+def nested(depth):
+    """Pack archives in archives."""
+    content = zip_of(a=LINE)
+    for number in range(depth):
+        content = zip_of(**{f"{number}.zip": content})
+    return content
+
+
+def test_archives_in_archives_end_somewhere(site, tmp_path):
+    assert fetch(tmp_path / "two", site.put(nested(2))).is_dir()
+    with pytest.raises(RunFailed, match="archives in archives in archives"):
+        fetch(tmp_path / "three", site.put(nested(3)), "wisdm-2019")
+    assert left_in(tmp_path) == ["two"]
+
+
+def test_archives_in_an_archive_share_its_room(site, tmp_path):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as bundle:
+        bundle.writestr("zeros", b"\0" * (150 * 2**20))
+    large = packed.getvalue()
+    one, many = ({f"{i}.zip": large for i in range(count)} for count in (1, 4))
+    assert fetch(tmp_path / "one", site.put(zip_of(**one))).is_dir()
+    (tmp_path / ".fetched.json").unlink()
+    with pytest.raises(RunFailed, match="unpacks to more than 500 MiB"):
+        fetch(tmp_path / "many", site.put(zip_of(**many)))
+
+
+@pytest.mark.parametrize("name", [".", "a" * 5000])
+def test_names_that_are_none_are_refused(site, tmp_path, name):
+    with pytest.raises(RunFailed):
+        fetch(tmp_path / "v1", site.put(tar_of(**{name: LINE})))
+    assert left_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("cut", [20, 60, 100])
+def test_an_archive_that_is_damaged_inside_is_refused(site, tmp_path, cut):
+    content = bytearray(tar_of(a=LINE * 100))
+    content[cut : cut + 20] = b"\xff" * 20
+    with pytest.raises(RunFailed):
+        fetch(tmp_path / "v1", site.put(bytes(content)))
+    assert left_in(tmp_path) == []
