@@ -12,6 +12,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
+from clients.errors import BadProgram
+
 __all__ = ["read_checkpoint", "variables_by_key", "write_copy"]
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -54,13 +56,23 @@ def write_copy(source: Path, path: Path, state: Arrays) -> None:
 
 
 def read_checkpoint(path: Path) -> dict[str, NDArray[Any]]:
-    """Return every variable of a SavedModel by its name in the checkpoint, without loading it."""
-    reader = tf.train.load_checkpoint(str(path / "variables" / "variables"))
-    return {
-        _unescape(key.removesuffix(_VALUE)): reader.get_tensor(key)
-        for key in reader.get_variable_to_shape_map()
-        if key.endswith(_VALUE)
-    }
+    """Return every variable of a SavedModel by its name in the checkpoint, without loading it.
+
+    Raises:
+        BadProgram: its variables are missing or damaged.
+    """
+    try:
+        reader = tf.train.load_checkpoint(str(path / "variables" / "variables"))
+        return {
+            _unescape(key.removesuffix(_VALUE)): reader.get_tensor(key)
+            for key in reader.get_variable_to_shape_map()
+            if key.endswith(_VALUE)
+        }
+    except (tf.errors.OpError, RuntimeError, ValueError) as error:
+        raise BadProgram(
+            f"{path}: its variables cannot be read ({error!s:.200}); put back its folder "
+            "`variables`"
+        ) from error
 
 
 def _share(file: Path, target: Path, most: int = _LINKS) -> None:
