@@ -25,7 +25,6 @@ from clients.pool import build_pool
 from clients.program import Program
 from clients.recordings import Recording, read_recordings
 from clients.stream import cut_questions, deal_streams
-from clients.synthetic import synthesize
 from clients.wear import Habits, Wear
 from clients.wearable import Wearable
 
@@ -91,7 +90,7 @@ class Place:
         Raises:
             BadInput: what it should begin with cannot be used, or it is in use.
         """
-        if not self.folder.exists():
+        if not self.folder.exists() or not any(self.folder.iterdir()):
             create(self.folder, self._newcomer(run))
         return Wearable(self.folder, keep=self.keep)
 
@@ -190,6 +189,9 @@ def _recordings(config: Config, activities: tuple[str, ...], index: int) -> list
             str(config["data-path"]), source="auto", rate_hz=_RATE_HZ, activities=activities
         )
     else:
+        # Loads SciPy's filters, which would take a sixth of the time of a message to a real node.
+        from clients.synthetic import synthesize
+
         everyone = synthesize(
             index + 1, activities, rate_hz=_RATE_HZ, seed=int(config["seed"]), minutes=3.0
         )
