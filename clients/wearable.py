@@ -222,11 +222,13 @@ class Wearable:
                     f"{name}: the server sent an array that the program of {self._folder.path} "
                     f"lacks; it has {', '.join(sorted(own))}: start both from one SavedModel"
                 )
-            if value.shape != own[name].shape or not np.isfinite(value).all():
+            has = own[name]
+            infinite = value.size - int(np.isfinite(value).sum())
+            if (value.shape, value.dtype) != (has.shape, has.dtype) or infinite:
                 raise BadInput(
-                    f"{name}: the server sent {value.shape} with "
-                    f"{int((~np.isfinite(value)).sum())} values that are not finite; the program "
-                    f"of {self._folder.path} takes {own[name].shape}, finite: look at the server"
+                    f"{name}: the server sent {value.dtype} {value.shape}, of which {infinite} are "
+                    f"not finite; the program of {self._folder.path} takes {has.dtype} "
+                    f"{has.shape}, finite: look at the server"
                 )
 
     def _put_on(self, arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -216,7 +216,7 @@ def test_holdout_is_scored_with_what_the_server_sent_and_leaves_no_trace(place):
     assert found.sum() > 0
 
 
-@pytest.mark.parametrize("bad", ["another name", "another shape", "nan"])
+@pytest.mark.parametrize("bad", ["another name", "another shape", "another type", "nan"])
 def test_what_does_not_fit_is_refused_and_the_device_stays(place, bad):
     wearable = place().open(RUN)
     arrays = sent_by_a_server(wearable, 1)
@@ -225,6 +225,8 @@ def test_what_does_not_fit_is_refused_and_the_device_stays(place, bad):
         arrays["strange"] = arrays.pop(name)
     elif bad == "another shape":
         arrays[name] = arrays[name][None]
+    elif bad == "another type":
+        arrays[name] = arrays[name].astype(np.float64)
     else:
         arrays[name].flat[0] = np.nan
     before = wearable._program.read_state()
