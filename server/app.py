@@ -41,7 +41,7 @@ def main(grid: Grid, context: Context) -> None:
     shared = _begin(config, result)
     devices = int(config["min-devices"])
     strategy = GuardedFedAvg(
-        Guard(float(config["max-norm"]) or None),
+        Guard(float(config["max-norm"]) or None, shared),
         min_updates=int(config["min-updates"]),
         max_examples=int(config["questions-per-round"]) * int(config["batch"]),
         fraction_train=float(config["participation"]),

@@ -292,6 +292,14 @@ def test_a_round_without_good_updates_leaves_the_result_as_it_was(context):
     assert load_file(context.tmp / "result.safetensors")["base/w"].tolist() == [2.0, 2.0]
 
 
+def test_an_absurd_update_is_refused_in_the_first_round_already(context):
+    def answer(shared):
+        return [*plus(1.0)(shared)[:1], *plus(1e6)(shared)[:1]]
+
+    run(context, answer, **{"max-norm": 3.0, "min-updates": 1})
+    assert load_file(context.tmp / "result.safetensors")["base/w"].tolist() == [1.0, 1.0]
+
+
 def test_what_devices_keep_to_themselves_is_not_sent(context):
     grid = run(context, plus(1.0), method="fedper")
     assert sorted(grid.sent[0]) == ["base/w"]
