@@ -5,8 +5,9 @@ import pytest
 from flwr.app import Array, ArrayRecord, Message, MetricRecord, RecordDict
 from flwr.supercore.task_identity import TaskIdentity
 
-from server.strategies.answered import AnsweredFedAvg
-from server.strategies.sound import decoded, sound_replies
+from server.guard import Guard
+from server.strategies.decoding import decoded
+from server.strategies.guarded import GuardedFedAvg
 
 SENT = {"w": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.zeros(2, np.float32)}
 
@@ -56,21 +57,22 @@ UNSOUND = {
 }
 
 
+def guarded():
+    strategy = GuardedFedAvg(Guard(None), min_updates=1, max_examples=100)
+    strategy.sent = SENT
+    return strategy
+
+
 @pytest.mark.parametrize("arrays", UNSOUND.values(), ids=UNSOUND)
 def test_an_unsound_reply_is_passed_over_and_the_others_count(arrays):
     good = reply({name: value + 1.0 for name, value in SENT.items()}, examples=3)
-    assert sound_replies([reply(arrays), good], SENT, "arrays") == [good]
-    strategy = AnsweredFedAvg()
-    strategy.sent = SENT
-    found, _ = strategy.aggregate_train(1, [reply(arrays, examples=99), good])
+    found, _ = guarded().aggregate_train(1, [reply(arrays, examples=99), good])
     assert found["w"].numpy().tolist() == (SENT["w"] + 1.0).tolist()
 
 
 def test_a_reply_without_the_record_is_passed_over():
-    assert sound_replies([reply(SENT, record="others")], SENT, "arrays") == []
+    assert guarded().aggregate_train(1, [reply(SENT, record="others")])[0] is None
 
 
 def test_a_round_of_unsound_replies_leaves_the_arrays():
-    strategy = AnsweredFedAvg()
-    strategy.sent = SENT
-    assert strategy.aggregate_train(1, [reply(UNSOUND["NaN"])])[0] is None
+    assert guarded().aggregate_train(1, [reply(UNSOUND["NaN"])])[0] is None
