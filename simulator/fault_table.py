@@ -98,7 +98,8 @@ class Faults(Section):
                 f'attack = "{self.attack}" with hostile = 0: nobody attacks; give hostile, the '
                 "share of devices that do"
             )
-        if (self.attack == "backdoor") != bool(self.backdoor_activity and self.backdoor_target):
+        given = {bool(self.backdoor_activity), bool(self.backdoor_target)}
+        if given != {self.attack == "backdoor"}:
             raise ValueError(
                 f'attack = "{self.attack}" with backdoor_activity = {self.backdoor_activity!r} and '
                 f"backdoor_target = {self.backdoor_target!r}: a backdoor lets the one be taken for "

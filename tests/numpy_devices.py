@@ -38,6 +38,11 @@ class FedAvg:
     def send(self):
         return self.shares(self.w)
 
+    def times(self, arrays, factor):
+        """What it sends if it means harm: its change, so many times."""
+        sent = {name: self.sent[name] for name in arrays}
+        return plus(sent, minus(arrays, sent), factor)
+
     def loss(self):
         """What it tells the server of how wrong it was."""
         return float(np.mean(self.losses)) if self.losses else 0.0
@@ -115,6 +120,10 @@ class Scaffold(FedAvg):
             self.control = plus(minus(before, self.theirs), moved, 1.0 / far)
         changed = minus(self.control, before)
         return {**self.w, **{f"change/{name}": value for name, value in changed.items()}}
+
+    def times(self, arrays, factor):
+        moved = super().times({name: arrays[name] for name in self.w}, factor)
+        return moved | {f"change/{name}": factor * arrays[f"change/{name}"] for name in self.w}
 
 
 class FedRep(FedAvg):

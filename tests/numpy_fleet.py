@@ -83,6 +83,7 @@ def days_of(opened, rounds):
             day = Day(batch_of(windows[0], classes[0], read))
             windows, labels = wear.streams.in_round(round_, habits.questions_per_round)
             _, answers = lessons.ask(round_, labels, None)
+            answers = wear.heard(labels, answers)
             taught = [*lessons.due(round_), *lessons.now(round_, windows, answers)]
             asked = [lesson for lesson in taught if lesson.answer[0] != NO_ANSWER]
             day.answers = [(lesson.windows[0], int(lesson.answer[0])) for lesson in asked]
@@ -95,7 +96,16 @@ def days_of(opened, rounds):
 
 
 def play(
-    devices, server, days, participants, *, all_learn=False, durations=None, until=None, sends=None
+    devices,
+    server,
+    days,
+    participants,
+    *,
+    all_learn=False,
+    durations=None,
+    until=None,
+    sends=None,
+    factors=None,
 ):
     """Run devices and their server; returns what the server sent in the end, None without one.
 
@@ -108,6 +118,7 @@ def play(
         durations: how many rounds each device's update takes, 0 where that is not given.
         until: for each round and device, after which share of the lessons it drops out; 1 for none.
         sends: for each round and device, whether its update arrives.
+        factors: times which each device sends what it changed; 1 for an honest one.
     """
     for number, chosen in enumerate(participants):
         came, sent = [], None if server is None else server.sent
@@ -125,7 +136,10 @@ def play(
                 for device.index, batch in enumerate(question):
                     device.step(batch)
             if begins and share == 1.0 and server is not None and day.examples:
-                one = Came(device.send(), day.examples, device.loss())
+                arrays = device.send()
+                if factors is not None:
+                    arrays = device.times(arrays, factors[place])
+                one = Came(arrays, day.examples, device.loss())
                 if sends is not None and not sends[number][place]:
                     continue
                 takes = 0.0 if durations is None else durations[place]

@@ -47,8 +47,13 @@ class Server:
             setattr(self, name, value)
 
     def round(self, came):
-        if came:
+        if len(came) >= self.least:
             self.sent = {**self.sent, **self.aggregate(came)}
+
+    @property
+    def least(self):
+        """How many have to come, so that there is something to aggregate."""
+        return 1
 
     def aggregate(self, came):
         return by_examples(came)
@@ -177,6 +182,10 @@ class Krum(Server):
 
     selected, weighted = 1, False
 
+    @property
+    def least(self):
+        return 2 * self.liars + 3
+
     def aggregate(self, came):
         best = np.argsort(krum_scores(came, self.liars), kind="stable")[: self.selected]
         return (by_examples if self.weighted else mean)([came[i] for i in best])
@@ -189,6 +198,10 @@ class Bulyan(Server):
     """
 
     at_once = False
+
+    @property
+    def least(self):
+        return 4 * self.liars + 3
 
     def aggregate(self, came):
         left, picked = list(came), []

@@ -503,3 +503,19 @@ def test_a_part_is_filled_up_with_lessons_that_teach_nothing(lesson):
     }
     kinds = {f.name: getattr(last, f.name).dtype for f in fields(Lesson)}
     assert kinds == {f.name: getattr(lesson, f.name).dtype for f in fields(Lesson)}
+
+
+def test_a_device_that_stops_takes_the_steps_of_the_first_lessons_alone():
+    """Of four lessons: three quarters are three, a little less are two; nothing, and all."""
+    devices, lessons, steps = 5, 4, 2
+    empty = np.full((devices, lessons, steps, 0), -1, np.int32)
+    windows = np.zeros((devices, lessons, BATCH), np.int32)
+    answer = np.zeros((devices, lessons), np.int32)
+    every = np.ones((devices, lessons, steps), np.bool_)
+    every[:, 1, 1] = False  # a step that nobody was to take
+    given = Lesson(windows, answer, empty, empty, every.copy())
+    given.stop(np.array([0.75, 0.74, 0.0, 1.0, 0.2]))
+    for device, left in enumerate([3, 2, 0, 4, 0]):
+        assert (given.steps[device, :left] == every[device, :left]).all()
+        assert not given.steps[device, left:].any()
+    assert given.examples().tolist() == [[BATCH] * n + [0] * (4 - n) for n in (3, 2, 0, 4, 0)]

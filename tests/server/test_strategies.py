@@ -373,3 +373,24 @@ def test_strategy_that_was_restored_goes_on_to_the_same_bytes(method, tmp_path):
     assert ours.keys() == theirs.keys()
     assert [name for name, v in ours.items() if v.tobytes() != theirs[name].tobytes()] == []
     assert [n for n, v in after.items() if np.array_equal(v, shared[n])] == []
+
+
+# --- How many updates are enough -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", sorted(STRATEGIES))
+def test_a_server_says_how_many_updates_outvote_the_liars(method):
+    """Blanchard et al. 2017: n >= 2 f + 3; Guerraoui & Rouault 2018: n >= 4 f + 3."""
+    for liars in (0, 1, 4):
+        keys = {**OWN_KEYS.get(method, {}), **COMMON, "liars": liars}
+        wanted = {"krum": 2 * liars + 3, "multikrum": 2 * liars + 3, "bulyan": 4 * liars + 3}
+        assert STRATEGIES[method].least(keys) == wanted.get(method, 1)
+
+
+@pytest.mark.parametrize("method", ["krum", "multikrum", "bulyan"])
+def test_so_many_updates_are_enough_indeed(method):
+    count = STRATEGIES[method].least({**OWN_KEYS[method], **COMMON, "liars": 1})
+    honest = [came(3, w=[1.0 + 0.01 * i, 2.0]) for i in range(count - 1)]
+    updates = [*honest, came(3, w=[1e6, -1e6])]
+    found, _ = aggregate(server_of(method, liars=1, selected=1), {"w": [0.0, 0.0]}, *updates)
+    np.testing.assert_allclose(found["w"], [1.0, 2.0], atol=0.1)

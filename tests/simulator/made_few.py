@@ -119,17 +119,15 @@ class InNumpy:
         server: likewise, None without one.
     """
 
-    def __init__(self, opened, trial, rounds, *, durations=None, told=(), until=None, sends=None):
+    def __init__(self, opened, trial, rounds, *, told=(), **way):
         """Play the rounds of a trial, with its participants.
 
         Args:
             opened: the fleet.
             trial: what it came to.
             rounds: how many.
-            durations: of each device's updates.
             told: more that the server is told.
-            until: for each round and device, after which share of it the device drops out.
-            sends: for each round and device, whether its update arrives.
+            way: what befalls devices and updates, as `play` takes it.
         """
         plan, arm = opened.plan, opened.plan.scenario.arms[0]
         self._way, self._names = WAYS[arm.method], [plan.name_of(d) for d in range(plan.devices)]
@@ -148,7 +146,6 @@ class InNumpy:
             self._fine_tuned(days, chosen, arm.switch_round)
             return
         alone = self.server is None
-        way = {"durations": durations, "until": until, "sends": sends}
         play(self.devices, self.server, days, chosen, all_learn=alone, **way)
 
     def _made(self, opened, arm, keys):

@@ -239,3 +239,35 @@ def farthest(one: Trial, other: Trial) -> float:
             apart = np.abs(np.subtract(value, theirs[key], dtype=np.float64))
             differences.append(float(apart.max(initial=0.0)))
     return float(np.max(differences))  # NaN where one holds NaN
+
+
+# Equal but for the last digits: losses are float32, whatever the program computes with.
+_LOSSES = {"windows": "loss", "rounds": "loss"}
+
+
+def assert_equal_records(one: Trial, other: Trial) -> None:
+    """Compare every figure of every window, round and device, and everything that befell them."""
+    for kind, loss in _LOSSES.items():
+        ours, theirs = getattr(one, kind), getattr(other, kind)
+        pd.testing.assert_frame_equal(ours.drop(columns=loss), theirs.drop(columns=loss))
+        np.testing.assert_allclose(ours[loss], theirs[loss], rtol=2e-5, atol=2e-6)
+    pd.testing.assert_frame_equal(events_of(one), events_of(other))
+
+
+def events_of(trial: Trial) -> pd.DataFrame:
+    """Read all rows of events/ that cohorts wrote; none where there can be none."""
+    folder = trial.folder / "events"
+    return read_all(folder) if folder.exists() else pd.DataFrame()
+
+
+def assert_equal_trials(stacked: Trial, one_by_one: Trial) -> None:
+    """Compare all that two engines came to; one of them keeps more of each program."""
+    assert_equal_records(stacked, one_by_one)
+    assert farthest(stacked, one_by_one) < 1e-8
+    assert stacked.events == one_by_one.events
+    assert len(stacked.states) == len(one_by_one.states) > 0
+    for name, state in stacked.states.items():
+        full = one_by_one.states[name]
+        assert all(key.startswith("program/") for key in full.keys() - state.keys())
+        for key, value in state.items():
+            np.testing.assert_allclose(value, full[key], rtol=0.0, atol=1e-8, err_msg=key)

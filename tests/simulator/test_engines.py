@@ -3,12 +3,11 @@
 import itertools
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from clients.methods import METHODS
 from clients.models import MODELS
-from tests.simulator.made_fleets import farthest
+from tests.simulator.made_fleets import assert_equal_records, assert_equal_trials
 
 PROGRAMS = tuple(MODELS)
 ARMS = {
@@ -117,8 +116,6 @@ ALL = [
     for case in itertools.product(PROGRAMS, ARMS, OPTIONS)
     if case not in EVERYDAY and not (case[1] == "frozen" and "arm" in OPTIONS[case[2]])
 ]
-# Equal but for the last digits: losses are float32, whatever the program computes with.
-LOSSES = {"windows": "loss", "rounds": "loss"}
 
 
 @pytest.fixture(scope="module")
@@ -138,26 +135,6 @@ def trials(fleets):
         return made[place]
 
     return run
-
-
-def assert_equal_records(one, other):
-    """Compare every figure of every window, round and device."""
-    for kind, loss in LOSSES.items():
-        ours, theirs = getattr(one, kind), getattr(other, kind)
-        pd.testing.assert_frame_equal(ours.drop(columns=loss), theirs.drop(columns=loss))
-        np.testing.assert_allclose(ours[loss], theirs[loss], rtol=2e-5, atol=2e-6)
-
-
-def assert_equal_trials(stacked, one_by_one):
-    assert_equal_records(stacked, one_by_one)
-    assert farthest(stacked, one_by_one) < 1e-8
-    assert stacked.events == one_by_one.events
-    assert len(stacked.states) == len(one_by_one.states) > 0
-    for name, state in stacked.states.items():
-        full = one_by_one.states[name]
-        assert all(key.startswith("program/") for key in full.keys() - state.keys())
-        for key, value in state.items():
-            np.testing.assert_allclose(value, full[key], rtol=0.0, atol=1e-8, err_msg=key)
 
 
 @pytest.mark.parametrize(("program", "arm", "option"), EVERYDAY)

@@ -33,7 +33,8 @@ SUMMARY = [
     "arm", "method", "devices", "base_accuracy", "prequential_accuracy",
     "prequential_vote_accuracy", "prequential_kappa_temporal", "holdout_accuracy",
     "holdout_macro_f1", "holdout_worst_tenth", "holdout_min", "holdout_std", "worse_than_local",
-    "gradients_per_answer", "bytes_up", "bytes_down", "epsilon",
+    "gradients_per_answer", "bytes_up", "bytes_down", "epsilon", "updates_sent",
+    "updates_accepted", "updates_refused", "updates_lost",
 ]  # fmt: skip
 USERS_CSV = [
     "arm", "user", "devices", "windows", "answered", "prequential_accuracy", "holdout_accuracy",
@@ -57,7 +58,7 @@ def assert_equal_runs(one, other):
 
 def test_run_folder_holds_what_the_design_says(finished):
     assert sorted(p.name for p in finished.path.iterdir()) == [
-        "base", "checkpoints", "devices", "fairness.csv", "log.jsonl", "manifest.json",
+        "base", "checkpoints", "devices", "events", "fairness.csv", "log.jsonl", "manifest.json",
         "report.html", "rounds", "scenario.toml", "summary.csv", "tests.csv", "users.csv",
         "windows",
     ]  # fmt: skip
@@ -419,22 +420,35 @@ def test_only_so_many_devices_are_materialized(crowd):
 
 
 def test_refused_updates_are_events_of_devices_that_sent_something(crowd):
-    assert {p.stem for p in (crowd.path / "events").iterdir()} <= {
-        "all", "half", "half-personal", "finetune",
-    }  # fmt: skip
-    rounds = crowd.rounds()
-    own = pd.read_parquet(crowd.path / "events" / "all.parquet")
+    shares = {"all", "half", "half-personal", "finetune"}
+    assert {path.name for path in (crowd.path / "events").iterdir() if path.is_dir()} == shares
+    rounds, own = crowd.rounds(), read_all(crowd.path / "events" / "all")
     assert set(own["kind"]) == {"refused"}
     assert set(own["arm"]) == {"all"}
-    # The first round has no bound; from then on it is the median of the round before.
+    # In the first round only the absurd is refused; then what exceeds the median before it.
     assert set(own["round"]) == {2, 3, 4}
-    assert own["reason"].str.fullmatch(r"norm \S+ exceeds the bound \S+").all()
+    assert set(own["reason"]) == {"norm"}
+    assert (own["norm"] > 0.0).all()
+    assert own[["windows", "answered"]].isna().all(axis=None)
     assert not own.duplicated(["round", "device"]).any()
     sent = rounds[(rounds["arm"] == "all") & (rounds["bytes_up"] > 0)]
     keys = ["fold", "round", "device"]
-    refused = own.merge(sent[[*keys, "steps"]], on=keys, how="left")
+    refused = own.merge(sent[[*keys, "steps", "refused"]], on=keys, how="left")
     assert (refused["steps"] > 0).all()
+    assert (refused["refused"] == 1).all()
     assert len(own) < (sent["round"] > 1).sum()
+
+
+def test_updates_are_counted_where_there_is_a_server(crowd):
+    rounds = crowd.rounds().groupby("arm")[["sent", "accepted", "refused", "lost"]].sum()
+    summary = pd.read_csv(crowd.path / "summary.csv").set_index("arm")
+    names = [f"updates_{name}" for name in rounds]
+    for arm in ("frozen", "rules", "local"):
+        assert summary.loc[arm, names].isna().all()
+    for arm in ("all", "half", "half-personal", "finetune"):
+        assert summary.loc[arm, names].tolist() == rounds.loc[arm].tolist()
+        assert rounds.loc[arm, "sent"] == rounds.loc[arm, ["accepted", "refused"]].sum() > 0
+        assert rounds.loc[arm, "lost"] == 0
 
 
 def test_machine_is_logged_round_by_round(finished):
@@ -471,7 +485,7 @@ def test_windows_that_are_not_written_change_no_figure(recorded, name):
     same = [f for f in whole if not f.startswith(("windows", "scenario.toml", "checkpoints"))]
     kinds = {Path(f).parts[0] for f in same}
     assert kinds == {
-        "rounds", "devices", "summary.csv", "tests.csv", "users.csv", "fairness.csv",
+        "rounds", "events", "devices", "summary.csv", "tests.csv", "users.csv", "fairness.csv",
     }  # fmt: skip
     assert [f for f in same if whole[f] != part.get(f)] == []
     assert (recorded[name].path / "report.html").is_file()

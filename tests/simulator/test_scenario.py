@@ -4,6 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from simulator.arm import Arm
+from simulator.fault_table import CORRUPTIONS
 from simulator.options import LEARNING, OWN_KEYS, PRIVATE_PARTS, SHARING
 from simulator.scenario import Scenario
 
@@ -44,9 +45,36 @@ def test_defaults_are_those_of_the_design():
     assert one.measure.holdout_every == 1
     assert (one.checkpoints.every_rounds, one.checkpoints.keep) == (5, 2)
     assert one.checkpoints.materialize == 1000
-    assert one.guard.max_norm == 3.0
-    faults = one.faults
-    assert (faults.availability, faults.duration_rounds, faults.speed) == (1.0, 0.0, 0.0)
+    assert (one.guard.max_norm, one.guard.least_updates) == (3.0, 1)
+    assert_nothing_goes_wrong(one.faults)
+
+
+def assert_nothing_goes_wrong(faults):
+    """Look at what a scenario has that says nothing of faults."""
+    assert (faults.availability, faults.outage_rounds, faults.trace) == (1.0, "independent", "")
+    assert (faults.duration_rounds, faults.step_s, faults.latency_s) == (0.0, 0.0, 0.0)
+    assert (faults.bandwidth_kib_s, faults.deadline_s, faults.round_s) == ("unlimited", "none", 60)
+    assert (faults.speed, faults.bandwidth_spread, faults.latency_spread) == (0.0, 0.0, 0.0)
+    assert (faults.dropout, faults.lost, faults.duplicated, faults.late) == (0.0,) * 4
+    assert (faults.reordered, faults.corrupted, faults.hostile) == (0.0,) * 3
+    assert (faults.battery, faults.attack) == (False, "none")
+    assert faults.corruptions == list(CORRUPTIONS)
+    assert not faults.timed
+
+
+@pytest.mark.parametrize(
+    ("keys", "timed"),
+    [
+        ({}, False),
+        ({"speed": 1.0, "late": 0.5, "bandwidth_spread": 1.0}, False),
+        ({"duration_rounds": 0.1}, True),
+        ({"step_s": 0.1}, True),
+        ({"latency_s": 0.1}, True),
+        ({"bandwidth_kib_s": 1e9}, True),
+    ],
+)
+def test_updates_take_time_where_something_says_how_much(keys, timed):
+    assert scenario(faults=keys).faults.timed == timed
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1, "all", "none"])
@@ -405,6 +433,22 @@ def test_other_methods_do_without_a_memory():
         ("availability", [1e-6, 1.0], [0.0, -0.5, 1.1, "always"]),
         ("duration_rounds", [0.0, 1000.0], [-0.1, 1000.1]),
         ("speed", [0.0, 5.0], [-0.1, 5.1]),
+        ("bandwidth_spread", [0.0, 5.0], [-0.1, 5.1]),
+        ("latency_spread", [0.0, 5.0], [-0.1, 5.1]),
+        ("dropout", [0.0, 1.0], [-0.1, 1.1]),
+        ("dropout_when", ["before", "middle", "any"], ["after", 1]),
+        ("lost", [0.0, 1.0], [-0.1, 1.1]),
+        ("duplicated", [0.0, 1.0], [-0.1, 1.1]),
+        ("late", [0.0, 1.0], [-0.1, 1.1]),
+        ("late_rounds", [1, 1000], [0, 1001, 1.5]),
+        ("reordered", [0.0, 1.0], [-0.1, 1.1]),
+        ("corrupted", [0.0, 1.0], [-0.1, 1.1]),
+        ("corruptions", [["nan"], ["bits", "norm"]], [[], ["rot"], "nan"]),
+        ("battery_low", [0.0, 1.0], [-0.1, 1.1]),
+        ("hostile", [0.0, 0.99], [-0.1, 1.0]),
+        ("attack_scale", [1e-6, 1e6], [0.0, -1.0, 2e6]),
+        ("bandwidth_kib_s", ["unlimited", 0.1, 1e6], [0.0, -1.0, "fast"]),
+        ("round_s", [1e-3, 1e9], [0.0, 2e9]),
     ],
 )
 def test_faults_have_their_ranges(key, most, wrong):

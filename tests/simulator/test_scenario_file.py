@@ -131,7 +131,36 @@ def test_an_unknown_key_of_an_arm_is_answered_with_those_of_its_method(file):
         ),
         ("faults.availability=0", "faults.availability", "0", "greater than 0"),
         ("faults.speed=5.5", "faults.speed", "5.5", "less than or equal to 5"),
-        ("faults.colour=1", "faults.colour", "", "allowed here: availability, duration_rounds, sp"),
+        (
+            "faults.colour=1",
+            "faults.colour",
+            "",
+            "allowed here: availability, outage_rounds, trace",
+        ),
+        ("faults.outage_rounds=0.5", "faults.outage_rounds", "0.5", "1, or 'independent'"),
+        ("faults.outage_rounds=some", "faults.outage_rounds", "'some'", "a number, or 'independe"),
+        ("faults.dropout=1.1", "faults.dropout", "1.1", "less than or equal to 1"),
+        (
+            "faults.dropout_when=late",
+            "faults.dropout_when",
+            "'late'",
+            "'before', 'middle' or 'any'",
+        ),
+        ("faults.round_s=0", "faults.round_s", "0", "greater than 0"),
+        ("faults.step_s=-1", "faults.step_s", "-1", "greater than or equal to 0"),
+        ("faults.bandwidth_kib_s=0", "faults.bandwidth_kib_s", "0", "than 0, or 'unlimited'"),
+        ("faults.deadline_s=never", "faults.deadline_s", "'never'", "a number, or 'none'"),
+        ("faults.lost=-0.1", "faults.lost", "-0.1", "greater than or equal to 0"),
+        ("faults.late_rounds=0", "faults.late_rounds", "0", "greater than or equal to 1"),
+        ("faults.late_rounds=1.5", "faults.late_rounds", "1.5", "an integer"),
+        ("faults.corruptions=[]", "faults.corruptions", "[]", "at least 1 item"),
+        ("faults.corruptions=['rot']", "faults.corruptions.0", "'rot'", "'nan', 'inf', 'shape',"),
+        ("faults.battery=1", "faults.battery", "1", "a boolean"),
+        ("faults.hostile=1.0", "faults.hostile", "1.0", "less than 1"),
+        ("faults.attack=worm", "faults.attack", "'worm'", "'none', 'sign-flip', 'label-flip', 'b"),
+        ("faults.attack_scale=0", "faults.attack_scale", "0", "greater than 0"),
+        ("faults.trigger=1001", "faults.trigger", "1001", "less than or equal to 1000"),
+        ("guard.least_updates=0", "guard.least_updates", "0", "greater than or equal to 1"),
         ("arms.shared.participation=0", "arms.shared.participation", "0", "greater than 0"),
     ],
 )
@@ -193,6 +222,98 @@ def test_impossible_combination_is_one_message_that_names_file_and_key(file, ove
     (line,) = refusal(file, *overrides).splitlines()
     assert line.startswith(f"{file}: ")
     assert said in line
+
+
+HARM = ["faults.hostile=0.25", "faults.attack=backdoor"]
+DOOR = [*HARM, "faults.backdoor_activity=walking", "faults.backdoor_target=sitting"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "key", "seen", "allowed"),
+    [
+        (
+            ["faults.outage_rounds=3"],
+            "outage_rounds", "3.0", "give the share of the time in which one can be reached",
+        ),
+        (
+            ["faults.availability=0.1", "faults.outage_rounds=5"],
+            "outage_rounds", "5.0", "outages last 9 rounds at least",
+        ),
+        (
+            ["faults.availability=0.3", "faults.outage_rounds=2"],
+            "outage_rounds", "2.0", "outages last 2.33 rounds at least",
+        ),
+        (
+            ["faults.trace=t.csv", "faults.availability=0.5"],
+            "trace", "'t.csv' with availability = 0.5", "take the other out",
+        ),
+        (
+            ["faults.deadline_s=3", "faults.speed=1.0"],
+            "deadline_s", "3.0", "give latency_s, step_s, bandwidth_kib_s or duration_rounds",
+        ),
+        (
+            ["faults.attack=copies"],
+            "attack", '"copies" with hostile = 0', "give hostile, the share of devices that do",
+        ),
+        (HARM, "attack", '"backdoor" with backdoor_activity = \'\'', "give both with attack"),
+        (DOOR[:3], "attack", '"backdoor" with backdoor_activity = \'walking\'', "give both"),
+        (
+            ["faults.hostile=0.25", "faults.attack=label-flip", *DOOR[2:]],
+            "attack", '"label-flip" with backdoor_activity = \'walking\'', "only with that",
+        ),
+        (DOOR[3:], "attack", '"none" with backdoor_activity = \'\'', "only with that"),
+    ],
+)  # fmt: skip
+def test_faults_that_cannot_be_together_are_refused(file, overrides, key, seen, allowed):
+    """With the table, the key, what was found, and what to do."""
+    (line,) = refusal(file, *overrides).splitlines()
+    assert line.startswith(f"{file}: faults: {key} = {seen}")
+    assert allowed in line
+
+
+@pytest.mark.parametrize(
+    ("overrides", "key", "allowed"),
+    [
+        (
+            [*DOOR, "faults.backdoor_target=flying"],
+            "faults.backdoor_target = 'flying'", "walking, jogging, stairs, sitting, standing",
+        ),
+        (
+            [*DOOR, "faults.backdoor_activity=Walking"],
+            "faults.backdoor_activity = 'Walking'", "walking, jogging, stairs",
+        ),
+        (
+            [*DOOR, "faults.backdoor_target=walking"],
+            "faults.backdoor_target = 'walking'", "give another one",
+        ),
+        (
+            [*DOOR, "model.program=tracker_lstm"],
+            'faults.attack = "backdoor"', "use a program on windows",
+        ),
+        (["faults.trace=no.csv"], "faults.trace = 'no.csv'", "give the CSV file"),
+    ],
+)  # fmt: skip
+def test_faults_for_which_the_scenario_leaves_no_room_are_refused(file, overrides, key, allowed):
+    (line,) = refusal(file, *overrides).splitlines()
+    assert line.startswith(f"{file}: {key}: ")
+    assert allowed in line
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        DOOR,
+        ["faults.availability=0.5", "faults.outage_rounds=1"],
+        ["faults.availability=0.1", "faults.outage_rounds=9"],
+        ["faults.hostile=0.25"],
+        ["faults.deadline_s=3", "faults.bandwidth_kib_s=10"],
+        ["faults.deadline_s=3", "faults.latency_s=1"],
+        ["faults.deadline_s=3", "faults.step_s=0.1"],
+        ["faults.deadline_s=3", "faults.duration_rounds=0.1"],
+    ],
+)
+def test_faults_that_go_together_are_taken(file, overrides):
+    assert load(file, *overrides).faults != load(file).faults
 
 
 def test_several_errors_are_told_at_once_each_once(file):
