@@ -96,7 +96,7 @@ def damage(data, folder, pattern):
     return put_back
 
 
-@inputs(0.01)
+@inputs(0.004)
 @given(data=st.data())
 def test_run_folders_that_are_reported(sandbox, kept, data):
     pattern = data.draw(
@@ -109,7 +109,7 @@ def test_run_folders_that_are_reported(sandbox, kept, data):
         put_back()
 
 
-@inputs(0.004)
+@inputs(0.002)
 @given(data=st.data(), arm=st.sampled_from(["local", "shared", "../x", "none"]))
 def test_run_folders_whose_devices_are_written(sandbox, kept, data, arm):
     pattern = data.draw(st.sampled_from(["*.toml", "checkpoints/*/*", "base/**/*"]))
@@ -124,7 +124,7 @@ def test_run_folders_whose_devices_are_written(sandbox, kept, data, arm):
         shutil.rmtree(out, ignore_errors=True)
 
 
-@inputs(0.004)
+@inputs(0.002)
 @given(data=st.data(), pattern=st.sampled_from(["*.json*", "versions/*/**/*"]))
 def test_device_folders(sandbox, kept, data, pattern):
     device = sandbox.inside / "device"
@@ -136,7 +136,7 @@ def test_device_folders(sandbox, kept, data, pattern):
         shutil.rmtree(device)
 
 
-@inputs(0.004)
+@inputs(0.002)
 @given(data=st.data())
 def test_model_folders(sandbox, kept, data):
     put_back = damage(data, kept / "program", "**/*")
@@ -146,7 +146,7 @@ def test_model_folders(sandbox, kept, data):
         put_back()
 
 
-@inputs(0.018)
+@inputs(0.03)
 @given(data=st.data())
 def test_data_files(sandbox, kept, data):
     put_back = damage(data, kept, "data_*.txt")

@@ -110,7 +110,7 @@ def _changed(data, valid):
     return model.SerializeToString()
 
 
-@inputs(0.05)
+@inputs(0.056)
 @given(data=st.data())
 def test_fields_of_programs(sandbox, valid, put, data):
     path = put(_changed(data, valid))
@@ -118,7 +118,7 @@ def test_fields_of_programs(sandbox, valid, put, data):
         inspect_saved_model(path)
 
 
-@inputs(0.01)
+@inputs(0.004)
 @given(data=st.data())
 def test_programs_that_are_loaded_if_they_pass(sandbox, valid, put, data):
     path = put(_changed(data, valid))
