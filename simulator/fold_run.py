@@ -166,16 +166,16 @@ class FoldRun:
             if last or round_ % scenario.checkpoints.every_rounds == 0:
                 save(self.kept, self._fleet, session, self._serve, round_, shared)
                 self._patience.got_on()
-            used = self._fleet.used
+            used, ended = self._fleet.used, time.perf_counter()
             self._run.log(
                 "round",
                 arm=session.arm.name,
                 fold=session.fold,
                 round=round_,
                 devices=len(self._plan.folds[session.fold].devices),
-                wall_s=time.perf_counter() - begun,
+                wall_s=ended - begun,
                 work_s=work_s,
-                save_s=time.perf_counter() - saving,
+                save_s=ended - saving,
                 compiled_s=[
                     now.compiled_s - then.compiled_s for now, then in zip(used, before, strict=True)
                 ],
