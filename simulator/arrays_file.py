@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
+from clients.containment import is_file_name
+
 __all__ = [
     "Damaged",
     "Written",
@@ -54,6 +56,11 @@ class Written:
     name: str
     size: int
     checksum: int
+
+    def __post_init__(self) -> None:
+        """Refuse a name that leads elsewhere: a run folder may come from a stranger."""
+        if not is_file_name(self.name):
+            raise ValueError(f"{self.name!r} is no name of a file")
 
 
 def write_arrays(path: Path, arrays: Arrays, facts: Mapping[str, Any]) -> Written:
@@ -140,7 +147,9 @@ def read_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         with safe_open(path, "numpy") as file:
             facts = json.loads(file.metadata()["facts"])
             return {name: file.get_tensor(name) for name in file.keys()}, facts  # noqa: SIM118
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+    except (
+        OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError,
+    ) as error:  # fmt: skip
         raise Damaged(f"{path}: {error}") from None
 
 
@@ -153,7 +162,9 @@ def read_facts(path: Path) -> dict[str, Any]:
     try:
         with safe_open(path, "numpy") as file:
             return dict(json.loads(file.metadata()["facts"]))
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+    except (
+        OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError,
+    ) as error:  # fmt: skip
         raise Damaged(f"{path}: {error}") from None
 
 

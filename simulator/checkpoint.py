@@ -111,8 +111,12 @@ def read_state(folder: Path, cohort: Cohort) -> tuple[dict[str, NDArray[Any]], l
     Raises:
         Damaged: it is not whole.
     """
-    arrays, facts = read_arrays(folder / _name_of(cohort))
-    return arrays, [Written(**group) for group in facts["groups"]]
+    path = folder / _name_of(cohort)
+    arrays, facts = read_arrays(path)
+    try:
+        return arrays, [Written(**group) for group in facts["groups"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise Damaged(f"{path}: {error}") from None
 
 
 def write_server(folder: Path, state: Arrays) -> Written:

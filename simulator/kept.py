@@ -123,7 +123,7 @@ class Kept:
             return Manifest(table["round_"], table["shares"], files, rows, table["events"])
         except OSError as error:
             raise Damaged(f"{path}: {error.strerror}") from None
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise Damaged(f"{path}: cannot be read ({error})") from None
 
     def check(self, round_: int, part: int = 0, parts: int = 1) -> Manifest:
@@ -156,7 +156,7 @@ class Kept:
         """
         try:
             return list(json.loads((self.path / _FINISHED).read_bytes())["events"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from clients.containment import need_contained
 from clients.errors import BadInput
 from simulator.commands.shared import FileArgument, SetOption, TrustOption
 from simulator.console import Display, print_summary
@@ -93,6 +94,7 @@ def resume(
             f"{folder}: no run to go on with (no {SCENARIO} in it); give the folder of one, as "
             "runs/<name>, or run the scenario anew"
         )
+    need_contained(folder)
     scenario = load_scenario(folder / SCENARIO)
 
     def work(fleet: Fleet, display: Display) -> pd.DataFrame:
