@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from tests.simulator.made_journeys import journey, outcome
 
 from clients.hostile import Hostile
 from clients.outcome import Sent
@@ -10,6 +9,7 @@ from server.guard import Guard
 from simulator.accounts import FATES
 from simulator.journey import REASONS
 from simulator.reply import Terms, joined, reply_of
+from tests.simulator.made_journeys import journey, outcome
 
 SENT = {"w": np.zeros((2, 2), np.float32), "b": np.zeros(2, np.float32)}
 DEVICES = np.array([10, 13, 16, 19])
