@@ -51,6 +51,17 @@ max_norm = 1.0
 [faults]
 duration_rounds = 1.5
 speed = 0.5
+availability = 0.8
+outage_rounds = 2.0
+dropout = 0.2
+lost = 0.1
+duplicated = 0.2
+late = 0.2
+corrupted = 0.1
+battery = true
+drain_round = 0.1
+hostile = 0.34
+attack = "label-flip"
 [checkpoints]
 every_rounds = 2
 keep = 2
