@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from server.decoding import decoded
 
 __all__ = ["REFUSALS", "Checked", "Guard", "check", "check_message"]
 
@@ -75,12 +76,12 @@ def check_message(
     update = {}
     for name, value in message.items():
         try:
-            array = _read(value) if isinstance(value, bytes) else value
-        except (ValueError, EOFError, OSError, MemoryError, SyntaxError, TypeError):
-            # No error of NumPy's own, which may cite what a stranger sent.
-            reason = f"{name} cannot be read from its {len(value)} bytes"
-            return Checked(np.full(1, np.nan), (reason,), ("truncated",))
-        update[name] = array[None]
+            array = value
+            if isinstance(value, bytes):
+                array = decoded(value, sent[name]) if name in sent else np.zeros(0)
+        except ValueError as error:
+            return Checked(np.full(1, np.nan), (f"{name} {error}",), ("truncated",))
+        update[name] = np.asarray(array)[None]
     return check(sent, update, bound)
 
 
@@ -135,12 +136,6 @@ def _norms(sent: Arrays, updates: Arrays, devices: int) -> NDArray[np.float64]:
                 moved = np.subtract(found[part], begun, dtype=np.float64)
                 squares[part] += np.einsum("dp,dp->d", moved, moved)
     return np.sqrt(squares)
-
-
-def _read(data: bytes) -> NDArray[Any]:
-    """Read an array from NumPy's format, never what would need unpickling."""
-    array: NDArray[Any] = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
-    return array
 
 
 def _size(arrays: Arrays) -> float:

@@ -80,6 +80,7 @@ class Server:
         faults, seed = plan.scenario.faults, plan.scenario.seed
         self._outages = Outages(faults, seed, fold.devices, plan.trace)
         self._flat = np.zeros(plan.devices, np.bool_)
+        self._until = np.zeros(plan.devices)  # rounds; whose update is on its way, good or not
 
     def round(self, round_: int) -> Arrays | None:
         """Run one round; returns the shared arrays where the devices are scored with them."""
@@ -125,7 +126,7 @@ class Server:
         """Tell who can be reached, has battery left and nothing on its way: bool [devices]."""
         found = np.zeros(self._plan.devices, np.bool_)
         found[self._plan.folds[self._session.fold].devices] = self._outages.reachable(round_)
-        return found & ~self._flat & ~self._flights.busy(self._plan.devices)
+        return found & ~self._flat & (self._until < round_)
 
     def _too_few(self) -> None:
         """Tell that the shared arrays stay as they are."""
@@ -142,7 +143,7 @@ class Server:
             return kept
         bound = self._guard.bound
         kept["losses"] = self._losses
-        kept["flat"] = self._flat
+        kept["flat"], kept["until"] = self._flat, self._until
         kept["bound"] = np.array([np.nan if bound is None else bound])
         strategy = state(self._strategy, self._half.keeps)
         kept |= {f"strategy/{name}": value for name, value in strategy.items()}
@@ -159,7 +160,9 @@ class Server:
         self._session.shared = {name: shared[name] for name in self._session.shared}
         if self._half is None or self._strategy is None:
             return
-        self._losses, self._flat = snapshot["losses"].copy(), snapshot["flat"].copy()
+        self._losses, self._flat, self._until = (
+            snapshot[name].copy() for name in ("losses", "flat", "until")
+        )
         bound = float(snapshot["bound"][0])
         self._guard.bound = None if np.isnan(bound) else bound
         restore(self._strategy, self._half.keeps, under("strategy/"))
@@ -198,6 +201,9 @@ class Server:
         self._good = sum(int(reply.accepted.sum()) for reply in replies)
         for reply in replies:
             self._losses[reply.devices] = reply.losses
+            if not terms.waits:
+                # It lands when a round has ended by which its time is over.
+                self._until[reply.senders] = np.ceil(self._round - 1 + reply.rounds)
         if replies:
             self._guard.rebound(
                 np.concatenate([reply.norms for reply in replies]),
@@ -223,7 +229,7 @@ class Server:
         theirs = [device for device in singles if hostile is not None and hostile[device]]
         copied = dict(singles)
         for device in theirs:
-            told = {**singles[theirs[0]].told, "shuffled": singles[device].told["shuffled"]}
+            told = {**singles[device].told, "cluster": singles[theirs[0]].told["cluster"]}
             copied[device] = replace(singles[theirs[0]], told=told)
         return copied
 

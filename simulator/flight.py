@@ -61,12 +61,6 @@ class Flights:
         ordered = sorted(due, key=lambda one: (one.arrives + one.shuffled, one.device))
         return {flight.device: flight.update for flight in ordered}
 
-    def busy(self, devices: int) -> NDArray[np.bool_]:
-        """Tell whose update is on its way: bool [devices of the run]."""
-        found = np.zeros(devices, np.bool_)
-        found[[flight.device for flight in self._flights]] = True
-        return found
-
     def snapshot(self) -> dict[str, NDArray[Any]]:
         """Return all that is on its way, as named arrays."""
         kept: dict[str, NDArray[Any]] = {}

@@ -59,6 +59,8 @@ class Reply:
 
     Attributes:
         cohort: its index.
+        senders: int64 [m], who sent an update, whatever became of it.
+        rounds: float64 [m], how long each takes to be with the server, in rounds.
         devices: int64 [n], whose updates are with the server, or will be.
         norms: float64 [n], how far each update moved.
         accepted: bool [n], which of them the guard let through.
@@ -72,6 +74,8 @@ class Reply:
     """
 
     cohort: int
+    senders: NDArray[np.int64]
+    rounds: NDArray[np.float64]
     devices: NDArray[np.int64]
     norms: NDArray[np.float64]
     accepted: NDArray[np.bool_]
@@ -123,6 +127,7 @@ class _Collected:
         self._singles: dict[int, Update] = {}
         self._accounts = Accounts.empty()
         self._took_s = np.full(journey.devices.size, np.nan)
+        self._senders, self._rounds = [np.zeros(0, np.int64)], [np.zeros(0)]
         self._devices, self._norms = [np.zeros(0, np.int64)], [np.zeros(0)]
         self._accepted, self._losses = [np.zeros(0, np.bool_)], [np.zeros(0)]
         self._bytes_each = 0
@@ -147,6 +152,8 @@ class _Collected:
         told = sent.told.get("loss")
         if told is not None:
             losses = np.where(np.isfinite(told), told, losses)
+        self._senders.append(own)
+        self._rounds.append(came.rounds)
         self._devices.append(own[came.came])
         self._norms.append(norms[came.came])
         self._accepted.append(passed[came.came])
@@ -172,6 +179,8 @@ class _Collected:
         means = {cluster: fold.mean() for cluster, fold in sorted(self._folds.items())}
         return Reply(
             cohort,
+            np.concatenate(self._senders),
+            np.concatenate(self._rounds),
             np.concatenate(self._devices),
             np.concatenate(self._norms),
             np.concatenate(self._accepted),

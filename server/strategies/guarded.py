@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from flwr.app import ArrayRecord, Message, MetricRecord
 
+from server.decoding import decoded
 from server.guard import Guard, check
-from server.strategies.decoding import decoded
 from server.strategies.remembering import RememberingFedAvg
 from server.strategies.replies import number_of
 
 __all__ = ["GuardedFedAvg"]
 
+_FORMAT = "numpy.ndarray"
 _TOLD = {"train": {"num-examples", "loss"}, "evaluate": {"num-examples", "holdout-accuracy"}}
 """The numbers that a reply must carry, and no others."""
 
@@ -110,8 +111,11 @@ class GuardedFedAvg(RememberingFedAvg):
             return _Judged(f"arrays {sorted(record)} instead of {sorted(self.sent)}")
         update = {}
         for name, like in self.sent.items():
+            array = record[name]
+            if array.stype != _FORMAT:
+                return _Judged(f"{name} comes as {array.stype!r:.40} instead of {_FORMAT!r}")
             try:
-                update[name] = decoded(record[name], like)[None]
+                update[name] = decoded(array.data, like)[None]
             except ValueError as error:
                 return _Judged(f"{name} {error}")
         checked = check(self.sent, update, self.guard.bound)

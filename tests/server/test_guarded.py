@@ -108,7 +108,7 @@ def damaged(reply, how):
     ("how", "reason"),
     [
         ("bytes", "cannot be read"),
-        ("pickle", "cannot be read"),
+        ("pickle", "instead of 'numpy.ndarray'"),
         ("no arrays", "array records [] and 1 metric records instead of ['arrays'] and 1"),
         ("two records", "array records ['arrays', 'more'] and 1 metric"),
         ("other record", "array records ['other'] and 1 metric"),

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from simulator.report.records import read_run
@@ -84,7 +86,18 @@ def test_arm_that_has_not_run_has_nothing_to_reduce(tmp_path: Path):
     assert costs_of(tmp_path, "a")["devices"].tolist() == [0]
 
 
-def test_events_are_counted_by_kind_and_reason(tmp_path: Path):
-    found = read_run(fake_run(tmp_path / "run")).events
-    rows = found[["arm", "kind", "reason", "count"]].values.tolist()
-    assert rows == [["frozen", "alarm", "", 1], ["frozen", "refused", "norm", 2]]
+def test_events_are_counted_by_kind_and_reason_but_for_those_of_drift(tmp_path: Path):
+    """Those that cohorts wrote, and those of the server."""
+    run = fake_run(tmp_path / "run")
+    told = [("refused", "norm"), ("alarm", "ddm"), ("lost", "late"), ("dropped-out", "before")]
+    for cohort, own in enumerate((told, told[:1])):
+        path = run / "events" / "frozen" / f"cohort-{cohort:05d}.parquet"
+        path.parent.mkdir(exist_ok=True)
+        rows = [{"arm": "frozen", "kind": kind, "reason": reason} for kind, reason in own]
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    found = read_run(run).events
+    assert found[["arm", "kind", "reason", "count"]].values.tolist() == [
+        ["frozen", "dropped-out", "before", 1],
+        ["frozen", "lost", "late", 1],
+        ["frozen", "refused", "norm", 4],
+    ]

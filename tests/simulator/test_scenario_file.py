@@ -496,7 +496,7 @@ variations = st.fixed_dictionaries(
         "question": st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
         "data": st.fixed_dictionaries(
             {"users": st.integers(4, 99) | st.lists(st.text("p01", min_size=1), min_size=4)},
-            optional={"rate_hz": st.floats(0.001, 1000.0), "unusual": st.floats(0.0, 1.0)},
+            optional={"rate_hz": st.floats(0.1, 1000.0), "unusual": st.floats(0.0, 1.0)},
         ),
         "stream": st.fixed_dictionaries(
             {"rounds": st.integers(1, 9) | st.just("all"), "batch": st.integers(1, 99)}

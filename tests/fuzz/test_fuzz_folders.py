@@ -12,15 +12,16 @@ from hypothesis import strategies as st
 from clients.device_folder import create
 from clients.wearable import Wearable
 from simulator.cli import main
-from simulator.fleet import Fleet, InProcess
+from simulator.fleet import Fleet
 from simulator.run import run_scenario
 from simulator.scenario_file import load_scenario
 from simulator.sittings import wear_device_of_run
+from simulator.workers import InProcess
 from tests.clients.made_programs import saved
 from tests.fuzz.mutations import bytes_like
 from tests.fuzz.sandbox import inputs
-from tests.fuzz.test_recordings import WATCH
-from tests.fuzz.test_scenarios import SCENARIOS
+from tests.fuzz.test_fuzz_recordings import WATCH
+from tests.fuzz.test_fuzz_scenarios import SCENARIOS
 from tests.simulator.conftest import Heard
 
 SMALL = b"""
@@ -112,7 +113,7 @@ def test_run_folders_that_are_reported(sandbox, kept, data):
 @inputs(0.002)
 @given(data=st.data(), arm=st.sampled_from(["local", "shared", "../x", "none"]))
 def test_run_folders_whose_devices_are_written(sandbox, kept, data, arm):
-    pattern = data.draw(st.sampled_from(["*.toml", "checkpoints/*/*", "base/**/*"]))
+    pattern = data.draw(st.sampled_from(["*.toml", "checkpoints/**/*", "base/**/*"]))
     put_back = damage(data, kept / "run", pattern)
     device = next((kept / "run" / "devices" / "local").iterdir()).name
     out = sandbox.inside / "written"
@@ -122,6 +123,22 @@ def test_run_folders_whose_devices_are_written(sandbox, kept, data, arm):
     finally:
         put_back()
         shutil.rmtree(out, ignore_errors=True)
+
+
+@inputs(0.001)
+@given(data=st.data())
+def test_run_folders_that_are_gone_on_with(sandbox, kept, data):
+    half = sandbox.inside / "half"
+    shutil.copytree(kept / "run", half)
+    for note in half.glob("checkpoints/*/*/finished.json"):
+        note.unlink()
+    manifest = half / "manifest.json"
+    manifest.write_bytes(manifest.read_bytes().replace(b'"done"', b'"interrupted"'))
+    try:
+        damage(data, half, data.draw(st.sampled_from(["*.toml", "*.json", "checkpoints/**/*"])))
+        ends_in_words(sandbox, "resume", "resume", half, "--workers", "1")
+    finally:
+        shutil.rmtree(half)
 
 
 @inputs(0.002)

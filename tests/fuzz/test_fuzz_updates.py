@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from clients.messages import ARRAYS, METRICS, unpack
+from server.decoding import decoded
 from server.guard import Guard, check
-from server.strategies.decoding import decoded
 from server.strategies.guarded import GuardedFedAvg
 from tests.fuzz.mutations import bytes_like
 from tests.fuzz.sandbox import inputs
@@ -71,7 +71,7 @@ def on_the_wire(draw):
 def test_arrays_on_the_wire(sandbox, array):
     with sandbox.only_refusals("arrays", ValueError):
         for like in SENT.values():
-            assert decoded(array, like).shape == like.shape
+            assert decoded(array.data, like).nbytes <= len(array.data)
 
 
 def reply(arrays):
