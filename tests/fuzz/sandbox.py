@@ -49,6 +49,9 @@ def _hear(event, args):
         )
         if writes and isinstance(path, str | bytes | os.PathLike):
             _watched[-1].append(os.fsdecode(path))
+    elif event in ("os.remove", "os.rmdir") and args[1] != -1:  # as a whole tree is removed
+        folder = Path(f"/proc/self/fd/{args[1]}").readlink()
+        _watched[-1].append(str(folder / os.fsdecode(args[0])))
     elif event in _WRITING:
         _watched[-1].extend(os.fsdecode(a) for a in args if isinstance(a, str | bytes))
 
@@ -111,7 +114,7 @@ class Sandbox:
             signal.setitimer(signal.ITIMER_PROF, 0.0)
             touched = _watched.pop()
         strangers = [path for path in touched if not self._may_write(path)]
-        assert strangers == []
+        assert not strangers, strangers
         assert self._seen() == self._before
 
     def _may_write(self, path):
