@@ -10,12 +10,13 @@ import pandas as pd
 import pytest
 from safetensors.numpy import load_file
 
-from simulator.checkpoint import read_server, write_server
 from simulator.fate import Outages, fate_of
 from simulator.fault_table import CORRUPTIONS
 from simulator.federation import Server, Session
+from simulator.kept import Kept
 from simulator.latency import paces_of
 from simulator.reply import Terms
+from simulator.saving import restore, save
 from tests.simulator.conftest import read_all
 from tests.simulator.made_few import EVERYBODY, InNumpy, open_few
 from tests.simulator.made_fleets import assert_equal_trials, events_of
@@ -248,7 +249,7 @@ class Played:
         self.server = Server(
             self.opened.plan, self.session, self.opened.prepared, self.opened.fleet
         )
-        self.checkpoint = self.opened.folder / "checkpoints" / "trial"
+        self.kept = Kept(self.opened.folder / "checkpoints" / "trial" / "0", keep=9)
 
     def play(self, first, last):
         """Play some rounds; returns the shared arrays after each of them."""
@@ -257,14 +258,13 @@ class Played:
             shared = self.server.round(round_)
             fleet.score(round_, shared)
             after.append({name: value.copy() for name, value in self.session.shared.items()})
-        fleet.save(last, self.session.shared)
-        write_server(self.checkpoint, 0, last, self.server.snapshot())
+        save(self.kept, fleet, self.session, self.server, last, self.session.shared)
         return after
 
     def restore(self, round_):
         """Become what was saved."""
-        self.opened.fleet.restore(round_)
-        self.server.restore(read_server(self.checkpoint, 0, round_))
+        manifest = self.kept.check(round_)
+        restore(self.kept, self.opened.fleet, self.session, self.server, manifest)
 
     def write(self, last):
         """Finish the records."""
@@ -287,21 +287,22 @@ def test_what_was_saved_and_restored_goes_on_to_the_same_bytes(fleets, tmp_path,
     whole = begun()
     whole.opened.fleet.score(0, None)
     whole.play(1, saved)
-    shutil.copytree(whole.checkpoint, tmp_path / "saved")
+    shutil.copytree(whole.kept.path, tmp_path / "saved")
     whole.play(saved + 1, last)
     whole.write(last)
     if method == "fedbuff":
-        server = load_file(tmp_path / "saved" / "server-0.safetensors")
+        kept = tmp_path / "saved" / f"{saved:05d}"
+        server = load_file(kept / "server.safetensors")
         assert any(name.startswith("flights/") for name in server)
-        states = [load_file(file) for file in (tmp_path / "saved").glob("cohort-*")]
+        states = [load_file(file) for file in kept.glob("cohort-*")]
         assert sum(state["underway/row"].size for state in states) > 0
     again = begun()
-    shutil.copytree(tmp_path / "saved", again.checkpoint)
+    shutil.copytree(tmp_path / "saved", again.kept.path)
     again.restore(saved)
     again.play(saved + 1, last)
     again.write(last)
     files = [
-        {file.name: file.read_bytes() for file in sorted(one.checkpoint.glob("*.safetensors"))}
+        {file.name: file.read_bytes() for file in one.kept.folder_of(last).glob("*.safetensors")}
         for one in (whole, again)
     ]
     assert files[0] == files[1]
@@ -309,7 +310,6 @@ def test_what_was_saved_and_restored_goes_on_to_the_same_bytes(fleets, tmp_path,
     columns = ["accepted", "refused", "lost", "sent", "battery", "reachable", "correct", "took_s"]
     for kind, own in (("rounds", columns), ("events", ["kind", "reason", "norm"])):
         ours, theirs = (read_all(one.opened.folder / kind) for one in (whole, again))
-        ours = ours[ours["round"] > saved].reset_index(drop=True)
         own = ["round", "device", *own]
         pd.testing.assert_frame_equal(ours[own], theirs[own], check_exact=True)
         assert len(ours) > 3
