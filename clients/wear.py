@@ -23,7 +23,7 @@ class Exam:
     """Windows of D devices that are scored and never learnt.
 
     Attributes:
-        windows: int32 [D, H], of the pool, -1 where a device has fewer.
+        windows: int32 [D, H], of the pool; -1, at the end, where a device has fewer.
         state: uint8 [D], the drifts in force as they are measured.
         stamped: whether they carry the trigger of a backdoor.
     """
@@ -43,7 +43,11 @@ class Exam:
         if hostile is None or hostile.attack != "backdoor":
             return None
         own = (self.windows >= 0) & (wear.pool.windows.label[self.windows] == hostile.activity)
-        return replace(self, windows=np.where(own, self.windows, np.int32(-1)), stamped=True)
+        first = np.argsort(
+            ~own, axis=1, kind="stable"
+        )  # as in all exams, what is there comes first
+        windows = np.where(own, self.windows, np.int32(-1))
+        return replace(self, windows=np.take_along_axis(windows, first, axis=1), stamped=True)
 
     def of(self, devices: NDArray[np.bool_]) -> Exam:
         """Return the exam of some devices alone, bool [D]; the others have no window."""

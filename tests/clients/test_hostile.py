@@ -240,3 +240,15 @@ def test_devices_hear_answers_by_who_wears_them():
     assert heard.tolist() == [[0, 0], [1, 1], [0, 0], [1, 1]]
     assert worn.take([1, 2]).heard(label[:2], label[:2]).tolist() == [[1, 1], [0, 0]]
     assert wear_of().heard(label, label) is label
+
+
+def test_all_windows_of_the_activity_are_examined_with_the_trigger_and_come_first():
+    wear = wear_of(hostile("backdoor"))
+    exam = wear.exam()
+    stamped = exam.stamp(wear)
+    label = wear.pool.windows.label
+    for plain, own in zip(exam.windows, stamped.windows, strict=True):
+        wanted = [w for w in plain.tolist() if w >= 0 and label[w] == BACKDOOR["activity"]]
+        assert own[: len(wanted)].tolist() == wanted
+        assert (own[len(wanted) :] == -1).all()
+        assert 0 < len(wanted) < (plain >= 0).sum()
