@@ -43,9 +43,7 @@ class Exam:
         if hostile is None or hostile.attack != "backdoor":
             return None
         own = (self.windows >= 0) & (wear.pool.windows.label[self.windows] == hostile.activity)
-        first = np.argsort(
-            ~own, axis=1, kind="stable"
-        )  # as in all exams, what is there comes first
+        first = np.argsort(~own, axis=1, kind="stable")  # what is there comes first in any exam
         windows = np.where(own, self.windows, np.int32(-1))
         return replace(self, windows=np.take_along_axis(windows, first, axis=1), stamped=True)
 
