@@ -217,13 +217,18 @@ class Opened:
                 for path in sorted((self.folder / "devices" / "trial").glob("*/*"))
             },
             {
-                path.name: load_file(path)
+                path.name: _without_rows(load_file(path))
                 for path in sorted((self.folder / "checkpoints").rglob("cohort-*.safetensors"))
             },
             session.shared,
             session.events,
             self.folder,
         )
+
+
+def _without_rows(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Leave out the rows of the records, which are compared as the files have them."""
+    return {name: value for name, value in state.items() if not name.startswith("records/")}
 
 
 def farthest(one: Trial, other: Trial) -> float:
