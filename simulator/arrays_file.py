@@ -47,7 +47,7 @@ class Written:
     """What a file was when it was written.
 
     Attributes:
-        name: of the file.
+        name: of the file, in its folder or in one below it.
         size: in bytes.
         checksum: CRC-32 of them. It is to notice damage, not malice, and costs a fifth of what a
             cryptographic one does.
@@ -59,7 +59,8 @@ class Written:
 
     def __post_init__(self) -> None:
         """Refuse a name that leads elsewhere: a run folder may come from a stranger."""
-        if not is_file_name(self.name):
+        parts = Path(self.name).parts
+        if not parts or not all(is_file_name(part) for part in parts):
             raise ValueError(f"{self.name!r} is no name of a file")
 
 

