@@ -36,6 +36,7 @@ __all__ = [
     "write_state",
 ]
 
+_OF_COHORT = ("records/", "underway/")  # what is no array [D, ...]
 _SERVER, _POOLED = "server.safetensors", "pooled.safetensors"
 
 
@@ -203,7 +204,7 @@ def _find_in(kept: Kept, round_: int, device: str) -> Found | object | None:
                 state = {
                     name: np.asarray(file.get_slice(name)[row : row + 1])
                     for name in file.keys()  # noqa: SIM118
-                    if not name.startswith("records/")
+                    if not name.startswith(_OF_COHORT)
                 }
             return Found(folder, facts["fold"], facts["round"], facts["shares"], state)
     return None
