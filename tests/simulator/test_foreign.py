@@ -73,7 +73,9 @@ def test_both_engines_leave_the_same_bytes(run, name):
     )
     stacked.pop("scenario.toml"), one_by_one.pop("scenario.toml")  # the engine is a key of it
     assert stacked.keys() == one_by_one.keys()
-    assert [key for key in stacked if stacked[key] != one_by_one[key]] == []
+    # A rule's cohort is saved as its engine lays it out; a program's is the same on both.
+    own = [key for key in stacked if not key.startswith("checkpoints/rules")]
+    assert [key for key in own if stacked[key] != one_by_one[key]] == []
 
 
 def test_scoring_the_holdout_leaves_no_trace_in_a_recurrent_state(run):
