@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -128,8 +129,9 @@ def workers_below(pid):
     ]
 
 
-def begin(scenario, out, *arguments):
-    """Start a run; returns its process when the first checkpoint is there."""
+@contextmanager
+def frozen(scenario, out, *arguments):
+    """Start a run, and give its process, which stands still, when the first checkpoint is there."""
     process = subprocess.Popen(
         [WEARFLEET, "run", str(scenario), "--out", str(out), *LONG, *map(str, arguments)],
         stdout=subprocess.PIPE,
@@ -139,8 +141,10 @@ def begin(scenario, out, *arguments):
     )
     end = time.monotonic() + 200
     while not list(out.glob("checkpoints/*/*/0*")) and time.monotonic() < end:
-        time.sleep(0.05)
-    return process
+        time.sleep(0.02)
+    process.send_signal(signal.SIGSTOP)  # a fast run would end before it notices a loss
+    yield process
+    process.send_signal(signal.SIGCONT)
 
 
 @pytest.fixture(scope="module")
@@ -165,13 +169,13 @@ def test_a_node_that_is_lost_takes_the_run_back_and_it_goes_on(
 ):
     with cluster_of_two(tmp_path_factory.mktemp("ray")) as cluster:
         out = tmp_path / "run"
-        process = begin(scenario, out, "--ray-address", cluster.address)
-        cluster.kill(1)
+        with frozen(scenario, out, "--ray-address", cluster.address) as process:
+            cluster.kill(1)
         assert_went_on(process, out, alone)
 
 
 def test_a_worker_that_is_killed_is_replaced(scenario, alone, tmp_path):
     out = tmp_path / "run"
-    process = begin(scenario, out, "--workers", 2)
-    os.kill(workers_below(process.pid)[0], signal.SIGKILL)
+    with frozen(scenario, out, "--workers", 2) as process:
+        os.kill(workers_below(process.pid)[0], signal.SIGKILL)
     assert_went_on(process, out, alone)

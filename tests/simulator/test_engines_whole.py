@@ -108,8 +108,9 @@ def test_version_that_is_saved_after_a_round_answers_in_the_next(whole):
 
 def test_thresholds_say_the_same_in_both_engines(whole):
     stacked, one_by_one = (contents(whole("dense", e).path) for e in ("fleet", "reference"))
-    own = [name for name in stacked if "/rules/" in name]
-    assert {name.partition("/")[0] for name in own} == {"windows", "rounds"}
+    parts = ("windows", "rounds")  # checkpoints hold each engine's own rows of devices
+    own = [name for name in stacked if name.startswith(parts) and "/rules/" in name]
+    assert {name.partition("/")[0] for name in own} == set(parts)
     assert [name for name in own if stacked[name] != one_by_one[name]] == []
 
 
