@@ -35,7 +35,7 @@ class Fleet:
     def __init__(self, workers: Workers) -> None:
         self._workers = workers
         self.nodes: Sequence[str] = ()
-        self.used: Sequence[Used] = [Used(0.0, 0.0)] * workers.count
+        self.used: Sequence[Used] = [Used(0.0, 0.0, None)] * workers.count
 
     def prepare(self, plan: Plan, folder: Path) -> list[Prepared]:
         """Make the base models of all folds, side by side, and tell all workers of them.

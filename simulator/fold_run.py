@@ -180,6 +180,7 @@ class FoldRun:
                     now.compiled_s - then.compiled_s for now, then in zip(used, before, strict=True)
                 ],
                 peak_rss_mib=[now.peak_rss_mib for now in used],
+                rss_mib=[now.rss_mib for now in used],
             )
             before = used
             self._tell(round_)

@@ -26,10 +26,12 @@ class Used(NamedTuple):
     Attributes:
         compiled_s: seconds spent in compiled calls.
         peak_rss_mib: most memory that it has ever held.
+        rss_mib: memory that it holds now; None where the system does not say.
     """
 
     compiled_s: float
     peak_rss_mib: float
+    rss_mib: float | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import os
-import resource
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,7 @@ from simulator.engines import Devices, Engines
 from simulator.event import Event
 from simulator.journey import REASONS
 from simulator.kept import Kept
+from simulator.memory import give_back, held_mib, peak_mib
 from simulator.noticing import Noticing
 from simulator.options import SHARING
 from simulator.plan import Cohort, Plan
@@ -278,6 +278,7 @@ class Worker:
         """
         written = []
         for cohort in self._cohorts:
+            give_back()  # the state is copied out, as large as all that the cohort's devices are
             names = [self._plan.name_of(device) for device in cohort.devices]
             records = self._records[cohort.index]
             state = self._snapshot(cohort) | records.snapshot()
@@ -297,6 +298,7 @@ class Worker:
             ]
         if self._pooled is not None:
             written.append(write_pooled(folder, self._pooled.snapshot()))
+        give_back()
         return written
 
     def damage(self, path: Path, round_: int, part: int, parts: int) -> str | None:
@@ -373,8 +375,7 @@ class Worker:
 
     def used(self) -> Used:
         """Return what this worker has used so far."""
-        peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return Used(self._engines.compiled_s, peak_kib / 1024.0)
+        return Used(self._engines.compiled_s, peak_mib(), held_mib())
 
     def _method(self, cohort: Cohort, round_: int) -> Method:
         """Return the open arm's way of learning in a round."""

@@ -460,7 +460,7 @@ def test_machine_is_logged_round_by_round(finished):
     for line in rounds:
         assert 0.0 <= sum(line["compiled_s"]) <= line["wall_s"]  # scoring is compiled too
         assert 0.0 <= line["work_s"] + line["save_s"] <= line["wall_s"]
-        assert line["peak_rss_mib"][0] > 0.0
+        assert 0.0 < line["rss_mib"][0] <= line["peak_rss_mib"][0] + 1.0  # read a moment later
 
 
 def test_what_a_person_should_know_is_told(run_small):
