@@ -21,6 +21,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from simulator.store import RunFolder
+
 __all__ = ["SCENARIO", "promised", "workers_of"]
 
 SCENARIO = """
@@ -125,11 +127,8 @@ class Case:
 
 def promised(folder: Path) -> dict[str, bytes]:
     """Return the bytes of all that equal runs have in common, by path in the run folder."""
-    kept = [*folder.glob("*.csv"), folder / "scenario.toml"]
-    for name in ("windows", "rounds", "events"):
-        kept += (folder / name).rglob("*.parquet")
-    kept += (folder / "devices").rglob("variables/*")
-    return {str(file.relative_to(folder)): file.read_bytes() for file in sorted(kept)}
+    files = RunFolder(folder).reproducible()
+    return {str(file.relative_to(folder)): file.read_bytes() for file in files}
 
 
 def workers_of(pid: int) -> list[int]:

@@ -101,7 +101,7 @@ def scenarios(
     folder: Annotated[Path, typer.Argument(help="Where scenario files are.")] = Path("scenarios"),
 ) -> None:
     """List the scenarios of a folder and the questions that they answer."""
-    from simulator.scenario_file import read_toml
+    from simulator.toml_file import read_toml
 
     files = sorted(folder.glob("*.toml"))
     if not files:

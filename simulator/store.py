@@ -173,6 +173,14 @@ class RunFolder:
         """Return the folder that keeps the SavedModels of a device."""
         return self.path / "devices" / file_name(arm) / file_name(device)
 
+    def reproducible(self) -> list[Path]:
+        """Return the files whose bytes are the same in every run of this scenario and seed."""
+        kept = [*self.path.glob("*.csv"), self.path / "scenario.toml"]
+        for name in ("windows", "rounds", "events"):
+            kept += (self.path / name).rglob("*.parquet")
+        kept += (self.path / "devices").rglob("variables/*")
+        return sorted(kept)
+
     def log(self, what: str, **facts: Any) -> None:
         """Append to `log.jsonl` what happened to the machine, such as how long a round took."""
         rounded = {key: _brief(value) for key, value in facts.items()}

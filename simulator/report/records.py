@@ -20,7 +20,7 @@ from simulator.report.reductions import (
     costs_of,
     events_of,
 )
-from simulator.scenario_file import read_toml
+from simulator.toml_file import read_toml
 from simulator.user_series import SERIES, holdout_of, joined, prequential_of
 
 __all__ = [

@@ -11,6 +11,7 @@ import pytest
 from simulator.fleet import Fleet
 from simulator.run import run_scenario
 from simulator.scenario_file import load_scenario
+from simulator.store import RunFolder
 from simulator.workers import InProcess
 
 SMALL = """
@@ -108,11 +109,7 @@ def read_all(folder: Path) -> pd.DataFrame:
 
 def contents(folder: Path) -> dict[str, bytes]:
     """Return the bytes of all that equal runs must have in common, by path in the run folder."""
-    kept = [*folder.glob("*.csv"), folder / "scenario.toml"]
-    for name in ("windows", "rounds", "events"):
-        kept += (folder / name).rglob("*.parquet")
-    kept += (folder / "devices").rglob("variables/*")
-    kept += (folder / "checkpoints").rglob("*.safetensors")
+    kept = [*RunFolder(folder).reproducible(), *(folder / "checkpoints").rglob("*.safetensors")]
     return {str(file.relative_to(folder)): file.read_bytes() for file in sorted(kept)}
 
 

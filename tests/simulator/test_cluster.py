@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulator.made_cluster import below, cluster_of_two
+from benchmarks.kills import promised, workers_of
+from tests.simulator.made_cluster import cluster_of_two
 
 WEARFLEET = Path(sys.executable).with_name("wearfleet")
 SCENARIO = """
@@ -60,15 +61,6 @@ def wearfleet(*arguments):
     )
 
 
-def contents(run):
-    return {
-        str(path.relative_to(run)): path.read_bytes()
-        for kind in ("windows", "rounds", "devices")
-        for path in sorted((run / kind).rglob("*"))
-        if path.is_file() and "fingerprint" not in path.name
-    }
-
-
 def test_a_run_on_two_nodes_gives_the_bytes_of_one_on_this_machine(scenario, address, tmp_path):
     here, there = tmp_path / "here", tmp_path / "there"
     alone = wearfleet("run", scenario, "--workers", 1, "--out", here)
@@ -77,7 +69,7 @@ def test_a_run_on_two_nodes_gives_the_bytes_of_one_on_this_machine(scenario, add
     first = json.loads((there / "log.jsonl").read_text().splitlines()[0])
     assert first["what"] == "workers"
     assert len(set(first["nodes"])) == 2
-    assert contents(here) == contents(there)
+    assert promised(here) == promised(there)
 
 
 def test_more_workers_than_the_cluster_has_cores_are_refused(scenario, address, tmp_path):
@@ -120,15 +112,6 @@ LONG = [
 ]
 
 
-def workers_below(pid):
-    """Return the processes of the Ray workers that a process has started."""
-    return [
-        child
-        for child in below(pid)
-        if (Path("/proc") / str(child) / "cmdline").read_bytes().startswith(b"ray::_Host")
-    ]
-
-
 @contextmanager
 def frozen(scenario, out, *arguments):
     """Start a run, and give its process, which stands still, when the first checkpoint is there."""
@@ -161,7 +144,7 @@ def assert_went_on(process, out, alone):
     assert process.returncode == 0, stderr
     lines = map(json.loads, (out / "log.jsonl").read_text().splitlines())
     assert "worker lost" in {line["what"] for line in lines}
-    assert contents(out) == contents(alone)
+    assert promised(out) == promised(alone)
 
 
 def test_a_node_that_is_lost_takes_the_run_back_and_it_goes_on(
@@ -177,5 +160,5 @@ def test_a_node_that_is_lost_takes_the_run_back_and_it_goes_on(
 def test_a_worker_that_is_killed_is_replaced(scenario, alone, tmp_path):
     out = tmp_path / "run"
     with frozen(scenario, out, "--workers", 2) as process:
-        os.kill(workers_below(process.pid)[0], signal.SIGKILL)
+        os.kill(workers_of(process.pid)[0], signal.SIGKILL)
     assert_went_on(process, out, alone)
