@@ -110,17 +110,25 @@ class Guard:
     def rebound(self, norms: NDArray[np.float64], accepted: NDArray[np.bool_]) -> None:
         """Set the bound for the next round.
 
-        Where a whole round went further than its bound, the bound was wrong rather than all
-        devices, and the next round is measured by this one.
+        Where a whole round is refused, the next one may go by the same multiple of this round's
+        median, but of no more than the bound: a bound that is too tight for all grows from round to
+        round, and no single round, in which perhaps one absurd update came alone, opens it.
 
         Args:
             norms: float64 [n], of all updates of this round, as `check` gives them.
             accepted: bool [n], which of them were accepted.
         """
-        measured = norms[accepted] if accepted.any() else norms[np.isfinite(norms)]
-        if self._max_norm is not None and measured.size:
-            median = float(np.median(measured))
-            self.bound = self._max_norm * median if median > 0.0 else None
+        if self._max_norm is None:
+            return
+        if accepted.any():
+            median = float(np.median(norms[accepted]))
+            if median > 0.0:  # else most changed nothing, which says nothing of the others
+                self.bound = self._max_norm * median
+            return
+        finite = norms[np.isfinite(norms)]
+        if finite.size and self.bound is not None:
+            median = min(float(np.median(finite)), self.bound)
+            self.bound = max(self.bound, self._max_norm * median)
 
 
 def _norms(sent: Arrays, updates: Arrays, devices: int) -> NDArray[np.float64]:

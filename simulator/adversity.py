@@ -85,6 +85,10 @@ class Adversity:
             return np.ones(len(self._wear), np.bool_)
         return self._batteries.ready
 
+    def reachable(self, round_: int) -> NDArray[np.bool_]:
+        """Tell which devices can be reached in a round, and have battery left: bool [D]."""
+        return self._outages.reachable(round_) & self.ready
+
     def fate(self, round_: int) -> Fate:
         """Return what befalls the devices that take part in a round."""
         return fate_of(self._faults, self._seed, self._wear.devices, round_)

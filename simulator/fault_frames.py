@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
+from simulator.fault_table import Faults
 from simulator.options import SHARING
 from simulator.rounds_file import numbers_of, read_rounds
 from simulator.scenario import Arm, Scenario
@@ -17,6 +19,7 @@ from simulator.user_series import by_user_and_round, joined
 __all__ = ["faults_frame"]
 
 _UPDATES = ["sent", "accepted", "refused", "lost"]
+_TIMED = ["fold", "round", "participant", "took_s", "accepted", "refused"]
 
 
 def faults_frame(run: Path, scenario: Scenario) -> pd.DataFrame:
@@ -28,8 +31,8 @@ def faults_frame(run: Path, scenario: Scenario) -> pd.DataFrame:
 
     Returns:
         columns arm, updates_sent, updates_accepted, updates_refused, updates_lost (of all devices,
-        hostile ones included), and, where the scenario has them, simulated_s, how long the server
-        waited for updates, in simulated seconds, and backdoor_success, the share of windows with a
+        hostile ones included), and, where the scenario has them, simulated_s, how long the rounds
+        took, in simulated seconds, and backdoor_success, the share of windows with a
         backdoor's trigger that were taken for its target when last scored, averaged over users.
     """
     return pd.DataFrame([_of_arm(run, arm, scenario) for arm in scenario.arms])
@@ -40,32 +43,41 @@ def _of_arm(run: Path, arm: Arm, scenario: Scenario) -> dict[str, object]:
     row: dict[str, object] = {"arm": arm.name}
     paths = list(folder.rounds_files(arm.name))
     shares = arm.method in SHARING and bool(paths)
-    columns = ["fold", "round", "took_s", *_UPDATES]
+    columns = ["fold", "round", "participant", "took_s", *_UPDATES]
     tables = [read_rounds(path, columns, everybody=True) for path in paths if shares]
     for name in _UPDATES:
         total = sum(int(numbers_of(table, name).sum()) for table in tables)
         row[f"updates_{name}"] = total if shares else np.nan
     if faults.timed:
-        limit = np.inf if faults.deadline_s == "none" else faults.deadline_s
-        row["simulated_s"] = _waited_s(tables, limit) if shares else np.nan
+        row["simulated_s"] = _simulated_s(tables, arm, faults) if shares else np.nan
     if faults.attack == "backdoor":
         row["backdoor_success"] = _success(paths)
     return row
 
 
-def _waited_s(tables: Sequence[object], limit: float) -> float:
-    """Add up how long the slowest update of each round took, at most the deadline."""
-    longest: dict[tuple[int, int], float] = {}
-    for table in tables:
-        fold, round_ = numbers_of(table, "fold"), numbers_of(table, "round")
-        took_s = numbers_of(table, "took_s")
-        for place in np.flatnonzero(~np.isnan(took_s)).tolist():
-            key = int(fold[place]), int(round_[place])
-            longest[key] = max(longest.get(key, 0.0), min(float(took_s[place]), limit))
-    by_fold: dict[int, float] = {}
-    for (fold_, _), seconds in sorted(longest.items()):
-        by_fold[fold_] = by_fold.get(fold_, 0.0) + seconds
-    return max(by_fold.values(), default=0.0)
+def _simulated_s(tables: Sequence[pa.Table], arm: Arm, faults: Faults) -> float:
+    """Return how long the rounds of an arm took, in the fold where they took longest.
+
+    A server that takes each update as it comes lets every round take its time. One that waits does
+    so for the slowest update; where something does not come, for the deadline, or, without one, for
+    what does come.
+    """
+    rows = pd.concat(
+        [pd.DataFrame({name: numbers_of(table, name) for name in _TIMED}) for table in tables]
+    )
+    rows = rows[rows["round"] > 0]
+    rounds = rows.groupby(["fold", "round"])
+    if arm.method == "fedbuff":
+        waited = rounds.size() * 0.0 + faults.round_s
+    else:
+        came = rows["accepted"] + rows["refused"] > 0
+        slowest = rows["took_s"].where(came).groupby([rows["fold"], rows["round"]]).max()
+        waited = slowest.fillna(0.0)
+        if faults.deadline_s != "none":
+            missing = (rows["participant"] > 0) & ~came
+            misses = missing.groupby([rows["fold"], rows["round"]]).any()
+            waited = waited.where(~misses, faults.deadline_s)
+    return float(waited.groupby("fold").sum().max())
 
 
 def _success(paths: Sequence[Path]) -> float:

@@ -67,7 +67,9 @@ class Server:
                 "seed": chance.key(plan.scenario.seed, f"noise-{fold.index}"),
             }
             self._strategy = self._half.strategy(options)
-            self._needed = max(plan.scenario.guard.least_updates, self._half.least(options))
+            least = max(plan.scenario.guard.least_updates, self._half.least(options))
+            # A buffer has a size of its own; a round without any good update is told all the same.
+            self._needed = 1 if isinstance(self._strategy, BufferedFedAvg) else least
             gc.freeze()  # some of Flower's strategies collect garbage for every single reply
         if self._half is not None or arm.method == "pooled":
             session.shared = flat(self._method(1).offer(prepared.params))
@@ -87,7 +89,7 @@ class Server:
         self._round, session = round_, self._session
         method = self._method(round_)
         if self._strategy is None or not method.uploads:
-            sent = session.shared if method.downloads == "all" else None
+            sent = session.shared if method.downloads in ("all", "once") else None
             self._fleet.work(round_, _NOBODY, sent, Terms())
             if session.arm.method != "pooled":
                 return None
@@ -118,7 +120,7 @@ class Server:
                 }
             else:
                 self._too_few()
-        elif self._sent and not buffered:
+        elif self._good < self._needed and self._expects(buffered):
             self._too_few()
         return session.shared
 
@@ -127,6 +129,15 @@ class Server:
         found = np.zeros(self._plan.devices, np.bool_)
         found[self._plan.folds[self._session.fold].devices] = self._outages.reachable(round_)
         return found & ~self._flat & (self._until < round_)
+
+    def _expects(self, buffered: bool) -> bool:
+        """Tell whether updates might have come in this round: somebody's stream goes on.
+
+        Where there is a buffer nobody may be free, as all are at work on an update.
+        """
+        devices = self._plan.folds[self._session.fold].devices
+        goes_on = bool(self._plan.goes_on(devices, self._round).any())
+        return self._sent > 0 if buffered else goes_on
 
     def _too_few(self) -> None:
         """Tell that the shared arrays stay as they are."""
@@ -200,11 +211,15 @@ class Server:
         self._sent = sum(reply.accounts.row.size for reply in replies)
         self._good = sum(int(reply.accepted.sum()) for reply in replies)
         for reply in replies:
-            self._losses[reply.devices] = reply.losses
             if not terms.waits:
                 # It lands when a round has ended by which its time is over.
                 self._until[reply.senders] = np.ceil(self._round - 1 + reply.rounds)
         if replies:
+            self._hear(
+                np.concatenate([reply.devices for reply in replies]),
+                np.concatenate([reply.losses for reply in replies]),
+                np.concatenate([reply.accepted for reply in replies]),
+            )
             self._guard.rebound(
                 np.concatenate([reply.norms for reply in replies]),
                 np.concatenate([reply.accepted for reply in replies]),
@@ -222,6 +237,23 @@ class Server:
             cluster: replace(mean, told=self._told(cluster, replies, terms))
             for cluster, mean in joined(replies, list(singles.values())).items()
         }
+
+    def _hear(
+        self,
+        devices: NDArray[np.int64],
+        losses: NDArray[np.float64],
+        accepted: NDArray[np.bool_],
+    ) -> None:
+        """Remember the loss that each device told, by which later participants may be chosen.
+
+        A refused update tells nothing that can be trusted. Its device keeps the loss that it told
+        before, or is taken for one like the others: else lies would buy it a place in every round.
+        """
+        good = accepted & np.isfinite(losses)
+        self._losses[devices[good]] = losses[good]
+        unknown = devices[~good & np.isnan(self._losses[devices])]
+        if good.any():
+            self._losses[unknown] = np.median(losses[good])
 
     def _copied(self, singles: Mapping[int, Update]) -> dict[int, Update]:
         """Let all hostile devices send what the first of them does: one identity, many names."""

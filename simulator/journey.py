@@ -143,7 +143,8 @@ class Journey:
                 lost[took_s > faults.deadline_s] = REASONS.index("deadline")
             lost[fate.late_rounds[rows] > 0] = REASONS.index("late")
         else:
-            arrives = np.maximum(arrives, np.ceil(self.round_ - 1 + rounds).astype(np.int64))
+            ends = np.minimum(self.round_ - 1 + rounds, self.rounds + 1)  # as it may be huge
+            arrives = np.maximum(arrives, np.ceil(ends).astype(np.int64))
             lost[arrives > self.rounds] = REASONS.index("run-over")
             arrives = np.minimum(arrives, self.rounds)
         gone = fate.lost[rows]

@@ -75,6 +75,7 @@ class OpenCohort:
         self._records = self._new_records()
         self._adversity = Adversity(plan, wear)
         self._noticing, self._reacting = self._new_noticing(), self._new_reacting()
+        self._served = np.zeros(len(wear), np.bool_)  # who has what is downloaded once
         self.answered: Answered | None = None
 
     def _new_records(self) -> Records:
@@ -158,7 +159,7 @@ class OpenCohort:
         begins = joins & (fate.until > 0.0)
         events = [] if self._reacting is None else list(self._reacting.act(round_, devices))
 
-        downloads = _who(method.downloads, begins) & (shared is not None)
+        downloads = self._downloads(round_, method, begins) & (shared is not None)
         if downloads.any():
             devices.begin(method, received, downloads, round_)
         until = np.where(joins & method.uploads, fate.until, 1.0)
@@ -189,6 +190,16 @@ class OpenCohort:
             )
         )
         return reply
+
+    def _downloads(
+        self, round_: int, method: Method, begins: NDArray[np.bool_]
+    ) -> NDArray[np.bool_]:
+        """Tell who receives what the server shares: bool [D]."""
+        if method.downloads != "once":
+            return _who(method.downloads, begins)
+        now = self._adversity.reachable(round_) & ~self._served
+        self._served |= now
+        return now
 
     def _reply(
         self,
@@ -260,7 +271,7 @@ class OpenCohort:
             that have left memory so far.
         """
         names = [self._plan.name_of(device) for device in self._cohort.devices]
-        state: dict[str, NDArray[Any]] = {}
+        state: dict[str, NDArray[Any]] = {"served": self._served}
         for part in self._parts():
             state |= part.snapshot()
         state |= self._records.snapshot()  # which may fill a row group
@@ -280,6 +291,7 @@ class OpenCohort:
         state, groups = read_state(folder, self._cohort)
         for part in self._parts():
             part.restore(state)
+        self._served = state["served"]
         self._records.restore(state, groups)
 
     def _parts(self) -> list[Devices | Noticing | Reacting | Adversity]:

@@ -25,15 +25,16 @@ def choose(
     Among the devices whose stream goes on and who are free, a share is chosen:
     at random, or, by `choice = "loss"`, those with the largest last known loss among some random
     candidates (Cho et al. 2022, "Towards understanding biased client selection", their
-    power-of-choice with stale losses, pi_rpow-d); a device that never told one comes first. A
-    private arm lets each device in by a coin of its own, as its accounting supposes.
+    power-of-choice with stale losses, pi_rpow-d); a device that was never
+    heard comes first. A private arm lets each device in by a coin of its own, as its accounting
+    supposes.
 
     Args:
         plan: the run's.
         arm: the way of learning.
         fold: whose devices.
         round_: the round, from 1.
-        losses: float64 [devices of the run], last known, NaN where none is.
+        losses: float64 [devices of the run], last known, NaN for those never heard.
         free: bool [devices of the run], who can be reached and has nothing else to do.
     """
     devices = plan.folds[fold].devices

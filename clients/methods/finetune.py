@@ -1,7 +1,6 @@
 """Federated averaging first, then each device for itself."""
 
 from clients.methods.fedavg import fedavg
-from clients.methods.local import local
 from clients.methods.method import Method, MethodOptions, partition
 
 __all__ = ["finetune"]
@@ -10,10 +9,9 @@ __all__ = ["finetune"]
 def finetune(options: MethodOptions) -> Method:
     """Be `fedavg` up to the switch round; after it every device takes the shared model and leaves.
 
-    The round after the switch begins with one last download, for all devices.
+    The last download is for all devices, each in the first round after the switch in which it can
+    be reached.
     """
     if options.round_ <= options.switch_round:
         return fedavg(options)
-    if options.round_ == options.switch_round + 1:
-        return partition((), learns="all", downloads="all", uploads=False)
-    return local(options)
+    return partition((), learns="all", downloads="once", uploads=False)

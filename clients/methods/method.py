@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from clients.methods.groups import PARAMETERS, SLOTS, Groups, fresh
 from clients.methods.take import Take
 
-__all__ = ["Arrays", "Method", "MethodOptions", "Step", "Who", "descend", "partition"]
+__all__ = ["Arrays", "Method", "MethodOptions", "Step", "When", "Who", "descend", "partition"]
 
 Arrays = Mapping[str, NDArray[Any]]
 Who = Literal["all", "participants", "nobody"]
+When = Literal[Who, "once"]
 Step = Callable[[Take, Groups, Groups], tuple[Groups, Any]]
 Told = Mapping[str, Any]
 
@@ -60,7 +61,8 @@ class Method:
 
     Attributes:
         learns: whose answers lead to steps.
-        downloads: who receives the shared arrays at the start of the round.
+        downloads: who receives the shared arrays at the start of the round; "once" means all, each
+            in the first such round in which it can be reached.
         uploads: whether participants send an update at its end.
         offer: base parameters without a device axis -> what the server starts with, likewise.
         begin: (shared, own, take) -> own, with what was received; the optimizer of what is shared
@@ -80,7 +82,7 @@ class Method:
     """
 
     learns: Who
-    downloads: Who
+    downloads: When
     uploads: bool
     offer: Callable[[Mapping[str, Any]], Groups]
     begin: Callable[[Groups, Groups, Take | None], Groups]
@@ -99,7 +101,7 @@ class Method:
         return self.step is descend
 
 
-def partition(private: tuple[str, ...], *, learns: Who, downloads: Who, uploads: bool) -> Method:
+def partition(private: tuple[str, ...], *, learns: Who, downloads: When, uploads: bool) -> Method:
     """Build a method that shares some parameters and keeps the others.
 
     Args:

@@ -22,7 +22,7 @@ _COLUMNS = [
     Column("updates_accepted", "accepted", _count, None, "updates"),
     Column("updates_refused", "refused", _count, None, "updates"),
     Column("updates_lost", "lost", _count, None, "updates"),
-    Column("simulated_s", "waited, simulated s", _count),
+    Column("simulated_s", "rounds took, simulated s", _count),
     Column("backdoor_success", "backdoor's success, %", percent, "low"),
 ]
 

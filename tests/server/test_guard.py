@@ -177,21 +177,38 @@ def test_without_max_norm_every_finite_update_is_accepted():
     assert judged(guard, moved(1e30)) == [""]
 
 
-def test_a_round_that_is_refused_as_a_whole_sets_the_next_bound():
+def test_after_a_round_that_is_refused_as_a_whole_the_bound_grows_by_no_more_than_its_multiple():
     guard = Guard(3.0)
     judged(guard, moved(1.0))
     assert judged(guard, moved(4.0, np.nan)) == [
         "norm 4 exceeds the bound 3",
         "holds NaN or infinite values",
     ]
-    again = judged(guard, moved(2.0, 11.0, 13.0))
-    assert again == ["", "", "norm 13 exceeds the bound 12"]
+    again = judged(guard, moved(2.0, 8.0, 9.5))
+    assert again == ["", "", "norm 9.5 exceeds the bound 9"]
 
 
-def test_a_round_without_any_movement_sets_no_bound():
+def test_an_absurd_update_that_came_alone_does_not_let_the_next_one_pass():
+    guard = Guard(3.0)
+    judged(guard, moved(0.1, 0.1, 0.1))
+    assert judged(guard, moved(1e5))[0]
+    verdicts = judged(guard, moved(0.1, 0.1, 2e5))
+    assert [bool(reason) for reason in verdicts] == [False, False, True]
+
+
+def test_a_bound_below_the_median_does_not_shrink_where_all_were_refused():
+    guard = Guard(0.5)
+    judged(guard, moved(1.0))
+    assert judged(guard, moved(0.6))[0]
+    assert judged(guard, moved(0.4)) == [""]
+
+
+def test_a_round_in_which_most_did_not_move_leaves_the_bound():
     guard = Guard(3.0)
     judged(guard, moved(0.0))
     assert judged(guard, moved(5.0)) == [""]
+    judged(guard, moved(0.0, 0.0, 1.0))
+    assert judged(guard, moved(14.0, 16.0)) == ["", "norm 16 exceeds the bound 15"]
 
 
 def test_checking_gives_a_verdict_for_each_device():

@@ -11,6 +11,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from simulator.fate import Outages, fate_of
+from simulator.fault_frames import faults_frame
 from simulator.fault_table import CORRUPTIONS
 from simulator.federation import Server, Session
 from simulator.kept import Kept
@@ -395,9 +396,54 @@ def test_who_drops_out_before_a_round_predicts_with_its_last_model(fleets):
         assert list(zip(told["kind"], told["reason"], strict=True)) == [
             ("dropped-out", "before")
         ] * len(rounds)
-        assert trial.events == []  # nobody sent anything: nothing was to be aggregated
+        assert [(event["round"], event["reason"]) for event in trial.events] == [
+            (round_, f"0 good updates of 0: method {method} needs 1; the shared parameters stay")
+            for round_ in (1, 2, 3)
+        ]
         for name, value in opened.prepared.params.items():
             np.testing.assert_array_equal(trial.shared[name], value)
+
+
+def test_finetune_gives_its_model_to_each_device_once_it_can_be_reached(fleets):
+    faults = {"availability": 0.5, "outage_rounds": 2.0}
+    arm = {"method": "finetune", "switch_round": 2}
+    trial = open_few(fleets("dense"), arm, (3, 2), users=EVERYBODY, faults=faults).run(7)
+    later = trial.rounds[trial.rounds["round"] > 2]
+    waited = 0
+    for _, own in later.groupby("device"):
+        reached = own.loc[own["reachable"], "round"].min()
+        assert own.loc[own["bytes_down"] > 0, "round"].tolist() == [reached]
+        waited += reached > 3
+    assert waited > 0
+
+
+@pytest.mark.parametrize(
+    ("method", "deadline_s"), [("fedavg", 20.0), ("fedavg", "none"), ("fedbuff", "none")]
+)
+def test_simulated_time_is_what_rounds_wait_for(fleets, method, deadline_s):
+    faults = {
+        "step_s": 2.0, "speed": 0.7, "dropout": 0.1, "lost": 0.1, "deadline_s": deadline_s,
+    }  # fmt: skip
+    arm = {"method": method, **ARMS[method]}
+    opened = open_few(fleets("dense"), arm, (3, 2), users=EVERYBODY, faults=faults)
+    trial = opened.run(6)
+    total_s, waits = 0.0, []
+    for round_ in range(1, 7):
+        own = trial.rounds[trial.rounds["round"] == round_]
+        came = own[own["accepted"] + own["refused"] > 0]
+        missing = own["participant"].sum() > len(came)
+        waits.append((bool(missing), len(came) > 0))
+        if method == "fedbuff":
+            total_s += opened.plan.scenario.faults.round_s
+        elif missing and deadline_s != "none":
+            total_s += deadline_s
+        elif len(came):
+            total_s += came["took_s"].max()
+    if deadline_s != "none":
+        assert {missing for missing, _ in waits} == {True, False}
+    assert any(came for _, came in waits)
+    frame = faults_frame(opened.folder, opened.plan.scenario)
+    assert frame["simulated_s"].tolist() == [pytest.approx(total_s)]
 
 
 # --- Too little that is good ---------------------------------------------------------------------
@@ -438,7 +484,7 @@ def test_a_server_that_gets_too_little_stays_where_it_is_and_says_so(fleets, arm
         moved = any((shared[name] != value).any() for name, value in before.items())
         assert moved == (good >= least), (round_, good)
         before = shared
-        if good < least and sent:
+        if good < least:
             reason = f"{good} good updates of {sent}: method {arm['method']} needs {least}"
             told.append((round_, "not-aggregated", f"{reason}; the shared parameters stay"))
         stayed += not moved
