@@ -8,7 +8,7 @@ to compute and no more (`permitted_ops`), unless whoever runs the command trusts
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,7 +18,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from clients.containment import need_contained
 from clients.errors import BadInput, BadProgram, Untrusted
-from clients.ops_of_graph import Place, refused
+from clients.ops_of_graph import Place, functions_of_object, refused
 
 __all__ = ["inspect_saved_model"]
 
@@ -108,6 +108,7 @@ def _check_objects(path: Path, graph: Any) -> None:
                 "the program again"
             )
     functions = {each.signature.name for each in graph.graph_def.library.function}
+    ops = {node.name: node.op for node in graph.graph_def.node}
     objects = graph.object_graph_def
     count = len(objects.nodes)
     for number, each in enumerate(objects.nodes):
@@ -118,9 +119,11 @@ def _check_objects(path: Path, graph: Any) -> None:
                 "variables, functions, tables and constants: export it as a tf.Module"
             )
         known = all(0 <= other < count for other in _references(each))
-        named = functions.issuperset(_functions(each))
+        # TensorFlow would take any function of the library, and any node that has a value.
+        named = all(name in objects.concrete_functions for name in functions_of_object(each))
+        constant = not each.HasField("constant") or ops.get(each.constant.operation) == "Const"
         asset = each.asset.asset_file_def_index if each.HasField("asset") else -1
-        if not (known and named and asset < len(graph.asset_file_def)):
+        if not (known and named and constant and asset < len(graph.asset_file_def)):
             raise BadProgram(
                 f"{path}: damaged: object {number} refers to what is not there; export it again"
             )
@@ -143,25 +146,14 @@ def _references(each: Any) -> Iterator[int]:
         yield from (saved.save_function, saved.restore_function)
 
 
-def _functions(each: Any) -> Iterable[str]:
-    """Return the functions of the library that an object names."""
-    names = list(each.function.concrete_functions)
-    for name in (
-        each.bare_concrete_function.concrete_function_name,
-        each.captured_tensor.concrete_function,
-    ):
-        names += [name] if name else []
-    return names
-
-
 def _check_sizes(path: Path, graph: Any) -> None:
     """Refuse constants and variables that would fill the memory when they are made."""
     library = graph.graph_def.library.function
-    nodes = [*graph.graph_def.node, *(node for each in library for node in each.node_def)]
-    tensors = [node.attr["value"].tensor for node in nodes if node.op == "Const"]
+    nodes = [*graph.graph_def.node, *library, *(node for each in library for node in each.node_def)]
+    tensors = [tensor for node in nodes for tensor in _tensors(node)]
     variables = [each.variable for each in graph.object_graph_def.nodes]
     held = {
-        "constants": [_bytes(each.tensor_shape, each.dtype, whole=True) for each in tensors],
+        "constants": [_bytes_of_constant(each) for each in tensors],
         "variables": [_bytes(each.shape, each.dtype, whole=False) for each in variables],
     }
     for what, sizes in held.items():
@@ -172,6 +164,21 @@ def _check_sizes(path: Path, graph: Any) -> None:
             )
 
 
+def _tensors(each: Any) -> Iterator[Any]:
+    """Go through the TensorProtos in the attributes of a node or a function, however deep."""
+    waiting = list(each.attr.values())
+    while waiting:
+        value = waiting.pop()
+        kind = value.WhichOneof("value")
+        if kind == "tensor":
+            yield value.tensor
+        elif kind == "list":
+            yield from value.list.tensor
+            waiting += [inner for each in value.list.func for inner in each.attr.values()]
+        elif kind == "func":
+            waiting += value.func.attr.values()
+
+
 _ITEM_BYTES = {
     types_pb2.DT_DOUBLE: 8,
     types_pb2.DT_INT64: 8,
@@ -179,8 +186,23 @@ _ITEM_BYTES = {
     types_pb2.DT_COMPLEX64: 8,
     types_pb2.DT_COMPLEX128: 16,
     types_pb2.DT_STRING: 32,
+    types_pb2.DT_VARIANT: 64,
 }  # 4 for any other
 _MOST_AXES = 254  # that TensorFlow knows
+
+
+def _bytes_of_constant(tensor: Any) -> int:
+    """Return the bytes of a TensorProto once it is made, -1 where its shape is none.
+
+    Where fewer values are given than it has items, TensorFlow repeats the last: a text or a
+    variant counts as if all items were the longest.
+    """
+    size = _bytes(tensor.tensor_shape, tensor.dtype, whole=True)
+    inner = [_bytes_of_constant(each) for variant in tensor.variant_val for each in variant.tensors]
+    if size < 0 or min(inner, default=0) < 0:
+        return -1
+    items = size // _ITEM_BYTES.get(tensor.dtype, 4)
+    return max(size, items * max([*map(len, tensor.string_val), sum(inner)], default=0))
 
 
 def _bytes(shape: Any, dtype: int, *, whole: bool) -> int:

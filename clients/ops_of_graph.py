@@ -1,14 +1,14 @@
 """Which ops of a graph are not permitted, and where: nodes, functions, and functions in attributes.
 
 Every node of every function counts, whether anything calls it or not. The ops that write and read
-variables on disk are permitted to the saver alone: nothing that a signature, an initialiser or an
-object runs may lead to them, by whatever name.
+variables on disk are permitted to the saver alone: it must lead to them, and nothing else may, be
+it a signature, an initialiser or an object, by whatever name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -16,7 +16,10 @@ from tensorflow.python.framework import op_def_registry
 
 from clients.permitted_ops import RESTORING, SAVING, is_permitted
 
-__all__ = ["Place", "refused"]
+__all__ = ["Place", "functions_of_object", "refused"]
+
+_SAME = "api_implements"
+"""An attribute of functions: TensorFlow may run one in place of another that has the same text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,17 @@ def refused(graph: Any) -> Iterator[Place]:
     yield from _outside_of_saver(graph, library)
 
 
+def functions_of_object(each: Any) -> Iterator[str]:
+    """Go through the functions that an object of a SavedModel names."""
+    yield from each.function.concrete_functions
+    for name in (
+        each.bare_concrete_function.concrete_function_name,
+        each.captured_tensor.concrete_function,
+    ):
+        if name:
+            yield name
+
+
 def _unknown(nodes: Iterable[Any], function: str, known: frozenset[str]) -> Iterator[Place]:
     """Go through the ops of some nodes that are not permitted anywhere, by whatever way."""
     for node in nodes:
@@ -102,32 +116,58 @@ def _called(node: Any) -> Iterator[str]:
 
 
 def _outside_of_saver(graph: Any, library: Mapping[str, Any]) -> Iterator[Place]:
-    """Go through the ops that write or read variables where something else leads to them."""
-    reach = {
-        name: frozenset({*_texts(each)}.union(*(_leads_to(node) for node in each.node_def)))
-        for name, each in library.items()
-    }
+    """Go through the ops that write or read variables where not the saver alone leads to them."""
+    reach = _reach(library)
     nodes = {node.name: node for node in graph.graph_def.node}
     runs = _before(nodes, _run(graph))
     saves = _before(nodes, [graph.saver_def.save_tensor_name])
     restores = _before(nodes, [graph.saver_def.restore_op_name])
     saver_of = {"writes": saves - restores - runs, "reads": restores - saves - runs}
-    objects = {*graph.object_graph_def.concrete_functions}
-    objects |= {each.gradient_func for each in graph.graph_def.library.gradient}
     for kind, ops in (("writes", SAVING), ("reads", RESTORING)):
+        held = {
+            name: [Place(node.op, node.name, name) for node in each.node_def if node.op in ops]
+            for name, each in library.items()
+        }
+        left = {name for name, places in held.items() if places}
+        left -= _reached(reach, _all_led_to(nodes[name] for name in saver_of[kind]))
         begins = [(name, _leads_to(nodes[name])) for name in nodes.keys() - saver_of[kind]]
-        begins += [(name, {name}) for name in objects]
+        begins += [(name, {name}) for name in _of_objects(graph)]
         for begin, steps in sorted(begins, key=lambda each: each[0]):
             why = f"it {kind} files, and {begin!r} leads to it, which is not the saver"
             if not steps.isdisjoint(ops):
                 yield Place(nodes[begin].op, begin, "", why)
             for name in sorted(_reached(reach, steps)):
-                for node in library[name].node_def:
-                    if node.op in ops:
-                        yield Place(node.op, node.name, name, why)
+                yield from (replace(place, why=why) for place in held[name])
+                left.discard(name)
+        for name in sorted(left):
+            why = f"it {kind} files, and the saver does not lead to it"
+            yield from (replace(place, why=why) for place in held[name])
 
 
-def _reached(reach: Mapping[str, frozenset[str]], begin: Iterable[str]) -> set[str]:
+def _reach(library: Mapping[str, Any]) -> Mapping[str, Set[str]]:
+    """Return what each function leads to by itself, those included that may run in its place."""
+    implements = {name: each.attr[_SAME].s for name, each in library.items() if _SAME in each.attr}
+    same: dict[bytes, set[str]] = {}
+    for name, text in implements.items():
+        same.setdefault(text, set()).add(name)
+    return {
+        name: {*_texts(each), *_all_led_to(each.node_def), *same.get(implements.get(name, b""), ())}
+        for name, each in library.items()
+    }
+
+
+def _of_objects(graph: Any) -> set[str]:
+    """Return the functions that loading makes for objects and gradients, and may then run."""
+    objects = graph.object_graph_def
+    found = set(objects.concrete_functions)
+    found.update(*(functions_of_object(each) for each in objects.nodes))
+    library = graph.graph_def.library
+    found.update(each.gradient_func for each in library.gradient)
+    found.update(each.gradient_func for each in library.registered_gradients)
+    return found
+
+
+def _reached(reach: Mapping[str, Set[str]], begin: Iterable[str]) -> set[str]:
     """Return the functions that some names lead to."""
     found: set[str] = set()
     waiting = list(begin)
@@ -142,6 +182,11 @@ def _reached(reach: Mapping[str, frozenset[str]], begin: Iterable[str]) -> set[s
 def _leads_to(node: Any) -> set[str]:
     """Return what a node runs by itself: its op, and the functions that it names."""
     return {node.op, *_called(node), *_texts(node)}
+
+
+def _all_led_to(nodes: Iterable[Any]) -> set[str]:
+    """Return what some nodes run by themselves."""
+    return set().union(*map(_leads_to, nodes))
 
 
 def _texts(each: Any) -> Iterator[str]:

@@ -5,6 +5,7 @@ import os
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.framework import op_def_registry
 
@@ -295,10 +296,52 @@ def registered_saver(graph):
 def large_constant(graph):
     node = function_of(graph, "_learn_").node_def.add()
     node.name, node.op = "large", "Const"
-    node.attr["value"].tensor.dtype = 1
+    node.attr["value"].tensor.dtype = types_pb2.DT_FLOAT
     node.attr["value"].tensor.float_val.append(1.0)
     for _ in range(4):
         node.attr["value"].tensor.tensor_shape.dim.add().size = 2**40
+
+
+def constant(graph, op, dtype):
+    """Add a node with a value, and an object that takes it as it is loaded; return the value."""
+    node = graph.graph_def.node.add()
+    node.name, node.op = "large", op
+    node.attr["dtype"].type = node.attr["value"].tensor.dtype = dtype
+    objects = graph.object_graph_def
+    child = objects.nodes[0].children.add()
+    child.node_id, child.local_name = len(objects.nodes), "large"
+    objects.nodes.add().constant.operation = "large"
+    return node.attr["value"].tensor
+
+
+def value_of_another_op(graph):
+    tensor = constant(graph, "NoOp", types_pb2.DT_FLOAT)
+    tensor.float_val.append(1.0)
+    tensor.tensor_shape.dim.add().size = 3 * 2**30
+
+
+def constant_of_another_op(graph):
+    constant(graph, "NoOp", types_pb2.DT_FLOAT).float_val.append(1.0)
+
+
+def constant_that_is_not_there(graph):
+    constant(graph, "Const", types_pb2.DT_FLOAT).float_val.append(1.0)
+    graph.object_graph_def.nodes[-1].constant.operation = "nowhere"
+
+
+def repeated_text(graph):
+    tensor = constant(graph, "Const", types_pb2.DT_STRING)
+    tensor.string_val.append(b"x" * 16 * 2**20)
+    tensor.tensor_shape.dim.add().size = 400
+
+
+def tensors_in_a_variant(graph):
+    variant = constant(graph, "Const", types_pb2.DT_VARIANT).variant_val.add()
+    variant.type_name = "tensorflow::TensorList"
+    tensor = variant.tensors.add()
+    tensor.dtype = types_pb2.DT_FLOAT
+    tensor.float_val.append(1.0)
+    tensor.tensor_shape.dim.add().size = 2**40
 
 
 def large_variable(graph):
@@ -326,6 +369,11 @@ def no_objects(graph):
         (registered, "registered class 'Custom>Thing'"),
         (registered_saver, "registered class"),
         (large_constant, "constants take"),
+        (value_of_another_op, "refers to what is not there"),
+        (constant_of_another_op, "refers to what is not there"),
+        (constant_that_is_not_there, "refers to what is not there"),
+        (repeated_text, "constants take"),
+        (tensors_in_a_variant, "constants take"),
         (large_variable, "variables take"),
         (child_that_is_not_there, "refers to what is not there"),
         (function_that_is_not_there, "refers to what is not there"),
