@@ -13,13 +13,16 @@ from flwr.app import ArrayRecord, Message, MetricRecord
 from server.decoding import decoded
 from server.guard import Guard, check
 from server.strategies.remembering import RememberingFedAvg
-from server.strategies.replies import number_of
+from server.strategies.replies import number_of, record_of
 
 __all__ = ["GuardedFedAvg"]
 
 _FORMAT = "numpy.ndarray"
 _TOLD = {"train": {"num-examples", "loss"}, "evaluate": {"num-examples", "holdout-accuracy"}}
 """The numbers that a reply must carry, and no others."""
+
+_MOST_HOLDOUT = 100_000
+"""Windows of one device that are held out: ten seconds each for eleven days."""
 
 _log = logging.getLogger("flwr")
 
@@ -103,7 +106,10 @@ class GuardedFedAvg(RememberingFedAvg):
         return super().aggregate_evaluate(server_round, kept)
 
     def _judge(self, reply: Message) -> _Judged:
-        """Find out what is wrong with an update, if anything is."""
+        """Find out what is wrong with an update, if anything is.
+
+        What was judged takes the place of what came, so that nothing reads those bytes otherwise.
+        """
         if reason := self._misformed(reply, "train"):
             return _Judged(reason)
         (record,) = reply.content.array_records.values()
@@ -118,6 +124,7 @@ class GuardedFedAvg(RememberingFedAvg):
                 update[name] = decoded(array.data, like)[None]
             except ValueError as error:
                 return _Judged(f"{name} {error}")
+        record.update(record_of({name: value[0] for name, value in update.items()}))
         checked = check(self.sent, update, self.guard.bound)
         return _Judged(checked.reasons[0], float(checked.norms[0]))
 
@@ -135,10 +142,13 @@ class GuardedFedAvg(RememberingFedAvg):
         bad = [n for n, v in metrics.items() if isinstance(v, list) or not isfinite(v)]
         if bad:
             return f"{', '.join(bad)} not a finite number"
-        examples = number_of(reply, "num-examples")
-        most = self._max_examples if kind == "train" else float("inf")
-        if not 0 <= examples <= most:
-            return f"num-examples = {examples:g} instead of 0 to {most:g}"
+        most = {
+            "num-examples": self._max_examples if kind == "train" else _MOST_HOLDOUT,
+            "holdout-accuracy": 1.0,
+        }
+        for name in sorted(most.keys() & metrics.keys()):
+            if not 0.0 <= number_of(reply, name) <= most[name]:
+                return f"{name} = {number_of(reply, name):.7g} instead of 0 to {most[name]:.7g}"
         return ""
 
 

@@ -206,6 +206,30 @@ def test_scores_of_another_form_are_left_out(told):
     assert strategy.aggregate_evaluate(1, replies[1:4]) is None
 
 
+@pytest.mark.parametrize(
+    ("score", "reason"),
+    [
+        ({"num-examples": 1e300, "holdout-accuracy": 0.5}, "num-examples = 1e+300 instead of 0 to"),
+        ({"num-examples": 100_001, "holdout-accuracy": 0.5}, "num-examples = 100001 instead of"),
+        ({"num-examples": -1, "holdout-accuracy": 0.5}, "num-examples = -1 instead of 0 to 100000"),
+        (
+            {"num-examples": 9, "holdout-accuracy": 1.01},
+            "holdout-accuracy = 1.01 instead of 0 to 1",
+        ),
+        ({"num-examples": 9, "holdout-accuracy": -0.5}, "holdout-accuracy = -0.5 instead of 0 to"),
+    ],
+)
+def test_a_score_that_no_device_has_is_left_out(told, score, reason):
+    strategy = strategy_of()
+    replies = replies_to(strategy, [moved(0.0)] * 2)
+    good = {"num-examples": 10, "holdout-accuracy": 0.5}
+    for reply, each in zip(replies, [score, good], strict=True):
+        del reply.content["arrays"]
+        reply.content["metrics"] = MetricRecord(each)
+    assert strategy.aggregate_evaluate(1, replies)["holdout-accuracy"] == pytest.approx(0.5)
+    assert reason in refusals(told)[0]
+
+
 # --- the app -------------------------------------------------------------------------------------
 
 
