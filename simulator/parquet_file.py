@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from clients.errors import BadInput
@@ -15,16 +16,16 @@ __all__ = ["read_columns"]
 
 _MOST_ROWS = 200_000_000
 _MOST_CELLS = 2_000_000_000  # values of all columns that are asked for, those in lists included
-_MOST_BYTES = 8 * 2**30
+_MOST_BYTES = 8 * 2**30  # of the file, of what it unpacks to, of rows times the longest name
 
 
-def read_columns(path: Path, columns: Sequence[str], schema: Any = None) -> Any:
+def read_columns(path: Path, columns: Sequence[str], schema: Any) -> Any:
     """Read some columns of a file as an Arrow table of one chunk.
 
     Args:
         path: the file.
         columns: their names.
-        schema: what the columns must be, where that matters.
+        schema: what the columns must be; text that must be a dictionary is read as one.
 
     Raises:
         BadInput: it is damaged, too large, or lacks a column, or one is of another type.
@@ -32,40 +33,71 @@ def read_columns(path: Path, columns: Sequence[str], schema: Any = None) -> Any:
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise BadInput(_too_large(path))
-        with pq.ParquetFile(path) as file:
-            _check_size(path, file.metadata, columns)
-            table = file.read(columns=list(columns), use_threads=False).combine_chunks()
+        metadata = pq.read_metadata(path)
+        _check_size(path, metadata, columns)
+        there = set(metadata.schema.to_arrow_schema().names)
+        names = [name for name in columns if name in there and _is_name(schema.field(name).type)]
+        with pq.ParquetFile(path, metadata=metadata, read_dictionary=names) as file:
+            _check_types(path, file.schema_arrow, columns, schema)
+            table = _rows(path, file, columns).combine_chunks()
         table.validate(full=True)
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise BadInput(
             f"{path}: damaged, or no Parquet file ({error!s:.200}); put back what the run wrote"
         ) from None
-    for name in columns:
-        found = table.schema.field(name).type if name in table.column_names else None
-        wanted = None if schema is None else schema.field(name).type
-        if found is None or wanted not in (None, found):
-            raise BadInput(
-                f"{path}: column {name!r} is {found or 'missing'}"
-                f"{'' if wanted is None else f'; expected {wanted}'}: put back what the run wrote"
-            )
     return table
 
 
+def _is_name(kind: Any) -> bool:
+    return bool(pa.types.is_dictionary(kind))
+
+
 def _check_size(path: Path, metadata: Any, columns: Sequence[str]) -> None:
-    """Refuse what would fill the memory, before any of it is unpacked."""
-    cells = 0
+    """Refuse what says itself that it would fill the memory, before any of it is unpacked."""
+    cells = size = 0
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
         for place in range(group.num_columns):
             chunk = group.column(place)
             if chunk.path_in_schema.partition(".")[0] in columns:
                 cells += max(chunk.num_values, 0)
-    if not 0 <= metadata.num_rows <= _MOST_ROWS or cells > _MOST_CELLS:
+                size += max(chunk.total_uncompressed_size, 0)
+    if not 0 <= metadata.num_rows <= _MOST_ROWS or cells > _MOST_CELLS or size > _MOST_BYTES:
         raise BadInput(_too_large(path))
+
+
+def _check_types(path: Path, found: Any, columns: Sequence[str], schema: Any) -> None:
+    """Refuse columns of another type unread: text takes what it likes where numbers do not."""
+    for name in columns:
+        kind = found.field(name).type if name in found.names else None
+        if kind != schema.field(name).type:
+            raise BadInput(
+                f"{path}: column {name!r} is {kind or 'missing'}; expected "
+                f"{schema.field(name).type}: put back what the run wrote"
+            )
+
+
+def _rows(path: Path, file: Any, columns: Sequence[str]) -> Any:
+    """Read a row group at a time, as long as there is room for what comes.
+
+    A text that many rows share is there once, and may be needed once for each of them.
+    """
+    parts, size, longest = [file.schema_arrow.empty_table().select(list(columns))], 0, 0
+    for number in range(file.num_row_groups):
+        part = file.read_row_group(number, columns=list(columns), use_threads=False)
+        size += part.nbytes
+        for column in part.columns:
+            if _is_name(column.type):
+                lengths = (pc.max(pc.binary_length(each.dictionary)) for each in column.chunks)
+                longest = max([longest, *(each.as_py() or 0 for each in lengths)])
+        if size > _MOST_BYTES or file.metadata.num_rows * longest > _MOST_BYTES:
+            raise BadInput(_too_large(path))
+        parts.append(part)
+    return pa.concat_tables(parts)
 
 
 def _too_large(path: Path) -> str:
     return (
         f"{path}: holds more than {_MOST_ROWS:,} rows, {_MOST_CELLS:,} values or {_MOST_BYTES:,} "
-        "bytes, which no file of a run does; put back what the run wrote"
+        "bytes once it is unpacked, which no file of a run does; put back what the run wrote"
     )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from clients.containment import file_name
 from simulator.event import OF_DRIFT
 from simulator.parquet_file import read_columns
+from simulator.record_files import EVENTS as OF_EVENTS
 from simulator.rounds_file import last_scored, names_of, read_rounds
 from simulator.store import RunFolder
 
@@ -69,7 +70,7 @@ def events_of(run: Path, arm: str) -> pd.DataFrame:
     parts = []
     for path in files:
         if path.exists():
-            events = read_columns(path, ["kind", "reason"]).to_pandas().astype(object)
+            events = read_columns(path, ["kind", "reason"], OF_EVENTS).to_pandas().astype(object)
             events["reason"] = events["reason"].where(events["reason"].notna(), "")
             events = events[~events["kind"].isin(OF_DRIFT)]
             parts.append(events.groupby(["kind", "reason"], as_index=False).size())

@@ -210,11 +210,11 @@ def test_scores_of_another_form_are_left_out(told):
     ("score", "reason"),
     [
         ({"num-examples": 1e300, "holdout-accuracy": 0.5}, "num-examples = 1e+300 instead of 0 to"),
-        ({"num-examples": 100_001, "holdout-accuracy": 0.5}, "num-examples = 100001 instead of"),
+        ({"num-examples": 100_001, "holdout-accuracy": 0.5}, "num-examples = 100001 instead"),
         ({"num-examples": -1, "holdout-accuracy": 0.5}, "num-examples = -1 instead of 0 to 100000"),
         (
             {"num-examples": 9, "holdout-accuracy": 1.01},
-            "holdout-accuracy = 1.01 instead of 0 to 1",
+            "holdout-accuracy = 1.01 instead of 0",
         ),
         ({"num-examples": 9, "holdout-accuracy": -0.5}, "holdout-accuracy = -0.5 instead of 0 to"),
     ],
