@@ -22,6 +22,8 @@ __all__ = ["facts_of", "need_small", "open_arrays", "read_arrays", "read_bounded
 _MIB = 2.0**20
 _MOST_JSON = 16 * 2**20
 _MOST_ARRAYS = 4 * 2**30
+_PANIC = "PanicException"
+"""What safetensors raises without memory: it comes from Rust, and is no Exception."""
 
 
 def read_bounded(path: Path, most_bytes: int, what: str) -> bytes:
@@ -113,6 +115,13 @@ def open_arrays(path: Path, most_bytes: int = _MOST_ARRAYS) -> Iterator[Any]:
         raise BadInput(
             f"{path}: damaged, or no safetensors file ({error!s:.200}); put back what was there"
         ) from None
+    except BaseException as error:
+        if isinstance(error, MemoryError) or type(error).__name__ == _PANIC:
+            raise BadInput(
+                f"{path}: its arrays do not fit into memory; put back what was there, or read it "
+                "on a larger machine"
+            ) from None
+        raise
 
 
 def facts_of(path: Path, file: Any, **kinds: type) -> dict[str, Any]:
@@ -132,9 +141,9 @@ def facts_of(path: Path, file: Any, **kinds: type) -> dict[str, Any]:
         facts = None
     fits = isinstance(facts, dict) and all(type(facts.get(k)) is kind for k, kind in kinds.items())
     if not fits:
-        expected = ", ".join(f"{name} ({kind.__name__})" for name, kind in kinds.items())
+        expected = "".join(f", {name} ({kind.__name__})" for name, kind in kinds.items())
         raise BadInput(
-            f"{path}: without the facts that a run writes beside its arrays, {expected}; put back "
+            f"{path}: without the facts that a run writes beside its arrays{expected}; put back "
             "what was there"
         )
     return dict(facts)

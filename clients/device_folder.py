@@ -21,10 +21,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError, with_config
-from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from clients.bounded import read_bounded
+from clients.bounded import open_arrays, read_bounded
 from clients.checkpoints import write_copy
 from clients.containment import need_contained
 from clients.errors import BadInput
@@ -178,10 +177,10 @@ class DeviceFolder:
         if not path.exists():
             return -1, {}
         try:
-            with safe_open(path, "numpy") as file:
+            with open_arrays(path) as file:
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
                 return int(file.metadata()[_QUESTIONS]), arrays
-        except Exception as error:  # safetensors has an exception of its own for each language
+        except (BadInput, LookupError, TypeError, ValueError, AttributeError) as error:
             raise BadInput(
                 f"{path}: damaged ({error}); remove it, and the device goes on from its last "
                 "version and the journal"

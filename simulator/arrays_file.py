@@ -5,24 +5,26 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 
+from clients.bounded import facts_of, open_arrays
 from clients.containment import is_file_name
+from clients.errors import BadInput
 
 __all__ = [
     "Damaged",
     "Written",
     "check",
     "file_written",
+    "opened",
     "read_arrays",
-    "read_facts",
     "sync_file",
     "write_arrays",
     "write_whole",
@@ -36,6 +38,8 @@ _DTYPES = {
     "float64": "F64",
 }  # fmt: skip
 _PIECE = 2**20  # bytes that are read at once
+_MOST_BYTES = 64 * 2**30
+"""Of a file of arrays: a worker holds a cohort's in memory, 10 GiB in the largest run foreseen."""
 
 
 class Damaged(Exception):
@@ -138,35 +142,31 @@ def check(folder: Path, written: Written) -> None:
         raise Damaged(f"{path}: its checksum is not that of what was written")
 
 
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """Open a file of arrays, as `open_arrays` does: whatever is wrong with it is damage.
+
+    Raises:
+        Damaged: it is no file of arrays, or what is looked for in it is not there.
+    """
+    try:
+        with open_arrays(path, _MOST_BYTES) as file:
+            yield file
+    except BadInput as error:
+        raise Damaged(str(error)) from None
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise Damaged(f"{path}: {error}") from None
+
+
 def read_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """Read the arrays of a file and the facts beside them.
 
     Raises:
         Damaged: it is no file of arrays.
     """
-    try:
-        with safe_open(path, "numpy") as file:
-            facts = json.loads(file.metadata()["facts"])
-            return {name: file.get_tensor(name) for name in file.keys()}, facts  # noqa: SIM118
-    except (
-        OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError,
-    ) as error:  # fmt: skip
-        raise Damaged(f"{path}: {error}") from None
-
-
-def read_facts(path: Path) -> dict[str, Any]:
-    """Read the facts of a file of arrays alone.
-
-    Raises:
-        Damaged: it is no file of arrays.
-    """
-    try:
-        with safe_open(path, "numpy") as file:
-            return dict(json.loads(file.metadata()["facts"]))
-    except (
-        OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError,
-    ) as error:  # fmt: skip
-        raise Damaged(f"{path}: {error}") from None
+    with opened(path) as file:
+        facts = facts_of(path, file)
+        return {name: file.get_tensor(name) for name in file.keys()}, facts  # noqa: SIM118
 
 
 def sync_file(path: Path) -> None:

@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import safe_open
 
+from clients.bounded import facts_of
 from clients.errors import BadInput
 from simulator.arrays_file import (
     Arrays,
     Damaged,
     Written,
     check,
+    opened,
     read_arrays,
-    read_facts,
     write_arrays,
 )
 from simulator.kept import Kept, kept_folds
@@ -185,6 +185,7 @@ def find_device(folder: Path, device: str) -> Found:
 
 
 _NO_MODELS = object()
+_FACTS = {"models": bool, "devices": list, "fold": int, "round": int, "shares": bool}
 
 
 def _find_in(kept: Kept, round_: int, device: str) -> Found | object | None:
@@ -194,19 +195,19 @@ def _find_in(kept: Kept, round_: int, device: str) -> Found | object | None:
         if not written.name.startswith("cohort-"):
             continue
         path = folder / written.name
-        facts = read_facts(path)
-        if not facts["models"]:
-            return _NO_MODELS
-        if device in facts["devices"]:
-            check(folder, written)
-            row = facts["devices"].index(device)
-            with safe_open(path, "numpy") as file:
+        with opened(path) as file:
+            facts = facts_of(path, file, **_FACTS)
+            if not facts["models"]:
+                return _NO_MODELS
+            if device in facts["devices"]:
+                check(folder, written)
+                row = facts["devices"].index(device)
                 state = {
                     name: np.asarray(file.get_slice(name)[row : row + 1])
                     for name in file.keys()  # noqa: SIM118
                     if not name.startswith(_OF_COHORT)
                 }
-            return Found(folder, facts["fold"], facts["round"], facts["shares"], state)
+                return Found(folder, facts["fold"], facts["round"], facts["shares"], state)
     return None
 
 

@@ -16,6 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from clients.bounded import read_bounded, read_json
+from clients.errors import BadInput
 from simulator.arrays_file import Damaged, Written, check, sync_file, write_whole
 
 __all__ = ["ROWS", "Kept", "Manifest", "kept_folds"]
@@ -24,7 +26,7 @@ ROWS = "rows"
 """The folder of the records that have left memory."""
 
 _MANIFEST, _FINISHED = "manifest.json", "finished.json"
-_LONGEST_MANIFEST = 2**28  # bytes; one that says it is longer is not read
+_LONGEST = 2**28  # bytes of either; events are a hundred each
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +113,7 @@ class Kept:
         """
         path = self.folder_of(round_) / _MANIFEST
         try:
-            if path.stat().st_size > _LONGEST_MANIFEST:
-                raise Damaged(f"{path}: too long")
-            read = json.loads(path.read_bytes())
+            read = json.loads(read_bounded(path, _LONGEST, "the manifest of a checkpoint"))
             table = read["manifest"]
             if zlib.crc32(json.dumps(table).encode()) != read["checksum"]:
                 raise Damaged(f"{path}: its checksum is not that of what was written")
@@ -123,6 +123,8 @@ class Kept:
             return Manifest(table["round_"], table["shares"], files, rows, table["events"])
         except OSError as error:
             raise Damaged(f"{path}: {error.strerror}") from None
+        except BadInput as error:
+            raise Damaged(str(error)) from None
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise Damaged(f"{path}: cannot be read ({error})") from None
 
@@ -155,8 +157,9 @@ class Kept:
         checkpoint.
         """
         try:
-            return list(json.loads((self.path / _FINISHED).read_bytes())["events"])
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            told = read_json(self.path / _FINISHED, "the note of a fold that is done", _LONGEST)
+            return list(told["events"])
+        except (OSError, BadInput, KeyError, TypeError):
             return None
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from clients.containment import is_file_name
 from clients.heuristic import Heuristic
 from clients.novelty import Expected
 from simulator.arrays_file import (
@@ -122,7 +123,7 @@ def _prepared(folder: Path, arrays: dict[str, NDArray[Any]], facts: dict[str, An
     return Prepared(
         facts["fold"],
         facts["program"],
-        {name: folder / path for name, path in facts["paths"].items()},
+        {name: _beside(folder, path) for name, path in facts["paths"].items()},
         {name: params[name] for name in facts["params"]},  # in its order, by which methods go
         Parts(**{name: tuple(patterns) for name, patterns in facts["parts"].items()}),
         facts["whole_questions"],
@@ -133,6 +134,13 @@ def _prepared(folder: Path, arrays: dict[str, NDArray[Any]], facts: dict[str, An
         facts["candidates"],
         thresholds,
     )
+
+
+def _beside(folder: Path, name: str) -> Path:
+    """Return the path of a base model, whose name must not lead out of their folder."""
+    if not is_file_name(name):
+        raise ValueError(f"{name!r} is no name of a folder")
+    return folder / name
 
 
 def _told(threshold: Threshold) -> dict[str, Any]:

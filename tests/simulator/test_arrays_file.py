@@ -1,6 +1,10 @@
 """Files of arrays: any reader of safetensors reads them, and damage is noticed."""
 
 import errno
+import json
+import os
+import resource
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +18,6 @@ from simulator.arrays_file import (
     check,
     file_written,
     read_arrays,
-    read_facts,
     write_arrays,
     write_whole,
 )
@@ -30,12 +33,13 @@ def test_any_reader_of_the_format_gets_back_what_was_written(tmp_path_factory, a
     arrays.pop("__metadata__", None)  # which the format has for itself
     path = tmp_path_factory.mktemp("arrays") / "a.safetensors"
     written = write_arrays(path, arrays, {"round": 3, "names": ["κ"]})
-    for found in (load_file(path), read_arrays(path)[0]):
+    read, facts = read_arrays(path)
+    for found in (load_file(path), read):
         assert found.keys() == arrays.keys()
         for name, value in arrays.items():
             assert (found[name].dtype, found[name].shape) == (value.dtype, value.shape)
             assert found[name].tobytes() == value.tobytes()
-    assert read_facts(path) == {"round": 3, "names": ["κ"]}
+    assert facts == {"round": 3, "names": ["κ"]}
     assert written == file_written(path)
     check(path.parent, written)
 
@@ -75,8 +79,6 @@ def test_what_is_no_file_of_arrays_is_damaged(tmp_path, content):
     (tmp_path / "a").write_bytes(content)
     with pytest.raises(Damaged, match="a: "):
         read_arrays(tmp_path / "a")
-    with pytest.raises(Damaged, match="a: "):
-        read_facts(tmp_path / "a")
 
 
 def test_a_file_that_could_not_be_written_leaves_the_old_one(tmp_path):
@@ -90,3 +92,36 @@ def test_a_file_that_could_not_be_written_leaves_the_old_one(tmp_path):
         write_whole(tmp_path / "a", parts())
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
     assert (tmp_path / "a").read_bytes() == b"old"
+
+
+def claiming(path, size):
+    """Make a file of one array that takes room in its name alone."""
+    array = {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}
+    header = json.dumps({"__metadata__": {"facts": "{}"}, "x": array}).encode()
+    header += b" " * (-len(header) % 8)
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    os.truncate(path, 8 + len(header) + size)
+    return path
+
+
+def test_a_file_that_is_larger_than_any_cohort_is_not_opened(tmp_path):
+    with pytest.raises(Damaged, match=r"has at most 68,719,476,736"):
+        read_arrays(claiming(tmp_path / "a", 2**36))
+
+
+def test_arrays_that_do_not_fit_into_memory_are_damage(tmp_path):
+    path = claiming(tmp_path / "a", 12 * 2**30)
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (used + 14 * 2**30, before[1]))
+    try:
+        with pytest.raises(Damaged, match="do not fit into memory"):
+            read_arrays(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+def test_a_pipe_in_place_of_a_file_is_refused_unread(tmp_path):
+    os.mkfifo(tmp_path / "a")
+    with pytest.raises(Damaged, match="no ordinary file"):
+        read_arrays(tmp_path / "a")

@@ -1,6 +1,7 @@
 """The checkpoints of an arm in a fold: whole or not there, the last few kept."""
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -108,6 +109,24 @@ def test_a_fold_that_is_done_keeps_its_events_and_no_rows(tmp_path):
     assert not kept.rows.exists()
     (kept.path / "finished.json").write_text('{"eve')
     assert kept.finished() is None
+
+
+def test_notes_that_are_longer_than_any_are_not_read(tmp_path):
+    kept = Kept(tmp_path / "1")
+    written(kept, 2)
+    kept.done(EVENTS)
+    note, manifest = kept.path / "finished.json", kept.folder_of(2) / "manifest.json"
+    note.write_bytes(note.read_bytes() + b" " * 2**28)
+    os.truncate(manifest, 2**28 + 1)
+    assert kept.finished() is None
+    with pytest.raises(Damaged, match="has at most 268,435,456"):
+        kept.manifest(2)
+    for path in (note, manifest):
+        path.unlink()
+        os.mkfifo(path)
+    assert kept.finished() is None
+    with pytest.raises(Damaged, match="no ordinary file"):
+        kept.manifest(2)
 
 
 def test_folds_of_an_arm_come_in_order(tmp_path):
