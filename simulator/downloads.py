@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import hashlib
 import json
 import lzma
@@ -15,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any, cast
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
@@ -29,6 +31,8 @@ _TIMEOUT_S = 60.0
 _RECORD = ".fetched.json"
 _MIB = 2.0**20
 _MOST_MEMBERS = 100_000
+_MOST_BETWEEN = 2**20  # bytes of a tar archive that are no file's
+_BLOCK = 2**16
 _MOST_NESTED = 2  # archives in archives; UCI has one in its own
 
 Told = Callable[[str], None]
@@ -183,8 +187,7 @@ class _Unpacking:
             RunFailed: it is damaged, unpacks to too much, or leads out of its folder.
         """
         try:
-            for name, size, stream in _members(archive):
-                self._count(size)
+            for name, stream in _members(archive, self._count):
                 target = folder / _inside(name, self._source)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with target.open("wb") as file:
@@ -203,7 +206,7 @@ class _Unpacking:
             raise RunFailed(f"{self._source}: cannot be unpacked ({error}); try again") from None
 
     def _count(self, size: int) -> None:
-        """Take a file's bytes into account before they are written."""
+        """Take a member's bytes into account before they are read."""
         self._bytes += size
         self._members += 1
         if self._bytes > self._most_bytes or self._members > _MOST_MEMBERS:
@@ -216,24 +219,70 @@ class _Unpacking:
 _DAMAGED = (
     tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, zlib.error, lzma.LZMAError,
     ValueError, OverflowError, NotImplementedError, RuntimeError,  # of zip: unknown, or encrypted
+    MemoryError,
 )  # fmt: skip
+_PACKED: Mapping[bytes, Callable[[Path, str], Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\x00": lzma.open,
+}
+"""How a packed tar archive begins -> what unpacks it."""
+
+Count = Callable[[int], None]
 
 
-def _members(archive: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
-    """Go through the files of an archive: name, size and content; links are left out."""
+class _Metered:
+    """A stream that breaks off where more comes than is allowed.
+
+    `tarfile` reads what stands before a file, such as its long name, into memory however long it
+    says it is.
+    """
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self.allow(0)
+
+    def allow(self, size: int) -> None:
+        """Allow so many bytes, and what stands before the next file."""
+        self._allowed = size + _MOST_BETWEEN
+
+    def read(self, size: int) -> bytes:
+        """Read up to so many bytes."""
+        found = self._stream.read(size)
+        self._allowed -= len(found)
+        if self._allowed < 0:
+            raise tarfile.ReadError(f"more than {_MOST_BETWEEN:,} bytes before a file")
+        return found
+
+
+def _members(archive: Path, count: Count) -> Iterator[tuple[str, IO[bytes]]]:
+    """Go through the files of an archive: name and content; links are left out.
+
+    Args:
+        archive: tar, packed or not, or zip.
+        count: is told of each member's bytes before they are read; it may raise.
+    """
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as packed:
             for entry in packed.infolist():
+                count(entry.file_size)
                 link = stat.S_ISLNK(entry.external_attr >> 16)
                 if not entry.is_dir() and not link:
                     with packed.open(entry) as stream:
-                        yield entry.filename, entry.file_size, stream
+                        yield entry.filename, stream
         return
-    with tarfile.open(archive) as bundle:
-        for member in bundle:
-            content = bundle.extractfile(member) if member.isfile() else None
-            if content is not None:
-                yield member.name, member.size, content
+    with archive.open("rb") as file:
+        start = file.read(max(map(len, _PACKED)))
+    unpack = next((each for magic, each in _PACKED.items() if start.startswith(magic)), Path.open)
+    with unpack(archive, "rb") as stream:
+        metered = _Metered(stream)
+        with tarfile.open(fileobj=cast(IO[bytes], metered), mode="r|", bufsize=_BLOCK) as bundle:
+            for member in bundle:
+                count(member.size)
+                metered.allow(member.size)
+                content = bundle.extractfile(member) if member.isfile() else None
+                if content is not None:
+                    yield member.name, content
 
 
 def _inside(name: str, source: str) -> PurePosixPath:

@@ -1,9 +1,13 @@
 """Data sets that are fetched, from a server on this machine."""
 
+import bz2
+import gzip
 import io
 import json
+import lzma
 import tarfile
 import threading
+import tracemalloc
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -177,6 +181,49 @@ def nested(depth):
     for number in range(depth):
         content = zip_of(**{f"{number}.zip": content})
     return content
+
+
+def headers_of(kind, size):
+    """Pack a tar archive of one header that says how much comes before the first file."""
+    header = tarfile.TarInfo("x")
+    header.type, header.size = kind, size
+    packed = io.BytesIO()
+    with gzip.open(packed, "wb", 1) as file:
+        file.write(header.tobuf(tarfile.USTAR_FORMAT))
+        for _ in range(size // 2**20):
+            file.write(bytes(2**20))
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_what_stands_before_a_file_is_not_read_whole(site, tmp_path, kind):
+    address = site.put(headers_of(kind, 200 * 2**20))
+    tracemalloc.start()
+    try:
+        with pytest.raises(RunFailed, match="more than 1,048,576 bytes before a file"):
+            fetch(tmp_path / "v1", address)
+        assert tracemalloc.get_traced_memory()[1] < 20 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_is_skipped_counts_as_well(site, tmp_path):
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as bundle:
+        for number in range(100_001):
+            link = tarfile.TarInfo(f"{number}")
+            link.type, link.linkname = tarfile.SYMTYPE, "elsewhere"
+            bundle.addfile(link)
+    with pytest.raises(RunFailed, match="100,000 files"):
+        fetch(tmp_path / "v1", site.put(packed.getvalue()))
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress, lzma.compress])
+def test_a_tar_archive_may_be_packed_in_any_usual_way(site, tmp_path, pack):
+    plain = gzip.decompress(tar_of(**{"long/" * 60 + "raw.txt": LINE, "other.txt": LINE * 9000}))
+    out = fetch(tmp_path / "v1", site.put(pack(plain)))
+    assert (out / ("long/" * 60) / "raw.txt").read_bytes() == LINE
+    assert (out / "other.txt").read_bytes() == LINE * 9000
 
 
 def test_archives_in_archives_end_somewhere(site, tmp_path):
