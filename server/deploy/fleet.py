@@ -6,6 +6,7 @@ import json
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
+from ipaddress import ip_address
 
 from server.deploy.certificates import (
     LOOPBACK,
@@ -20,7 +21,7 @@ from server.deploy.processes import Service, wait_until
 from server.deploy.proxy import write_proxy_settings
 from server.deploy.services import service, services
 
-__all__ = ["lay_out", "renew", "start", "states", "stop"]
+__all__ = ["lay_out", "renew", "start", "start_server", "states", "stop"]
 
 _UP_S = 60.0
 _NODES_UP_S = 150.0  # a SuperNode that was killed is refused for about 60 s
@@ -33,7 +34,17 @@ def lay_out(fleet: FleetFolder, days: int) -> None:
     Args:
         fleet: in a folder that does not exist yet.
         days: for which certificates are good.
+
+    Raises:
+        ValueError: the proxy cannot listen on the address.
     """
+    try:
+        ip_address(fleet.address)
+    except ValueError:
+        raise ValueError(
+            f"--address {fleet.address}: no IP address; give one of this machine's, or 0.0.0.0 for "
+            "all of them. Names by which devices call it are given by --host"
+        ) from None
     fleet.path.mkdir(parents=True, mode=0o700)
     for name in ("pki", "superlink", "flwr", "sites", "log", "run"):
         (fleet.path / name).mkdir()
@@ -70,7 +81,7 @@ def start(fleet: FleetFolder, names: Sequence[str], tell: Tell) -> None:
         if name in chosen and chosen[name].pid() is None:
             if name == PROXY:
                 write_proxy_settings(fleet)
-            _start_server(chosen[name], port)
+            start_server(chosen[name], port)
             tell(f"started {name}")
     sites = [s for s in fleet.sites if s.name in chosen and chosen[s.name].pid() is None]
     for site in sites:
@@ -100,8 +111,17 @@ def states(fleet: FleetFolder) -> Mapping[str, str]:
     return said
 
 
-def _start_server(server: Service, port: int) -> None:
-    """Start what listens on a port, and wait until it does."""
+def start_server(server: Service, port: int, up_s: float = _UP_S) -> None:
+    """Start what listens on a port of loopback, and wait until it does.
+
+    Args:
+        server: the process.
+        port: on which it will listen.
+        up_s: seconds within which it must; what does not is stopped.
+
+    Raises:
+        RuntimeError: it does not come up, is not installed, or the port is taken.
+    """
     if _listens(port):
         raise RuntimeError(
             f"{server.name}: port {port} is taken by another process; end that one, or make a "
@@ -114,7 +134,8 @@ def _start_server(server: Service, port: int) -> None:
             f"{server.command[0]}: not found on this machine; install it (nginx: apt-get install "
             "nginx)"
         ) from None
-    if not wait_until(lambda: _listens(port) or server.pid() is None, _UP_S) or not server.pid():
+    if not wait_until(lambda: _listens(port) or server.pid() is None, up_s) or not server.pid():
+        server.stop()
         raise RuntimeError(f"{server.name}: did not come up; its log ends:\n{server.last_words()}")
 
 

@@ -67,7 +67,7 @@ class FleetFolder:
     Attributes:
         path: where it is, absolute.
         hosts: names and addresses by which the outside calls the proxy.
-        address: on which the proxy listens; the SuperNodes here call it on loopback.
+        address: on which the proxy listens beside loopback, where the SuperNodes here call it.
         port: of the proxy.
         superlink_port: of the SuperLink, on loopback.
         node_ports: by site, on loopback.

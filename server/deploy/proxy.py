@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 from importlib.metadata import version
+from ipaddress import ip_address
 from pathlib import Path
 from string import Template
 
@@ -43,8 +44,7 @@ def write_proxy_settings(fleet: FleetFolder) -> Path:
         prefix=prefix,
         log=fleet.log(PROXY),
         superlink_port=fleet.superlink_port,
-        address=fleet.address,
-        port=fleet.port,
+        listens="\n        ".join(f"listen {place} ssl;" for place in _places(fleet)),
         hosts=" ".join(fleet.hosts),
         certificate=certificate,
         key=certificate.with_suffix(".key"),
@@ -55,3 +55,15 @@ def write_proxy_settings(fleet: FleetFolder) -> Path:
     path = prefix / "nginx.conf"
     path.write_text(settings)
     return path
+
+
+def _places(fleet: FleetFolder) -> list[str]:
+    """Return where the proxy listens: always on loopback too, as the SuperNodes here call it there.
+
+    Raises:
+        ValueError: the fleet's address is none.
+    """
+    address = ip_address(fleet.address)
+    host = f"[{address}]" if address.version == 6 else str(address)
+    hosts = [host] if host in ("0.0.0.0", "127.0.0.1") else [host, "127.0.0.1"]
+    return [f"{each}:{fleet.port}" for each in hosts]

@@ -61,7 +61,8 @@ def deploy_new(
     people = wearers(model, data, users)
     ports = {user: node_port + i for i, user in enumerate(people)}
     fleet = FleetFolder(folder.absolute(), hosts, address, port, superlink_port, ports)
-    lay_out(fleet, days)
+    with _told():
+        lay_out(fleet, days)
     furnish(fleet, model, people)
     typer.echo(folder)
 

@@ -1,15 +1,20 @@
 """Parts of a deployed fleet: its folder, its processes, its certificates."""
 
 import os
+import re
+import shutil
+import socket
 import ssl
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 
 from server.deploy.certificates import make_authority, make_certificate, make_node_key
+from server.deploy.fleet import lay_out, start, start_server, stop
 from server.deploy.folder import PROXY, SUPERLINK, FleetFolder, open_fleet
 from server.deploy.processes import Service, wait_until
 from server.deploy.proxy import write_proxy_settings
@@ -24,6 +29,15 @@ def fleet(tmp_path):
     made.path.mkdir()
     made.save()
     return made
+
+
+def free_ports(count):
+    """Return ports of loopback that nobody listens on, all different."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
 
 
 def test_a_fleet_is_what_was_written_down(fleet):
@@ -58,6 +72,50 @@ def test_settings_of_the_proxy_are_whole(fleet):
     assert "listen 127.0.0.1:9443 ssl;" in text
     assert "proxy_pass https://superlink/v1/fleet/$route;" in text
     assert f'ssl_certificate_key "{fleet.path}/pki/proxy.key";' in text
+
+
+@pytest.mark.parametrize(
+    ("address", "places"),
+    [
+        ("127.0.0.1", ["127.0.0.1:9443"]),
+        ("0.0.0.0", ["0.0.0.0:9443"]),
+        ("192.0.2.7", ["192.0.2.7:9443", "127.0.0.1:9443"]),
+        ("::", ["[::]:9443", "127.0.0.1:9443"]),
+        ("2001:DB8:0::1", ["[2001:db8::1]:9443", "127.0.0.1:9443"]),
+    ],
+)
+def test_the_proxy_listens_on_loopback_as_well(fleet, address, places):
+    text = write_proxy_settings(replace(fleet, address=address)).read_text()
+    assert re.findall(r"listen (\S+) ssl;", text) == places
+
+
+@pytest.mark.parametrize("address", ["127.0.0.2", "::1"])
+def test_a_proxy_on_another_address_comes_up(fleet, address):
+    outside, superlink = free_ports(2)
+    elsewhere = replace(fleet, address=address, port=outside, superlink_port=superlink)
+    shutil.rmtree(fleet.path)
+    lay_out(elsewhere, 30)
+    try:
+        start(elsewhere, [PROXY], lambda _: None)
+        for each in (address, "127.0.0.1"):
+            socket.create_connection((each, outside), 5).close()
+    finally:
+        stop(elsewhere, [PROXY], lambda _: None)
+
+
+def test_a_server_that_does_not_come_up_is_stopped(tmp_path):
+    (port,) = free_ports(1)
+    deaf = sleeper(tmp_path)
+    with pytest.raises(RuntimeError, match="sleeper: did not come up; its log ends:\nup"):
+        start_server(deaf, port, up_s=5.0)
+    assert deaf.pid() is None
+
+
+def test_a_name_in_place_of_an_address_is_refused_before_anything_is_made(tmp_path):
+    named = FleetFolder(tmp_path / "fleet", ("localhost",), "example.org", 9443, 18000, {})
+    with pytest.raises(ValueError, match=r"--address example\.org: no IP address"):
+        lay_out(named, 30)
+    assert not named.path.exists()
 
 
 def sleeper(folder, code="import time; print('up', flush=True); time.sleep(60)"):
