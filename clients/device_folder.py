@@ -235,7 +235,8 @@ def create(path: Path, newcomer: Newcomer) -> None:
     path = path.absolute()
     unfinished = path.with_name(f".{path.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)  # an interrupt may have left it
-    (unfinished / _VERSIONS).mkdir(parents=True)
+    unfinished.mkdir(parents=True, mode=0o700)  # what its wearer did is nobody else's business
+    (unfinished / _VERSIONS).mkdir()
     write_copy(newcomer.program, _version(unfinished, 0), newcomer.state)
     (unfinished / _SETTINGS).write_text(json.dumps(asdict(newcomer.settings), indent=1))
     _sync_all(unfinished)

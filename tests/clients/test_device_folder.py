@@ -44,6 +44,13 @@ def test_a_new_device_has_its_settings_and_its_first_version(newcomer, tmp_path)
     assert [path.name for path in opened(tmp_path / "a" / "b").versions()] == ["00000000"]
 
 
+def test_what_a_device_was_asked_is_for_its_owner_alone(newcomer, tmp_path):
+    (tmp_path / "empty").mkdir(mode=0o755)
+    for place in ("empty", "new"):
+        create(tmp_path / place, newcomer)
+        assert (tmp_path / place).stat().st_mode & 0o777 == 0o700
+
+
 def test_an_empty_folder_is_as_good_as_none_even_the_present_one(newcomer, tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
