@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clients.bounded import facts_of, open_arrays
-from clients.containment import is_file_name
-from clients.errors import BadInput
+from clients.errors import BadInput, RunFailed
 
 __all__ = [
     "Damaged",
@@ -26,6 +25,8 @@ __all__ = [
     "opened",
     "read_arrays",
     "sync_file",
+    "sync_folders",
+    "unreadable",
     "write_arrays",
     "write_whole",
 ]
@@ -63,8 +64,8 @@ class Written:
 
     def __post_init__(self) -> None:
         """Refuse a name that leads elsewhere: a run folder may come from a stranger."""
-        parts = Path(self.name).parts
-        if not parts or not all(is_file_name(part) for part in parts):
+        path = Path(self.name)
+        if not path.parts or path.is_absolute() or ".." in path.parts or "\0" in self.name:
             raise ValueError(f"{self.name!r} is no name of a file")
 
 
@@ -114,14 +115,19 @@ def write_whole(path: Path, parts: Iterable[Any]) -> Written:
     return Written(path.name, size, checksum)
 
 
-def file_written(path: Path) -> Written:
-    """Tell of a file that is there what it is now."""
+def file_written(path: Path, folder: Path | None = None) -> Written:
+    """Tell of a file that is there what it is now.
+
+    Args:
+        path: the file.
+        folder: in which its name begins; None for its own.
+    """
     size, checksum = 0, 0
     with path.open("rb") as file:
         while part := file.read(_PIECE):
             size += len(part)
             checksum = zlib.crc32(part, checksum)
-    return Written(path.name, size, checksum)
+    return Written(str(path.relative_to(folder or path.parent)), size, checksum)
 
 
 def check(folder: Path, written: Written) -> None:
@@ -129,13 +135,14 @@ def check(folder: Path, written: Written) -> None:
 
     Raises:
         Damaged: it is missing, shorter or longer, or has other bytes.
+        RunFailed: the system did not let it be read.
     """
     path = folder / written.name
     try:
         size = path.stat().st_size  # first, so that a file that grew is not read to its end
         found = file_written(path) if size == written.size else None
     except OSError as error:
-        raise Damaged(f"{path}: {error.strerror}") from None
+        raise unreadable(path, error) from None
     if found is None:
         raise Damaged(f"{path}: has {size} bytes; {written.size} were written")
     if found.checksum != written.checksum:
@@ -158,6 +165,20 @@ def opened(path: Path) -> Iterator[Any]:
         raise Damaged(f"{path}: {error}") from None
 
 
+def unreadable(path: Path, error: OSError) -> Exception:
+    """Return what to raise where the system did not let a file be read.
+
+    One that is gone is damage. Any other refusal may pass, so that nothing must be given up for it.
+    """
+    if isinstance(error, (FileNotFoundError, NotADirectoryError, IsADirectoryError)):
+        return Damaged(f"{path}: {error.strerror}")
+    return RunFailed(
+        f"{path}: cannot be read now ({error.strerror}), and nothing was removed; mend that, then "
+        "`wearfleet resume` goes on. Where it cannot be mended, remove the file: then the run "
+        "does without it"
+    )
+
+
 def read_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """Read the arrays of a file and the facts beside them.
 
@@ -167,6 +188,12 @@ def read_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     with opened(path) as file:
         facts = facts_of(path, file)
         return {name: file.get_tensor(name) for name in file.keys()}, facts  # noqa: SIM118
+
+
+def sync_folders(root: Path, files: Iterable[Written]) -> None:
+    """Let the names of files in and below a folder outlast a loss of power."""
+    for folder in sorted({parent for file in files for parent in Path(file.name).parents}):
+        sync_file(root / folder)
 
 
 def sync_file(path: Path) -> None:

@@ -33,6 +33,7 @@ from simulator.thresholds import calibrate
 __all__ = ["base_path", "prepare"]
 
 _SCORE_BATCH = 256
+_OF_SAVED_MODEL = ("saved_model.pb", "fingerprint.pb", "variables", "assets")
 _NORMS = ("norm*/*",)  # what built-in programs call the parameters that normalise features
 
 
@@ -134,7 +135,12 @@ def _copy_given(scenario: Scenario, program: Program, path: Path) -> None:
                 f"arms.{arm.name}.learning_rate = {arm.learning_rate}: {given} has no variable for "
                 "it (slots/learning_rate, as built-in programs do): take it out of the arm"
             )
-    shutil.copytree(given, path)
+    for name in _OF_SAVED_MODEL:
+        if (given / name).is_dir():
+            shutil.copytree(given / name, path / name)
+        elif (given / name).is_file():
+            path.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(given / name, path / name)
 
 
 def _check_pure(scenario: Scenario, program: Program) -> None:

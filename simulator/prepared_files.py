@@ -1,7 +1,7 @@
 """What the devices of a fold start with, on disk beside its base models, to be read again.
 
-`base/fold-<n>.safetensors` is written last. It has the checksums of all files of the fold's base
-models, so that what is not whole is made anew.
+`base/fold-<n>.safetensors` has the checksums of all files of the fold's base models, and
+`base/fold-<n>.json`, written last, has that of it, so that what is not whole is made anew.
 """
 
 from __future__ import annotations
@@ -24,11 +24,13 @@ from simulator.arrays_file import (
     file_written,
     read_arrays,
     sync_file,
+    sync_folders,
     write_arrays,
 )
 from simulator.base import prepare
 from simulator.plan import Fold, Plan
 from simulator.prepared import Parts, Prepared, Threshold
+from simulator.sealed_file import read_sealed, write_sealed
 
 __all__ = ["prepared_in", "read_prepared", "write_prepared"]
 
@@ -64,14 +66,14 @@ def write_prepared(folder: Path, prepared: Prepared) -> None:
         if threshold.expected is not None:
             arrays[f"expected/{kind}/scale"] = threshold.expected.scale
             arrays[f"expected/{kind}/weights"] = threshold.expected.weights
-    files = []
+    files: list[Written] = []
     for path in sorted({file for own in prepared.paths.values() for file in own.rglob("*")}):
         if path.is_file():
             sync_file(path)
-            written = file_written(path)
-            files.append(asdict(written) | {"name": str(path.relative_to(folder))})
+            files.append(file_written(path, folder))
+    sync_folders(folder, files)
     facts = {
-        "files": files,
+        "files": [asdict(file) for file in files],
         "fold": prepared.fold,
         "program": prepared.program,
         "paths": {name: path.name for name, path in prepared.paths.items()},
@@ -85,7 +87,9 @@ def write_prepared(folder: Path, prepared: Prepared) -> None:
         "candidates": {name: _number(score) for name, score in prepared.candidates.items()},
         "thresholds": {kind: _told(one) for kind, one in prepared.thresholds.items()},
     }
-    write_arrays(_path(folder, prepared.fold), arrays, facts)
+    written = write_arrays(_path(folder, prepared.fold), arrays, facts)
+    write_sealed(_seal(folder, prepared.fold), asdict(written))
+    sync_file(folder)
 
 
 def read_prepared(folder: Path, fold: int) -> Prepared | None:
@@ -94,8 +98,12 @@ def read_prepared(folder: Path, fold: int) -> Prepared | None:
     Args:
         folder: of the base models.
         fold: its index.
+
+    Raises:
+        RunFailed: the system did not let a file be read.
     """
     try:
+        check(folder, Written(**read_sealed(_seal(folder, fold))))
         arrays, facts = read_arrays(_path(folder, fold))
         for file in facts["files"]:
             check(folder, Written(**file))
@@ -106,6 +114,7 @@ def read_prepared(folder: Path, fold: int) -> Prepared | None:
 
 def _clear(folder: Path, fold: int) -> None:
     """Remove what is there of a fold's base models."""
+    _seal(folder, fold).unlink(missing_ok=True)
     _path(folder, fold).unlink(missing_ok=True)
     for path in [folder / f"fold-{fold}", *folder.glob(f"fold-{fold}-*")]:
         shutil.rmtree(path, ignore_errors=True)
@@ -167,3 +176,7 @@ def _number(value: float | None) -> float | None:
 
 def _path(folder: Path, fold: int) -> Path:
     return folder / f"fold-{fold}.safetensors"
+
+
+def _seal(folder: Path, fold: int) -> Path:
+    return folder / f"fold-{fold}.json"

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from safetensors.numpy import load_file
 
+from clients.errors import RunFailed
 from simulator.arrays_file import (
     Damaged,
+    Written,
     check,
     file_written,
     read_arrays,
@@ -72,6 +74,25 @@ def test_damage_is_told(tmp_path, change, told):
         (tmp_path / "a").write_bytes(change(content))
     with pytest.raises(Damaged, match=told):
         check(tmp_path, written)
+
+
+def test_a_file_that_cannot_be_read_now_is_not_damaged(tmp_path):
+    written = write_whole(tmp_path / "a", [b"whole"])
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)  # which the system refuses to follow, root or not
+    with pytest.raises(RunFailed, match=r"cannot be read now .*nothing was removed"):
+        check(loop, written)
+
+
+@pytest.mark.parametrize("name", ["a", "assets/my vocab.txt", "assets/.DS_Store", "a/\udce4"])
+def test_a_file_may_have_any_name_below_its_folder(name):
+    assert Written(name, 1, 2).name == name
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../a", "a/../../b", "/a", "a\0b"])
+def test_a_name_that_leads_elsewhere_is_refused(name):
+    with pytest.raises(ValueError, match="no name of a file"):
+        Written(name, 1, 2)
 
 
 @pytest.mark.parametrize("content", [b"", b"no arrays", b"\xff" * 64])

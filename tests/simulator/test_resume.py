@@ -120,16 +120,44 @@ def test_without_any_whole_checkpoint_the_fold_starts_anew(whole, fleet, tmp_pat
     assert logged(folder, "restored") == []
 
 
-def test_base_models_that_are_not_whole_are_made_anew(whole, fleet, tmp_path):
-    folder = copied(whole, 2, tmp_path)
-    path = folder / "base" / "fold-1" / "saved_model.pb"
+def shorten(path):
     content = path.read_bytes()
-    path.unlink()
+    path.unlink()  # devices' SavedModels share it
     path.write_bytes(content[:-1])
+
+
+@pytest.mark.parametrize(
+    ("damage", "file"),
+    [
+        (shorten, "fold-1/saved_model.pb"),
+        (lambda path: flip(path), "fold-1.safetensors"),
+        (lambda path: path.unlink(), "fold-1.json"),
+    ],
+)
+def test_base_models_that_are_not_whole_are_made_anew(whole, fleet, damage, file, tmp_path):
+    folder = copied(whole, 2, tmp_path)
+    damage(folder / "base" / file)
     assert read_prepared(folder / "base", 1) is None
     go_on(folder, fleet)
     assert read_prepared(folder / "base", 1) is not None
     assert_same_bytes(whole[0], folder)
+
+
+def test_of_a_program_that_is_given_the_run_takes_what_is_of_a_saved_model(
+    whole, small_file, fleet, tmp_path
+):
+    given, folder = tmp_path / "given", tmp_path / "run"
+    shutil.copytree(whole[0] / "base" / "fold-0", given)
+    (given / "assets").mkdir(exist_ok=True)
+    for name in (".DS_Store", "assets/my vocab.txt", "assets/.DS_Store"):
+        (given / name).write_text("of the user")
+    folder.mkdir()
+    keys = [*KEYS[1:], 'arms=[{name="local", method="local"}]', "model.base=random"]
+    scenario = load_scenario(small_file, [*keys, f"model.program={given}"])
+    run_scenario(scenario, folder, fleet, Heard())
+    assert read_prepared(folder / "base", 0) is not None
+    assert (folder / "base" / "fold-0" / "assets" / "my vocab.txt").is_file()
+    assert not (folder / "base" / "fold-0" / ".DS_Store").exists()
 
 
 def test_what_devices_start_with_is_read_as_it_was_made(small_file, tmp_path):
