@@ -179,13 +179,23 @@ class Fleet:
         sent = None if shared is None else self._workers.share(shared)
         self._workers.call("write_models", [(round_, sent, folder)] * self._workers.count)
 
-    def keep_models(self, rounds: Sequence[int]) -> None:
-        """Remove the SavedModels of the open fold that are not of some rounds."""
-        self._workers.call("keep_models", [(rounds,)] * self._workers.count)
+    def keep_models(self, rounds: Sequence[int]) -> list[Written]:
+        """Remove the SavedModels of the open fold that are not of some rounds.
 
-    def write(self, rounds: int) -> None:
-        """Finish the records of the open arm and fold, up to a number of rounds."""
-        self._workers.call("write", [(rounds,)] * self._workers.count)
+        Returns:
+            the variables of the others, named from the run folder on.
+        """
+        written = self._workers.call("keep_models", [(rounds,)] * self._workers.count)
+        return [one for some in written for one in some]
+
+    def write(self, rounds: int) -> list[Written]:
+        """Finish the records of the open arm and fold, up to a number of rounds.
+
+        Returns:
+            their files, named from the run folder on.
+        """
+        written = self._workers.call("write", [(rounds,)] * self._workers.count)
+        return [one for some in written for one in some]
 
     def stop(self) -> None:
         """End the workers."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from clients.errors import WorkerLost
+from simulator.arrays_file import Damaged, Written
 from simulator.federation import Server, Session
 from simulator.fleet import Fleet
 from simulator.full_disk import is_full_disk
@@ -74,9 +74,10 @@ class FoldRun:
         Returns:
             what happened in this fold, and before.
         """
-        done = self.kept.finished()
+        done = self._finished()
         if done is not None:
-            shutil.rmtree(self.kept.rows, ignore_errors=True)
+            self.kept.forget_rows()
+            self._run.write_events(self._session.arm.name, [*earlier, *done])
             self._tell(self._plan.rounds)
             return [*earlier, *done]
         try:
@@ -96,6 +97,23 @@ class FoldRun:
                 with contextlib.suppress(Exception):  # the first error is the one to tell
                     self._keep_what_was_done(earlier, models=False)
             raise
+
+    def _finished(self) -> Events | None:
+        """Return what happened in a fold that is done and whole; of one that is not whole, say so.
+
+        Its row groups went when it was done, so that a checkpoint that needs them is damaged too.
+        """
+        try:
+            return self.kept.finished(self._run.path)
+        except Damaged as damaged:
+            session = self._session
+            why = str(damaged)
+            self._run.log("fold damaged", arm=session.arm.name, fold=session.fold, why=why)
+            self._watcher.note(
+                f'fold {session.fold} of arm "{session.arm.name}" is damaged and done again: {why}'
+            )
+            self.kept.reopen()
+            return None
 
     def _recover(self, lost: WorkerLost) -> None:
         """Replace workers that were lost."""
@@ -136,20 +154,26 @@ class FoldRun:
         self._tell(session.done)
 
     def _newest(self) -> Manifest | None:
-        """Return the newest checkpoint that is whole; remove damaged ones that are newer."""
-        for round_ in reversed(self.kept.rounds()):
+        """Return the newest checkpoint that is whole; set aside damaged ones that are newer."""
+        rounds = self.kept.rounds()
+        for round_ in reversed(rounds):
             if self._is_whole(round_):
                 return self.kept.manifest(round_)
+        if rounds:
+            self._watcher.note(
+                f'no checkpoint of fold {self._session.fold} of arm "{self._session.arm.name}" is '
+                "whole, so it starts anew"
+            )
         return None
 
     def _is_whole(self, round_: int) -> bool:
-        """Look at all of a checkpoint; where it is damaged, say so and remove it."""
+        """Look at all of a checkpoint; where it is damaged, say so and set it aside."""
         damage = self._fleet.damage(self.kept.path, round_)
         if damage is None:
             return True
         self._run.log("checkpoint damaged", round=round_, why=damage)
-        self._watcher.note(f"damaged, so the checkpoint before it is used: {damage}")
-        self.kept.forget(round_)
+        self._watcher.note(f"the checkpoint after round {round_} is damaged: {damage}")
+        self.kept.set_aside(round_)
         return False
 
     def _work(self) -> None:
@@ -188,11 +212,11 @@ class FoldRun:
     def _finish(self, earlier: Events) -> None:
         """Write the devices' SavedModels and the records, and note that the fold is done."""
         begun = time.perf_counter()
-        self._write_models()
+        files = self._write_models()
         models_s = time.perf_counter() - begun
-        self._fleet.write(self._plan.rounds)
+        files += self._fleet.write(self._plan.rounds)
         self._run.write_events(self._session.arm.name, [*earlier, *self._session.events])
-        self.kept.done(self._session.events)
+        self.kept.done(self._session.events, files)
         self._run.log(
             "fold done",
             arm=self._session.arm.name,
@@ -201,11 +225,11 @@ class FoldRun:
             wall_s=time.perf_counter() - begun,
         )
 
-    def _write_models(self) -> None:
+    def _write_models(self) -> list[Written]:
         """Write a version of each device's SavedModel for each checkpoint that is kept."""
         self.kept.forget_old()
         rounds = [round_ for round_ in self.kept.rounds() if self._is_whole(round_)]
-        write_models(self.kept, self._fleet, rounds)
+        return write_models(self.kept, self._fleet, rounds)
 
     def _keep_what_was_done(self, earlier: Events, *, models: bool) -> None:
         """Finish the records as far as all devices have come; the checkpoints stay as they are."""

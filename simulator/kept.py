@@ -2,23 +2,23 @@
 
 `checkpoints/<arm>/<fold>/` holds a folder for each round that is kept, `rows/` with the records
 that have left memory, and `finished.json` when the fold is done. A checkpoint is written under an
-unfinished name; its manifest, the last file, has the size and the checksum of all others.
+unfinished name; its manifest, the last file, has the size and the checksum of all others, as
+`finished.json` has them of the fold's records and SavedModels. What turns out to be damaged is set
+aside, as `.<round>.damaged`, until a newer checkpoint has been written.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from clients.bounded import read_bounded, read_json
 from clients.errors import BadInput
-from simulator.arrays_file import Damaged, Written, check, sync_file, write_whole
+from simulator.arrays_file import Damaged, Written, check, sync_file
+from simulator.sealed_file import read_sealed, write_sealed
 
 __all__ = ["ROWS", "Kept", "Manifest", "kept_folds"]
 
@@ -26,7 +26,7 @@ ROWS = "rows"
 """The folder of the records that have left memory."""
 
 _MANIFEST, _FINISHED = "manifest.json", "finished.json"
-_LONGEST = 2**28  # bytes of either; events are a hundred each
+_FORMAT = 1  # of a checkpoint; another number where an older program could not read it
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +81,16 @@ class Kept:
 
     def finish(self, folder: Path, manifest: Manifest) -> None:
         """Give a checkpoint its name, now that all its files are there; forget older ones."""
-        text = json.dumps(asdict(manifest)).encode()
-        whole = b'{"checksum": %d, "manifest": %s}' % (zlib.crc32(text), text)
-        write_whole(folder / _MANIFEST, [whole])
+        write_sealed(folder / _MANIFEST, {"format": _FORMAT, **asdict(manifest)})
         sync_file(folder)
         if self.rows.is_dir():
             sync_file(self.rows)
         final = self.folder_of(manifest.round_)
-        shutil.rmtree(final, ignore_errors=True)  # one that was damaged
+        _remove(final)  # one that was damaged
         folder.rename(final)
         sync_file(self.path)
         self.forget_old()
+        self._forget_damaged()
 
     def forget_old(self) -> None:
         """Remove all but the last few checkpoints."""
@@ -101,31 +100,41 @@ class Kept:
     def forget(self, round_: int) -> None:
         """Remove a checkpoint; it vanishes as a whole."""
         gone = self.path / f".{round_:05d}.gone.unfinished"
-        shutil.rmtree(gone, ignore_errors=True)
+        _remove(gone)
         self.folder_of(round_).rename(gone)
-        shutil.rmtree(gone)
+        _remove(gone)
+
+    def set_aside(self, round_: int) -> None:
+        """Give a damaged checkpoint a name under which it is none."""
+        aside = self.path / f".{round_:05d}.damaged"
+        _remove(aside)
+        self.folder_of(round_).rename(aside)
+
+    def _forget_damaged(self) -> None:
+        """Remove what was set aside, now that something newer is whole."""
+        for path in self.path.glob(".*.damaged"):
+            _remove(path)
 
     def manifest(self, round_: int) -> Manifest:
         """Read what a checkpoint consists of.
 
         Raises:
             Damaged: the manifest is missing, or is not what was written.
+            BadInput: it is whole, and of another version of Wearfleet.
+            RunFailed: the system did not let it be read.
         """
         path = self.folder_of(round_) / _MANIFEST
-        try:
-            read = json.loads(read_bounded(path, _LONGEST, "the manifest of a checkpoint"))
-            table = read["manifest"]
-            if zlib.crc32(json.dumps(table).encode()) != read["checksum"]:
-                raise Damaged(f"{path}: its checksum is not that of what was written")
-            files, rows = (
-                tuple(Written(**one) for one in table[name]) for name in ("files", "rows")
+        table = read_sealed(path)
+        if table.get("format") != _FORMAT:
+            raise BadInput(
+                f"{path}: a checkpoint of format {table.get('format')!r}, expected {_FORMAT}: go "
+                "on with the version of Wearfleet that wrote it (manifest.json of the run tells "
+                "it), or begin a new run"
             )
+        try:
+            files, rows = (_files(table[name]) for name in ("files", "rows"))
             return Manifest(table["round_"], table["shares"], files, rows, table["events"])
-        except OSError as error:
-            raise Damaged(f"{path}: {error.strerror}") from None
-        except BadInput as error:
-            raise Damaged(str(error)) from None
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise Damaged(f"{path}: cannot be read ({error})") from None
 
     def check(self, round_: int, part: int = 0, parts: int = 1) -> Manifest:
@@ -133,6 +142,8 @@ class Kept:
 
         Raises:
             Damaged: one is not what was written.
+            BadInput: the checkpoint is of another version of Wearfleet.
+            RunFailed: the system did not let one be read.
         """
         manifest = self.manifest(round_)
         if manifest.round_ != round_:
@@ -143,24 +154,61 @@ class Kept:
             check(self.rows, written)
         return manifest
 
-    def done(self, events: Sequence[Mapping[str, Any]]) -> None:
-        """Note that the fold is done; what was kept for going on with it is removed."""
+    def done(self, events: Sequence[Mapping[str, Any]], files: Sequence[Written]) -> None:
+        """Note that the fold is done; what was kept for going on with it is removed.
+
+        Args:
+            events: what happened in the simulation.
+            files: the fold's records and SavedModels, named from the run folder on, and synced.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
-        write_whole(self.path / _FINISHED, [json.dumps({"events": list(events)}).encode()])
+        told = {"events": list(events), "files": [asdict(file) for file in files]}
+        write_sealed(self.path / _FINISHED, told)
         sync_file(self.path)
+        self._forget_damaged()
+        self.forget_rows()
+
+    def forget_rows(self) -> None:
+        """Remove the records that have left memory: a fold that is done has them elsewhere."""
         shutil.rmtree(self.rows, ignore_errors=True)
 
-    def finished(self) -> list[dict[str, Any]] | None:
+    def finished(self, run: Path) -> list[Mapping[str, Any]] | None:
         """Return what happened in the simulation of a fold that is done; None of one that is not.
 
-        A note that cannot be read counts as none: the fold is then done again from its last
-        checkpoint.
+        Args:
+            run: the run folder.
+
+        Raises:
+            Damaged: the note that it is done, or a file that it left, is not what was written.
+            RunFailed: the system did not let one be read.
         """
-        try:
-            told = read_json(self.path / _FINISHED, "the note of a fold that is done", _LONGEST)
-            return list(told["events"])
-        except (OSError, BadInput, KeyError, TypeError):
+        path = self.path / _FINISHED
+        if not path.exists():
             return None
+        table = read_sealed(path)
+        try:
+            events, files = list(table["events"]), _files(table["files"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise Damaged(f"{path}: cannot be read ({error})") from None
+        for file in files:
+            check(run, file)
+        return events
+
+    def reopen(self) -> None:
+        """Take back that the fold is done."""
+        _remove(self.path / _FINISHED)
+
+
+def _files(tables: Sequence[Mapping[str, Any]]) -> tuple[Written, ...]:
+    return tuple(Written(**table) for table in tables)
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder, or what has taken its place, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def kept_folds(folder: Path) -> Iterator[Kept]:

@@ -315,12 +315,10 @@ class OpenCohort:
             state = self._devices.state(method, _received(method, shared), row, round_)
             write_version(source, self._versions(row), round_, state)
 
-    def keep_models(self, rounds: Sequence[int]) -> bool:
-        """Remove SavedModels that are not of some rounds; tells whether there may be any."""
+    def keep_models(self, rounds: Sequence[int]) -> list[Path]:
+        """Remove SavedModels that are not of some rounds; returns the variables of the others."""
         rows = np.flatnonzero(self._materialized()).tolist()
-        for row in rows:
-            keep_versions(self._versions(row), rounds)
-        return bool(rows)
+        return [file for row in rows for file in keep_versions(self._versions(row), rounds)]
 
     def _materialized(self) -> NDArray[np.bool_]:
         """Tell which devices have SavedModels in the run folder: bool [D]."""
@@ -331,9 +329,9 @@ class OpenCohort:
         name = self._plan.name_of(self._cohort.devices[row])
         return RunFolder(self._folder).versions(self._arm.name, name)
 
-    def finish(self, rounds: int) -> None:
-        """Finish the records, up to a number of rounds."""
-        self._records.write(rounds)
+    def finish(self, rounds: int) -> list[Path]:
+        """Finish the records, up to a number of rounds; returns their files."""
+        return self._records.write(rounds)
 
     def _method(self, round_: int) -> Method:
         """Return the arm's way of learning in a round."""

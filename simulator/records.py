@@ -156,16 +156,21 @@ class Records:
             raise ValueError(f"round {round_} was scored while round {pending} was pending")
         self._confusion, self._before, self._stamped = confusion, before, stamped
 
-    def write(self, rounds: int) -> None:
-        """Finish the files, without the pending round if it is later than `rounds`."""
+    def write(self, rounds: int) -> list[Path]:
+        """Finish the files, without the pending round if it is later than `rounds`.
+
+        Returns:
+            the files.
+        """
         if self._pending is not None and self._pending.round_ > rounds:
             self._pending = None
         self._commit()
-        self._rounds.finish()
+        files = [self._rounds]
         if self._reasons:
-            self._events.finish()
+            files.append(self._events)
         if self._windows_of.any():
-            self._windows.finish()
+            files.append(self._windows)
+        return [file.finish() for file in files]
 
     def snapshot(self) -> dict[str, NDArray[Any]]:
         """Commit the pending round, and return all that is still in memory, as named arrays."""

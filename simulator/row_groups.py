@@ -78,8 +78,8 @@ class RowGroups:
         self._held = []
         self.written.append(written)
 
-    def finish(self) -> None:
-        """Write the Parquet file whole: to a temporary name, synced, then renamed."""
+    def finish(self) -> Path:
+        """Write the Parquet file whole: to a temporary name, synced, then renamed; returns it."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = self._path.with_name(f".{self._path.name}.{os.getpid()}.unfinished")
         try:
@@ -91,6 +91,7 @@ class RowGroups:
             unfinished.replace(self._path)
         finally:
             unfinished.unlink(missing_ok=True)  # there only if something went wrong
+        return self._path
 
     def snapshot(self) -> dict[str, NDArray[Any]]:
         """Return the rows that are held, by column."""

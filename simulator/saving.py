@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Sequence
 
 from clients.methods import Arrays
+from simulator.arrays_file import Written
 from simulator.checkpoint import read_server, read_shared, write_server
 from simulator.federation import Server, Session
 from simulator.fleet import Fleet
@@ -52,13 +53,16 @@ def restore(kept: Kept, fleet: Fleet, session: Session, serve: Server, manifest:
     session.done = manifest.round_
 
 
-def write_models(kept: Kept, fleet: Fleet, rounds: Sequence[int]) -> None:
+def write_models(kept: Kept, fleet: Fleet, rounds: Sequence[int]) -> list[Written]:
     """Write a version of each device's SavedModel for some checkpoints, and remove all others.
 
     The devices go back to these checkpoints, so that they are of no use afterwards.
+
+    Returns:
+        the SavedModels' variables, named from the run folder on.
     """
     for round_ in rounds:
         folder = kept.folder_of(round_)
         shared = read_shared(folder) if kept.manifest(round_).shares else None
         fleet.write_models(round_, shared, folder)
-    fleet.keep_models(rounds)
+    return fleet.keep_models(rounds)

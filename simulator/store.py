@@ -197,6 +197,8 @@ class RunFolder:
         pq.write_table(pa.Table.from_pylist(list(events)), unfinished, compression="zstd")
         sync_file(unfinished)
         unfinished.replace(path)
+        for folder in (path.parent, self.path):
+            sync_file(folder)
 
     def rounds_files(self, arm: str) -> Iterator[Path]:
         """Go through the files of `rounds/` of one arm, cohort by cohort; none for one not run."""

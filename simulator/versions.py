@@ -23,9 +23,13 @@ def write_version(source: Path, folder: Path, round_: int, state: Mapping[str, A
     unfinished.rename(version)
 
 
-def keep_versions(folder: Path, rounds: Sequence[int]) -> None:
-    """Remove all versions but those of some rounds."""
+def keep_versions(folder: Path, rounds: Sequence[int]) -> list[Path]:
+    """Remove all versions but those of some rounds; returns the files that are a device's own.
+
+    The others are those of the base model.
+    """
     kept = {f"round-{round_:05d}" for round_ in rounds}
     for version in folder.glob("round-*"):
         if version.name not in kept:
             shutil.rmtree(version)
+    return sorted(folder.glob("round-*/variables/*"))

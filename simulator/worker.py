@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from clients.methods import Arrays
 from simulator.answered import Answered
 from simulator.arms import habits_of_arm
-from simulator.arrays_file import Damaged, Written
+from simulator.arrays_file import Damaged, Written, file_written, sync_folders
 from simulator.checkpoint import read_pooled, write_pooled
 from simulator.engines import Engines
 from simulator.kept import Kept
@@ -171,17 +171,28 @@ class Worker:
         for cohort in self._cohorts:
             cohort.write_models(round_, shared, folder)
 
-    def keep_models(self, rounds: Sequence[int]) -> None:
-        """Remove the SavedModels of the open devices that are not of some rounds."""
-        there = [cohort.keep_models(rounds) for cohort in self._cohorts]
-        if any(there):
-            os.sync()  # once for all of them
+    def keep_models(self, rounds: Sequence[int]) -> list[Written]:
+        """Remove the SavedModels of the open devices that are not of some rounds.
 
-    def write(self, rounds: int) -> None:
-        """Finish the records of the open arm, up to a number of rounds, and let go of it."""
-        for cohort in self._cohorts:
-            cohort.finish(rounds)
+        Returns:
+            the variables of the others, named from the run folder on.
+        """
+        files = [file for cohort in self._cohorts for file in cohort.keep_models(rounds)]
+        if files:
+            os.sync()  # once for all of them
+        return [file_written(file, self._folder) for file in files]
+
+    def write(self, rounds: int) -> list[Written]:
+        """Finish the records of the open arm, up to a number of rounds, and let go of it.
+
+        Returns:
+            their files, named from the run folder on.
+        """
+        files = [file for cohort in self._cohorts for file in cohort.finish(rounds)]
         self._cohorts = []
+        written = [file_written(file, self._folder) for file in files]
+        sync_folders(self._folder, written)
+        return written
 
     def used(self) -> Used:
         """Return what this worker has used so far."""

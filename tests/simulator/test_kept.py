@@ -7,8 +7,10 @@ import shutil
 import numpy as np
 import pytest
 
-from simulator.arrays_file import Damaged, write_arrays, write_whole
+from clients.errors import BadInput
+from simulator.arrays_file import Damaged, file_written, write_arrays, write_whole
 from simulator.kept import Kept, Manifest, kept_folds
+from simulator.sealed_file import read_sealed, write_sealed
 
 EVENTS = [{"kind": "refused", "device": "p001", "reason": "norm 3.1 exceeds κ"}]
 
@@ -102,13 +104,69 @@ def test_parts_together_look_at_every_file(tmp_path):
 
 def test_a_fold_that_is_done_keeps_its_events_and_no_rows(tmp_path):
     kept = Kept(tmp_path / "1")
-    assert kept.finished() is None
+    assert kept.finished(tmp_path) is None
     written(kept, 2)
-    kept.done(EVENTS)
-    assert kept.finished() == EVENTS
+    kept.done(EVENTS, [])
+    assert kept.finished(tmp_path) == EVENTS
     assert not kept.rows.exists()
-    (kept.path / "finished.json").write_text('{"eve')
-    assert kept.finished() is None
+    kept.reopen()
+    assert kept.finished(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("file", "damage"),
+    [
+        ("1/finished.json", lambda path: path.write_text('{"eve')),
+        ("1/finished.json", lambda path: path.write_text(path.read_text().replace("3.1", "3.2"))),
+        ("rounds/cohort-00000.parquet", lambda path: path.unlink()),
+        ("rounds/cohort-00000.parquet", lambda path: path.write_bytes(b"row")),
+        ("rounds/cohort-00000.parquet", lambda path: path.write_bytes(b"rowz")),
+    ],
+)
+def test_damage_to_what_a_fold_that_is_done_left_is_noticed(tmp_path, file, damage):
+    kept, records = Kept(tmp_path / "1"), tmp_path / "rounds" / "cohort-00000.parquet"
+    records.parent.mkdir()
+    write_whole(records, [b"rows"])
+    kept.done(EVENTS, [file_written(records, tmp_path)])
+    assert kept.finished(tmp_path) == EVENTS
+    damage(tmp_path / file)
+    with pytest.raises(Damaged, match=file):
+        kept.finished(tmp_path)
+
+
+def test_a_checkpoint_of_another_format_is_refused_and_not_taken_for_damaged(tmp_path):
+    kept = Kept(tmp_path / "0")
+    written(kept, 4)
+    table = read_sealed(kept.folder_of(4) / "manifest.json")
+    for other in ({**table, "format": 9}, {k: v for k, v in table.items() if k != "format"}):
+        write_sealed(kept.folder_of(4) / "manifest.json", other)
+        with pytest.raises(BadInput, match="the version of Wearfleet that wrote it"):
+            kept.check(4)
+
+
+@pytest.mark.parametrize("kind", ["folder", "file"])
+def test_a_damaged_checkpoint_is_set_aside_until_a_newer_one_is_written(tmp_path, kind):
+    kept = Kept(tmp_path / "0", keep=2)
+    written(kept, 3)
+    written(kept, 4)
+    if kind == "file":
+        shutil.rmtree(kept.folder_of(4))
+        kept.folder_of(4).write_text("x")
+    kept.set_aside(4)
+    assert kept.rounds() == [3]
+    assert (kept.path / ".00004.damaged").exists()
+    written(kept, 4)
+    assert sorted(path.name for path in kept.path.iterdir()) == ["00003", "00004", "rows"]
+
+
+def test_what_is_no_folder_is_forgotten_and_replaced(tmp_path):
+    kept = Kept(tmp_path / "0", keep=1)
+    kept.path.mkdir()
+    for round_ in (3, 4):
+        kept.folder_of(round_).write_text("x")
+    manifest = written(kept, 4)
+    assert kept.rounds() == [4]
+    assert kept.check(4) == manifest
 
 
 def test_notes_that_are_longer_than_any_are_not_read(tmp_path):

@@ -11,6 +11,7 @@ from simulator.fleet import Fleet
 from simulator.prepared_files import read_prepared
 from simulator.run import run_scenario
 from simulator.scenario_file import load_scenario
+from simulator.sealed_file import read_sealed, write_sealed
 from simulator.seeds import run_seeds
 from tests.simulator.conftest import Heard, contents
 from tests.simulator.made_kills import (
@@ -115,9 +116,86 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_it_used(
 def test_without_any_whole_checkpoint_the_fold_starts_anew(whole, fleet, tmp_path):
     folder = copied(whole, 2, tmp_path)
     flip(folder / "checkpoints" / "local" / "0" / "00002" / "cohort-00001.safetensors")
-    go_on(folder, fleet)
+    heard = go_on(folder, fleet)
     assert_same_bytes(whole[0], folder)
     assert logged(folder, "restored") == []
+    assert any("so it starts anew" in note for note in heard.notes)
+    assert not list(folder.rglob("*.damaged"))
+
+
+def test_where_a_checkpoint_cannot_be_read_now_the_run_stops_and_nothing_is_removed(
+    whole, fleet, tmp_path
+):
+    folder = copied(whole, 3, tmp_path)
+    kept = folder / "checkpoints" / "local" / "0"
+    file = kept / "00003" / "cohort-00001.safetensors"
+    content = file.read_bytes()
+    file.unlink()
+    file.symlink_to(file)  # which the system refuses to follow
+    with pytest.raises(RunFailed, match="cannot be read now"):
+        go_on(folder, fleet)
+    assert {"00002", "00003"} <= {path.name for path in kept.iterdir()}
+    file.unlink()
+    file.write_bytes(content)
+    go_on(folder, fleet)
+    assert_same_bytes(whole[0], folder)
+    assert logged(folder, "restored")[0]["round"] == 3
+
+
+def test_a_damaged_row_group_leaves_the_checkpoints_that_do_not_need_it(whole, fleet, tmp_path):
+    folder = copied(whole, 3, tmp_path)
+    kept = folder / "checkpoints" / "local" / "0"
+    need_rows(kept / "00003")
+    go_on(folder, fleet)
+    assert_same_bytes(whole[0], folder)
+    assert logged(folder, "restored")[0]["round"] == 2
+
+
+def need_rows(checkpoint):
+    """Let a checkpoint need a row group that is not there."""
+    table = read_sealed(checkpoint / "manifest.json")
+    table["rows"] = [{"name": "local-cohort-00000-00000.arrow", "size": 9, "checksum": 9}]
+    write_sealed(checkpoint / "manifest.json", table)
+
+
+LEFT = {
+    "rounds/local/cohort-00000.parquet": lambda path: path.unlink(),
+    "windows/local/cohort-00001.parquet": lambda path: shorten(path),
+    "devices/local": lambda path: shutil.rmtree(path),
+    "checkpoints/local/0/finished.json": lambda path: path.write_text("{}"),
+}
+"""Files of folds that are done -> damage to them."""
+
+
+@pytest.mark.parametrize("left", LEFT)
+def test_a_fold_that_is_done_and_not_whole_is_done_again(whole, fleet, left, tmp_path):
+    folder = copied(whole, PER_ARM + 5, tmp_path)
+    LEFT[left](folder / left)
+    heard = go_on(folder, fleet)
+    assert_same_bytes(whole[0], folder)
+    assert logged(folder, "restored")[0]["round"] == ROUNDS
+    assert left in logged(folder, "fold damaged")[0]["why"]
+    assert any("is damaged and done again" in note for note in heard.notes)
+    assert heard.advances == 4 * PER_ARM
+
+
+def test_a_fold_is_done_again_from_its_start_where_its_row_groups_are_gone(whole, fleet, tmp_path):
+    folder = copied(whole, PER_ARM + 5, tmp_path)
+    (folder / "rounds" / "local" / "cohort-00000.parquet").unlink()
+    for checkpoint in (folder / "checkpoints" / "local" / "0").glob("0*"):
+        need_rows(checkpoint)
+    heard = go_on(folder, fleet)
+    assert_same_bytes(whole[0], folder)
+    assert any('fold 0 of arm "local" is whole, so it starts anew' in n for n in heard.notes)
+
+
+def test_events_that_are_gone_are_written_again(whole, fleet, tmp_path):
+    folder = copied(whole, 4 * PER_ARM, tmp_path)
+    events = [path.name for path in (folder / "events").glob("*.parquet")]
+    assert events
+    shutil.rmtree(folder / "events")
+    go_on(folder, fleet)
+    assert events == [path.name for path in (folder / "events").glob("*.parquet")]
 
 
 def shorten(path):
