@@ -52,8 +52,12 @@ def full_disk_told(folder: Path) -> Iterator[None]:
 def _told(folder: Path, error: BaseException) -> str:
     free_mib = shutil.disk_usage(folder).free / 2**20
     reason = str(error.__cause__ or error).splitlines()[0][:200]
-    return (
-        f"{folder}: could not be written to ({reason}); {free_mib:.1f} MiB are free there. What "
-        "was kept until the last checkpoint is whole: make room, then `wearfleet resume "
+    advice = (
+        "What was kept until the last checkpoint is whole: make room, then `wearfleet resume "
         f"{folder}` goes on from it"
+        if (folder / "scenario.toml").is_file()
+        else "Nothing had begun: make room, then run the scenario anew"
+    )
+    return (
+        f"{folder}: could not be written to ({reason}); {free_mib:.1f} MiB are free there. {advice}"
     )

@@ -5,10 +5,11 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from clients.errors import BadInput
+from simulator.full_disk import is_full_disk
 
 __all__ = ["LOCK", "holder", "locked"]
 
@@ -23,18 +24,28 @@ def locked(folder: Path) -> Iterator[None]:
     The system itself lets go of the lock of a process that is killed.
 
     Raises:
-        BadInput: another process writes into the folder.
+        BadInput: another process writes into the folder, or this one cannot.
     """
     path = folder / LOCK
     place = _take(path)
     try:
-        os.truncate(place, 0)
-        os.write(place, str(os.getpid()).encode())
+        _say_whose(place)
         yield
     finally:
-        if _is_at(place, path):
-            path.unlink()
+        with suppress(OSError):  # unlocked, it may stay
+            if _is_at(place, path):
+                path.unlink()
         os.close(place)
+
+
+def _say_whose(place: int) -> None:
+    """Write the number of this process; a disk that is full takes nothing from the lock."""
+    try:
+        os.truncate(place, 0)
+        os.write(place, str(os.getpid()).encode())
+    except OSError as error:
+        if not is_full_disk(error):
+            raise
 
 
 def holder(folder: Path) -> int | None:
@@ -56,19 +67,37 @@ def holder(folder: Path) -> int | None:
 def _take(path: Path) -> int:
     """Lock a file, which is made where it lacks; returns its descriptor."""
     while True:
-        place = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        place = _open(path)
         try:
             fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            told = os.read(place, 20).decode() or "unknown"
+            told = os.read(place, 20)
             os.close(place)
             raise BadInput(
-                f"{path.parent}: another process (pid {told}) writes into this folder; wait until "
-                "it ends, or give another folder"
+                f"{path.parent}: another process (pid {told.decode() if told.isdigit() else '?'}) "
+                "writes into this folder; wait until it ends, or give another folder"
             ) from None
         if _is_at(place, path):
             return place
         os.close(place)  # whoever held it has removed it meanwhile
+
+
+def _open(path: Path) -> int:
+    """Open a file, which is made where it lacks; returns its descriptor.
+
+    Raises:
+        BadInput: it cannot be written.
+        OSError: the disk is full.
+    """
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        if is_full_disk(error):
+            raise
+        raise BadInput(
+            f"{path}: cannot be written ({error.strerror}), and a run has to lock its folder; make "
+            "the folder writable, or copy it to where it is"
+        ) from None
 
 
 def _is_at(place: int, path: Path) -> bool:

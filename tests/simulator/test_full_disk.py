@@ -28,6 +28,7 @@ def test_other_errors_are_others(error):
 def test_it_is_said_where_how_much_is_free_and_how_to_go_on(tmp_path):
     own = tmp_path / "seed-3"
     own.mkdir()
+    (tmp_path / "scenario.toml").touch()
     with pytest.raises(RunFailed) as raised, full_disk_told(tmp_path), full_disk_told(own):
         raise OSError(errno.ENOSPC, "No space left on device")
     told = str(raised.value)
@@ -35,6 +36,13 @@ def test_it_is_said_where_how_much_is_free_and_how_to_go_on(tmp_path):
     assert "MiB are free" in told
     assert "No space left" in told
     assert "seed-3" not in told
+
+
+def test_where_nothing_had_begun_there_is_nothing_to_go_on_with(tmp_path):
+    with pytest.raises(RunFailed, match="run the scenario anew") as raised:  # noqa: SIM117
+        with full_disk_told(tmp_path):
+            raise OSError(errno.ENOSPC, "No space left on device")
+    assert "wearfleet resume" not in str(raised.value)
 
 
 def test_what_is_another_error_stays_what_it_is(tmp_path):
