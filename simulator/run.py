@@ -18,6 +18,7 @@ from simulator.federation import Session
 from simulator.fleet import Fleet
 from simulator.fold_run import FoldRun, Watcher
 from simulator.full_disk import full_disk_told, is_full_disk
+from simulator.manifest_file import differences
 from simulator.metrics import fairness_frame, summary_frame, users_frame
 from simulator.options import PRIVATE_PARTS
 from simulator.plan import Plan, build_plan
@@ -106,15 +107,16 @@ def _prepare(
     plan = build_plan(scenario, trusted=trusted)
     fingerprint = plan.fingerprint
     if resumed:
-        for note in run.differences(fingerprint):
-            watcher.note(note)
+        notes = differences(run.path, fingerprint)
         run.clear()
+        run.log("resumed", differences=notes)
+        for note in notes:
+            watcher.note(note)
     else:
         run.start(scenario)
     if not run.manifest():
-        run.write_manifest(
-            {"status": "running", "seed": scenario.seed, "data_fingerprint": fingerprint}
-        )
+        facts = {"status": "running", "seed": scenario.seed, "data_fingerprint": fingerprint}
+        run.write_manifest({**facts, "working_directory": str(scenario.began_in)})
     for note in plan.notes:
         watcher.note(note)
     watcher.stage("training base models", 0)

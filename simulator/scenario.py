@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from clients.drift import MOST_DRIFTS
 from clients.errors import BadScenario
@@ -32,7 +34,10 @@ from simulator.sections import (
     Variation,
 )
 
-__all__ = ["FEATURE_ROWS", "PROGRAMS", "SINGLE_SAMPLES", "Arm", "Scenario"]
+__all__ = ["BASES", "FEATURE_ROWS", "PROGRAMS", "SINGLE_SAMPLES", "Arm", "Scenario"]
+
+BASES = ("donors", "random")
+"""What `model.base` may be beside the path of a SavedModel."""
 
 
 class Scenario(Section):
@@ -60,6 +65,40 @@ class Scenario(Section):
     drift: Annotated[list[DriftTable], Field(default_factory=list, max_length=MOST_DRIFTS)]
     tuning: Annotated[list[Tuning], Field(default_factory=list, max_length=10_000)]
     arms: Annotated[list[Arm], Field(min_length=1, max_length=1000)]
+
+    _began_in: Path | None = PrivateAttr(default=None)
+    _written: list[tuple[str, str, str]] = PrivateAttr(default_factory=list)
+
+    @property
+    def began_in(self) -> Path:
+        """The folder in which its relative paths begin."""
+        return self._began_in or Path.cwd()
+
+    @property
+    def written(self) -> Sequence[tuple[str, str, str]]:
+        """Section, key and value of relative paths that were made absolute since they were read."""
+        return tuple(self._written)
+
+    def begun_in(self, folder: Path) -> Scenario:
+        """Return the scenario with absolute paths, where its relative ones begin in some folder."""
+        absolute = self.model_copy()
+        for section, key, path in self.paths():
+            if not Path(path).is_absolute():
+                own = getattr(absolute, section).model_copy(update={key: str(folder / path)})
+                absolute = absolute.model_copy(update={section: own})
+        absolute._began_in, absolute._written = folder, self.paths()
+        return absolute
+
+    def paths(self) -> list[tuple[str, str, str]]:
+        """Return section, key and value of all that leads to files."""
+        model = self.model
+        found = [
+            ("data", "path", self.data.path),
+            ("faults", "trace", self.faults.trace),
+            ("model", "program", "" if model.program in PROGRAMS else model.program),
+            ("model", "base", "" if model.base in BASES else model.base),
+        ]
+        return [one for one in found if one[2]]
 
     def of_seed(self, seed: int) -> Scenario:
         """Return the scenario with another seed, and of what was tuned what is for that seed.

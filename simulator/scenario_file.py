@@ -10,12 +10,12 @@ from pydantic import ValidationError
 
 from clients.errors import BadInput, BadScenario
 from simulator.overrides import override
-from simulator.scenario import PROGRAMS, Scenario
+from simulator.scenario import BASES, PROGRAMS, Scenario
 from simulator.scenario_defaults import with_defaults
 from simulator.scenario_errors import explained
 from simulator.toml_file import read_toml
 
-__all__ = ["load_scenario", "need_new_file", "read_scenario", "scenario_toml"]
+__all__ = ["load_scenario", "need_new_file", "own_scenario", "read_scenario", "scenario_toml"]
 
 
 def load_scenario(path: Path, overrides: Sequence[str] = ()) -> Scenario:
@@ -53,6 +53,21 @@ def read_scenario(path: Path, overrides: Sequence[str] = ()) -> Scenario:
         raise BadScenario(explained(path, table, error)) from None
 
 
+def own_scenario(path: Path, began_in: Path) -> Scenario:
+    """Read the scenario of a run that goes on, whose data and programs are there.
+
+    Args:
+        path: the TOML file in the run folder.
+        began_in: the folder from which the run was started, in which relative paths begin.
+
+    Raises:
+        BadScenario: as in `load_scenario`.
+    """
+    scenario = read_scenario(path).begun_in(began_in.absolute())
+    _check_files(path, scenario)
+    return scenario
+
+
 def need_new_file(path: Path) -> None:
     """Refuse to write over a scenario.
 
@@ -80,7 +95,7 @@ def _check_files(path: Path, scenario: Scenario) -> None:
         )
     for key, found, names in (
         ("program", model.program, PROGRAMS),
-        ("base", model.base, ("donors", "random")),
+        ("base", model.base, BASES),
     ):
         if found not in names and not _is_there(Path(found) / "saved_model.pb"):
             raise BadScenario(
@@ -99,4 +114,7 @@ def _is_there(path: Path) -> bool:
 
 def scenario_toml(scenario: Scenario) -> str:
     """Write a scenario as TOML that loads again as the same scenario."""
-    return tomli_w.dumps(scenario.model_dump(exclude_none=True, by_alias=True))
+    table = scenario.model_dump(exclude_none=True, by_alias=True)
+    for section, key, path in scenario.written:
+        table[section][key] = path
+    return tomli_w.dumps(table)

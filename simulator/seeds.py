@@ -17,9 +17,8 @@ from simulator.report import write_report
 from simulator.report.records import read_csv
 from simulator.run import run_scenario
 from simulator.scenario import Scenario
-from simulator.scenario_file import load_scenario
 from simulator.statistics import frame_of_tests, paired_tests
-from simulator.store import SCENARIO, RunFolder, average_over_seeds, discard
+from simulator.store import RunFolder, average_over_seeds, discard
 
 __all__ = ["run_seeds"]
 
@@ -61,7 +60,8 @@ def _run_all(
     resumed: bool,
     trusted: bool,
 ) -> pd.DataFrame:
-    parent.start(scenario, seeds)
+    if not resumed:
+        parent.start(scenario, seeds)
     started, status = time.time(), "interrupted"
     summary = pd.DataFrame()
     try:
@@ -88,14 +88,17 @@ def _run_seed(
 ) -> None:
     """Run one seed of several, or what is left of it."""
     run = RunFolder(own)
-    if resumed and run.manifest().get("status") == "done":
+    if resumed and run.has_begun() and run.is_done():
+        if run.lacks_report():
+            with locked(own):
+                write_report(own)
         return
     begun = resumed and run.has_begun()
     if not begun:
         discard(own, keep_folder=False)
         own.mkdir()
     with locked(own):
-        scenario = load_scenario(own / SCENARIO) if begun else scenario
+        scenario = run.scenario() if begun else scenario
         run_scenario(scenario, own, fleet, watcher, resumed=begun, trusted=trusted)
 
 

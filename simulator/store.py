@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,31 +17,29 @@ import pyarrow.parquet as pq
 
 from clients.containment import file_name
 from clients.errors import BadInput
-from simulator.arrays_file import sync_file
-from simulator.lock import holder
-from simulator.provenance import provenance
+from simulator.arrays_file import Damaged, Written, check, file_written, sync_file
+from simulator.lock import LOCK, holder
+from simulator.manifest_file import (
+    SCENARIO,
+    admit_scenario,
+    need_own_scenario,
+    read_manifest,
+    read_seeds,
+    write_manifest,
+    write_seeds,
+    write_text,
+)
 from simulator.scenario import Scenario
-from simulator.scenario_file import scenario_toml
+from simulator.scenario_file import own_scenario, scenario_toml
 
 __all__ = ["SCENARIO", "RunFolder", "average_over_seeds", "discard", "new_folder", "write_text"]
 
-SCENARIO = "scenario.toml"
 USERS_COLUMNS = [
     "arm", "user", "devices", "windows", "answered",
     "prequential_accuracy", "holdout_accuracy", "holdout_macro_f1",
 ]  # fmt: skip
-_MANIFEST, _SEEDS, _LOG = "manifest.json", "seeds.json", "log.jsonl"
+_LOG = "log.jsonl"
 _DIGITS = 6  # of a number in a CSV file
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole: to a temporary name, synced, then renamed."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    with unfinished.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
 
 
 def new_folder(name: str, out: Path | None) -> Path:
@@ -57,7 +55,7 @@ def new_folder(name: str, out: Path | None) -> Path:
         while out.exists():
             number += 1
             out = Path("runs") / f"{name}-{stamp}-{number}"
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if out.exists() and (not out.is_dir() or not _is_vacant(out)):
         pid = holder(out)
         if pid is not None:
             raise BadInput(
@@ -74,6 +72,13 @@ def new_folder(name: str, out: Path | None) -> Path:
             f"--out {out}: cannot be made ({error.strerror}); give a folder that can"
         ) from None
     return out
+
+
+def _is_vacant(folder: Path) -> bool:
+    """Tell whether a folder holds nothing, or only what a run left that was killed at its start."""
+    names = [path.name for path in folder.iterdir()]
+    left = all(name == LOCK or name.endswith(".unfinished") for name in names)
+    return left and holder(folder) is None
 
 
 def discard(folder: Path, *, keep_folder: bool) -> None:
@@ -105,62 +110,77 @@ class RunFolder:
             scenario: of the run.
             seeds: of the parent folder of several, how many.
         """
-        if seeds is not None:
-            write_text(self.path / _SEEDS, json.dumps({"seeds": seeds}) + "\n")
-        write_text(self.path / SCENARIO, scenario_toml(scenario))
+        text = scenario_toml(scenario)
+        if seeds is None:
+            admit_scenario(self.path, text)
+        else:
+            write_seeds(self.path, seeds, text, scenario.began_in)
+        write_text(self.path / SCENARIO, text)
 
     @property
     def seeds(self) -> int | None:
-        """How many seeds are run into the folder; None of the folder of one run."""
-        table = _read_json(self.path / _SEEDS)
-        return int(table["seeds"]) if "seeds" in table else None
+        """How many seeds are run into the folder; None of the folder of one run.
+
+        Raises:
+            BadInput: what is noted of them is damaged.
+        """
+        told = read_seeds(self.path)
+        return None if told is None else int(told["seeds"])
+
+    def scenario(self) -> Scenario:
+        """Read the scenario of a run that goes on; its relative paths begin where the run began.
+
+        Raises:
+            BadInput: it is not the one with which the run began, or what it names is not there.
+        """
+        need_own_scenario(self.path)
+        told = read_seeds(self.path) or self.manifest()
+        began_in = Path(told.get("working_directory", ""))
+        # On another machine it may be elsewhere.
+        return own_scenario(self.path / SCENARIO, began_in if began_in.is_dir() else Path())
 
     def has_begun(self) -> bool:
         """Tell whether the folder holds a run that can be gone on with."""
         return (self.path / SCENARIO).is_file()
 
     def manifest(self) -> dict[str, Any]:
-        """Read the manifest; empty where there is none."""
-        return _read_json(self.path / _MANIFEST)
-
-    def differences(self, fingerprint: str) -> list[str]:
-        """Compare the machine and the data with those that the run began with; tell what differs.
-
-        Args:
-            fingerprint: of the data as they are now.
+        """Read the manifest; empty where there is none.
 
         Raises:
-            BadInput: the data are not the same.
+            BadInput: it is damaged.
         """
-        then = self.manifest()
-        if not then:
-            return []  # killed before it was written
-        if then.get("data_fingerprint", fingerprint) != fingerprint:
-            raise BadInput(
-                f"{self.path}: the data are not those with which the run began (their fingerprint "
-                f"is {fingerprint}, and was {then['data_fingerprint']}); put them back where "
-                f"{SCENARIO} says, or begin a new run"
-            )
-        now = provenance()
-        made_with, own = (
-            {**one.get("versions", {}), "processor": one.get("machine", {}).get("processor")}
-            for one in (then, now)
-        )
-        return [
-            f"the run began with {name} {old}, and goes on with {own.get(name)}: its bytes may "
-            "differ from those of a run that was not disturbed"
-            for name, old in made_with.items()
-            if own.get(name) != old
-        ]
+        return read_manifest(self.path)
+
+    def is_done(self) -> bool:
+        """Tell whether the run is done and its figures are whole."""
+        manifest = self.manifest()
+        try:
+            for figures in manifest.get("figures", []):
+                check(self.path, Written(**figures))
+        except (Damaged, TypeError, ValueError):
+            return False
+        return manifest.get("status") == "done"
+
+    def lacks_report(self) -> bool:
+        """Tell whether a kill came between the figures of a run that is done and its report."""
+        report = self.path / "report.html"
+        written = (self.path / "manifest.json").stat().st_mtime
+        return not report.is_file() or report.stat().st_mtime < written
 
     def clear(self) -> None:
-        """Remove what a process that was killed had not finished."""
+        """Remove what a process that was killed had not finished.
+
+        Raises:
+            BadInput: the log is no file.
+        """
         for path in [*self.path.rglob("*.unfinished"), *self.path.glob(".seen-*")]:
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink(missing_ok=True)
         log = self.path / _LOG
+        if log.exists() and not log.is_file():
+            raise BadInput(f"{log}: no file; remove it, then the run goes on")
         if log.is_file() and not log.read_bytes().endswith(b"\n"):
             with log.open("a") as file:
                 file.write("\n")  # after half a line
@@ -209,9 +229,9 @@ class RunFolder:
         write_text(self.path / name, frame.round(_DIGITS).to_csv(index=False))
 
     def write_manifest(self, facts: Mapping[str, Any]) -> None:
-        """Write what the run was made with: versions, machine, and the given facts."""
-        manifest = {**facts, **provenance()}
-        write_text(self.path / _MANIFEST, json.dumps(manifest, indent=2) + "\n")
+        """Write what the run was made with, the given facts, and the checksums of its figures."""
+        figures = [asdict(file_written(path)) for path in sorted(self.path.glob("*.csv"))]
+        write_manifest(self.path, {**facts, "figures": figures})
 
 
 def average_over_seeds(frames: Sequence[pd.DataFrame], keys: Sequence[str]) -> pd.DataFrame:
@@ -243,12 +263,3 @@ def _brief(value: Any) -> Any:
     if isinstance(value, list):
         return [_brief(one) for one in value]
     return round(value, 4) if isinstance(value, float) else value
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    """Read a table; empty where there is none, or none that can be read."""
-    try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return table if isinstance(table, dict) else {}

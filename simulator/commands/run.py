@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from simulator.fleet import Fleet
     from simulator.scenario import Scenario
+    from simulator.store import RunFolder
 
 __all__ = ["resume", "run"]
 
@@ -43,9 +44,10 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Run a scenario and compare its arms."""
+    from simulator.full_disk import full_disk_told
     from simulator.lock import locked
     from simulator.scenario_file import load_scenario
-    from simulator.store import discard, new_folder
+    from simulator.store import RunFolder, discard, new_folder
 
     chosen = [f"fleet.engine={engine}"] if engine is not None else []
     scenario = load_scenario(file, [*(overrides or []), *chosen])
@@ -60,7 +62,8 @@ def run(
             return run_scenario(scenario, folder.resolve(), fleet, display, trusted=trusted)
         return run_seeds(scenario, seeds, folder.resolve(), fleet, display, trusted=trusted)
 
-    with locked(folder):
+    with full_disk_told(folder), locked(folder):
+        RunFolder(folder).clear()
         try:
             summary = _compute(workers or scenario.fleet.workers, ray_address, work)
         except BadInput as error:
@@ -84,8 +87,8 @@ def resume(
     as_json: JsonOption = False,
 ) -> None:
     """Go on with a run that was stopped, from its last checkpoint."""
+    from simulator.full_disk import full_disk_told
     from simulator.lock import locked
-    from simulator.scenario_file import load_scenario
     from simulator.store import SCENARIO, RunFolder
 
     kept = RunFolder(folder.resolve())
@@ -95,23 +98,25 @@ def resume(
             "runs/<name>, or run the scenario anew"
         )
     need_contained(folder)
-    scenario = load_scenario(folder / SCENARIO)
+    seeds, scenario = kept.seeds, kept.scenario()
 
     def work(fleet: Fleet, display: Display) -> pd.DataFrame:
         from simulator.run import run_scenario
         from simulator.seeds import run_seeds
 
         how = {"resumed": True, "trusted": trusted}
-        if kept.seeds is None:
+        if seeds is None:
             return run_scenario(scenario, kept.path, fleet, display, **how)
-        return run_seeds(scenario, kept.seeds, kept.path, fleet, display, **how)
+        return run_seeds(scenario, seeds, kept.path, fleet, display, **how)
 
-    with locked(folder):
-        kept.clear()
+    if kept.is_done():
+        typer.echo(f"wearfleet: {folder}: is done, there is nothing to go on with", err=True)
+        summary = _done(kept)
+    else:
         if kept.manifest().get("status") == "done":
-            typer.echo(f"wearfleet: {folder}: is done, there is nothing to go on with", err=True)
-            summary = _done(kept.path)
-        else:
+            typer.echo(f"wearfleet: {folder}: figures of it are damaged, and made again", err=True)
+        with full_disk_told(folder), locked(folder):
+            kept.clear()
             try:
                 summary = _compute(workers or scenario.fleet.workers, ray_address, work)
             except KeyboardInterrupt:
@@ -140,15 +145,18 @@ def _compute(
             fleet.stop()
 
 
-def _done(folder: Path) -> pd.DataFrame:
+def _done(kept: RunFolder) -> pd.DataFrame:
     """Read the figures of a run that is done; write the report where a kill was before it."""
+    from simulator.full_disk import full_disk_told
+    from simulator.lock import locked
     from simulator.report import write_report
     from simulator.report.records import read_csv
 
-    report = folder / "report.html"
-    if not report.is_file() or report.stat().st_mtime < (folder / "manifest.json").stat().st_mtime:
-        write_report(folder)
-    return read_csv(folder / "summary.csv")
+    if kept.lacks_report():
+        with full_disk_told(kept.path), locked(kept.path):
+            kept.clear()
+            write_report(kept.path)
+    return read_csv(kept.path / "summary.csv")
 
 
 def _show(summary: pd.DataFrame, scenario: Scenario, folder: Path, *, as_json: bool) -> None:

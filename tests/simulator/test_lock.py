@@ -1,6 +1,7 @@
 """A run folder belongs to one process at a time."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -69,3 +70,31 @@ def test_a_folder_that_was_removed_meanwhile_is_no_error(tmp_path):
         (folder / "lock").unlink()
         folder.rmdir()
     assert not folder.exists()
+
+
+def test_a_full_disk_takes_nothing_from_the_lock(tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        with locked(tmp_path):
+            assert (tmp_path / "lock").read_text() == ""
+            with pytest.raises(BadInput, match=r"another process \(pid \?\)"), locked(tmp_path):
+                pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_lock_that_is_no_file_is_refused(tmp_path):
+    (tmp_path / "lock").mkdir()
+    with pytest.raises(BadInput, match="lock: cannot be written"), locked(tmp_path):
+        pass
+
+
+def test_a_folder_in_which_a_run_was_killed_at_its_start_is_taken(tmp_path, other):
+    other.send_signal(signal.SIGKILL)
+    other.wait()
+    (tmp_path / ".scenario.toml.7.unfinished").touch()
+    assert new_folder("x", tmp_path) == tmp_path
+    (tmp_path / "mine.txt").touch()
+    with pytest.raises(BadInput, match="not empty"):
+        new_folder("x", tmp_path)

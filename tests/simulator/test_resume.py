@@ -13,6 +13,7 @@ from simulator.run import run_scenario
 from simulator.scenario_file import load_scenario
 from simulator.sealed_file import read_sealed, write_sealed
 from simulator.seeds import run_seeds
+from simulator.store import RunFolder
 from tests.simulator.conftest import Heard, contents
 from tests.simulator.made_kills import (
     FOLDS,
@@ -273,21 +274,56 @@ def test_what_devices_start_with_is_read_as_it_was_made(small_file, tmp_path):
         assert all((ours[name] == theirs[name]).all() for name in ours)
 
 
-def test_other_data_are_refused_and_nothing_is_removed(whole, fleet, tmp_path):
+@pytest.mark.parametrize(
+    ("file", "old", "new", "told"),
+    [
+        ("manifest.json", '"data_fingerprint": "', '"data_fingerprint": "x', "the data are not"),
+        ("scenario.toml", "participation = 0.5", "participation = 1.0", "is not the scenario"),
+    ],
+)
+def test_other_data_or_another_scenario_is_refused_and_nothing_is_removed(
+    whole, fleet, file, old, new, told, tmp_path
+):
     folder = copied(whole, 2, tmp_path)
-    path = folder / "scenario.toml"
-    path.write_text(path.read_text().replace("minutes = 1.0", "minutes = 1.5"))
-    with pytest.raises(BadInput, match="the data are not those with which the run began"):
+    text = (folder / file).read_text()
+    assert old in text
+    (folder / file).write_text(text.replace(old, new, 1))
+    with pytest.raises(BadInput, match=told):
         go_on(folder, fleet)
     assert (folder / "checkpoints" / "local" / "0" / "00002").is_dir()
 
 
-def test_other_versions_are_told(whole, fleet, tmp_path):
+def test_other_versions_are_told_and_kept_in_mind(whole, fleet, tmp_path):
     folder = copied(whole, 4 * PER_ARM, tmp_path)
     manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["versions"]["numpy"] = "1.0"
+    for one in (manifest, manifest["began_with"]):
+        one["versions"]["numpy"] = "1.0"
     (folder / "manifest.json").write_text(json.dumps(manifest))
     assert any("began with numpy 1.0" in note for note in go_on(folder, fleet).notes)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["began_with"]["versions"]["numpy"] == "1.0"
+    assert manifest["versions"]["numpy"] != "1.0"
+    assert "numpy 1.0" in logged(folder, "resumed")[0]["differences"][0]
+
+
+def test_paths_of_the_scenario_begin_where_the_run_began(
+    whole, small_file, fleet, tmp_path, monkeypatch
+):
+    here, there, kept = tmp_path / "here", tmp_path / "there", tmp_path / "kept"
+    shutil.copytree(whole[0] / "base" / "fold-0", here / "given")
+    there.mkdir()
+    monkeypatch.chdir(here)
+    folder, again = here / "run", kept / "4"
+    folder.mkdir()
+    keys = [*KEYS[1:], 'arms=[{name="local", method="local"}]', "model.base=random"]
+    scenario = load_scenario(small_file, [*keys, "model.program=./given"])
+    run_scenario(scenario, folder, fleet, Copying(folder, kept, [4]))
+    monkeypatch.chdir(there)
+    shutil.rmtree(again / "base")  # so that the program is read again
+    run_scenario(RunFolder(again).scenario(), again, fleet, Heard(), resumed=True)
+    assert_same_bytes(folder, again)
+    assert 'program = "./given"' in (again / "scenario.toml").read_text()
+    assert RunFolder(again).manifest()["working_directory"] == str(here)
 
 
 def full():
@@ -318,10 +354,12 @@ def test_seeds_go_on_where_they_were(small_file, fleet, tmp_path):
     assert {p.name for p in again.iterdir()} == {
         "scenario.toml", "seeds.json", "seed-11", "seed-12",
     }  # fmt: skip
+    (again / "seed-11" / "report.html").unlink()  # a kill came before it
     first = {p: p.stat().st_mtime_ns for p in (again / "seed-11").rglob("*") if p.is_file()}
     (again / "seed-13").mkdir()  # of one killed before it wrote anything
     scenario = load_scenario(again / "scenario.toml")
     run_seeds(scenario, 3, again, fleet, Heard(), resumed=True)
     for name in ("", "seed-11", "seed-12", "seed-13"):
         assert contents(folder / name) == contents(again / name)
+        assert (again / name / "report.html").is_file()
     assert all(path.stat().st_mtime_ns == then for path, then in first.items())

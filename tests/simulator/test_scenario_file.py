@@ -13,7 +13,7 @@ from clients.errors import BadScenario
 from clients.methods import METHODS
 from simulator.options import OWN_KEYS, SHARING
 from simulator.scenario import PROGRAMS, Scenario
-from simulator.scenario_file import load_scenario, scenario_toml
+from simulator.scenario_file import load_scenario, own_scenario, scenario_toml
 
 SHIPPED = sorted((Path(__file__).parents[2] / "scenarios").glob("*.toml"))
 TEXT = """
@@ -55,6 +55,19 @@ def test_file_is_read_with_every_default_filled_in(file):
     assert (scenario.name, scenario.seed, scenario.data.users) == ("tiny", 3, 8)
     assert [arm.name for arm in scenario.arms] == ["own", "shared"]
     assert scenario.stream.batch == 8
+
+
+def test_relative_paths_of_a_run_that_goes_on_are_absolute_and_are_written_as_they_were(tmp_path):
+    (tmp_path / "given").mkdir()
+    (tmp_path / "given" / "saved_model.pb").touch()
+    path = tmp_path / "own.toml"
+    path.write_text(TEXT + '[model]\nprogram = "./given"\nbase = "random"\n')
+    own = own_scenario(path, tmp_path)
+    assert own.model.program == str(tmp_path / "given")
+    assert own.began_in == own.of_seed(4).began_in == tmp_path
+    assert tomllib.loads(scenario_toml(own.of_seed(4)))["model"]["program"] == "./given"
+    with pytest.raises(BadScenario, match=r"model\.program"):
+        own_scenario(path, tmp_path / "elsewhere")
 
 
 def test_baseline_is_the_first_arm_unless_one_is_named(file):
