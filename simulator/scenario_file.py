@@ -58,12 +58,14 @@ def own_scenario(path: Path, began_in: Path) -> Scenario:
 
     Args:
         path: the TOML file in the run folder.
-        began_in: the folder from which the run was started, in which relative paths begin.
+        began_in: the folder from which the run was started, in which relative paths begin. Where it
+            is not there, as on another machine, they begin in the present one.
 
     Raises:
         BadScenario: as in `load_scenario`.
     """
-    scenario = read_scenario(path).begun_in(began_in.absolute())
+    place = began_in.absolute() if _is_there(began_in) else Path.cwd()
+    scenario = read_scenario(path).begun_in(place)
     _check_files(path, scenario)
     return scenario
 

@@ -135,9 +135,7 @@ class RunFolder:
         """
         need_own_scenario(self.path)
         told = read_seeds(self.path) or self.manifest()
-        began_in = Path(told.get("working_directory", ""))
-        # On another machine it may be elsewhere.
-        return own_scenario(self.path / SCENARIO, began_in if began_in.is_dir() else Path())
+        return own_scenario(self.path / SCENARIO, Path(told.get("working_directory", "")))
 
     def has_begun(self) -> bool:
         """Tell whether the folder holds a run that can be gone on with."""

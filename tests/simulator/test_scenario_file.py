@@ -57,7 +57,9 @@ def test_file_is_read_with_every_default_filled_in(file):
     assert scenario.stream.batch == 8
 
 
-def test_relative_paths_of_a_run_that_goes_on_are_absolute_and_are_written_as_they_were(tmp_path):
+def test_relative_paths_of_a_run_that_goes_on_are_absolute_and_are_written_as_they_were(
+    tmp_path, monkeypatch
+):
     (tmp_path / "given").mkdir()
     (tmp_path / "given" / "saved_model.pb").touch()
     path = tmp_path / "own.toml"
@@ -66,8 +68,12 @@ def test_relative_paths_of_a_run_that_goes_on_are_absolute_and_are_written_as_th
     assert own.model.program == str(tmp_path / "given")
     assert own.began_in == own.of_seed(4).began_in == tmp_path
     assert tomllib.loads(scenario_toml(own.of_seed(4)))["model"]["program"] == "./given"
+    (tmp_path / "elsewhere").mkdir()
     with pytest.raises(BadScenario, match=r"model\.program"):
         own_scenario(path, tmp_path / "elsewhere")
+    monkeypatch.chdir(tmp_path)
+    for gone in (tmp_path / "gone", Path("x" * 5000), Path("\0")):
+        assert own_scenario(path, gone).began_in == tmp_path
 
 
 def test_baseline_is_the_first_arm_unless_one_is_named(file):
