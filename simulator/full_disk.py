@@ -13,7 +13,10 @@ from clients.errors import RunFailed
 __all__ = ["full_disk_told", "is_full_disk"]
 
 _NUMBERS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_WORDS = ("No space left on device", "Disk quota exceeded", "File too large")
+_WORDS = (
+    "No space left on device", "Disk quota exceeded", "File too large",
+    "No usable temporary directory",  # what Python says of all full disks together
+)  # fmt: skip
 
 
 def is_full_disk(error: BaseException) -> bool:

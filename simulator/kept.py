@@ -125,17 +125,16 @@ class Kept:
         """
         path = self.folder_of(round_) / _MANIFEST
         table = read_sealed(path)
-        if table.get("format") != _FORMAT:
-            raise BadInput(
-                f"{path}: a checkpoint of format {table.get('format')!r}, expected {_FORMAT}: go "
-                "on with the version of Wearfleet that wrote it (manifest.json of the run tells "
-                "it), or begin a new run"
-            )
         try:
+            if table["format"] != _FORMAT:
+                raise ValueError(f"format {table['format']!r}, expected {_FORMAT}")
             files, rows = (_files(table[name]) for name in ("files", "rows"))
             return Manifest(table["round_"], table["shares"], files, rows, table["events"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise Damaged(f"{path}: cannot be read ({error})") from None
+        except (ValueError, KeyError, TypeError) as error:  # whole, so it is no damage
+            raise BadInput(
+                f"{path}: not as this version of Wearfleet writes it ({error}); go on with the "
+                "version that wrote it (manifest.json of the run tells it), or begin a new run"
+            ) from None
 
     def check(self, round_: int, part: int = 0, parts: int = 1) -> Manifest:
         """Read a checkpoint's files, every `parts`-th from `part` on, and compare the checksums.

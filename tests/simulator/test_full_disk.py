@@ -15,6 +15,7 @@ def test_errors_of_the_system_are_known(number):
 
 def test_errors_of_libraries_that_quote_the_system_are_known():
     assert is_full_disk(RuntimeError("Failed to flush: x; No space left on device [Op:SaveV2]"))
+    assert is_full_disk(FileNotFoundError(errno.ENOENT, "No usable temporary directory found in"))
     outer = ValueError("outer")
     outer.__cause__ = OSError(errno.ENOSPC, "x")
     assert is_full_disk(outer)
