@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from clients.bounded import read_bounded
+from clients.errors import BadInput
 from simulator.arrays_file import Damaged, Written, unreadable, write_whole
 
 __all__ = ["read_sealed", "write_sealed"]
@@ -34,14 +36,14 @@ def read_sealed(path: Path) -> dict[str, Any]:
         RunFailed: the system did not let it be read.
     """
     try:
-        if path.stat().st_size > _LONGEST:
-            raise Damaged(f"{path}: too long")
-        read = json.loads(path.read_bytes())
+        read = json.loads(read_bounded(path, _LONGEST, "a table with its checksum"))
         table = dict(read["manifest"])
         if zlib.crc32(json.dumps(table).encode()) != read["checksum"]:
             raise Damaged(f"{path}: its checksum is not that of what was written")
     except OSError as error:
         raise unreadable(path, error) from None
+    except BadInput as error:
+        raise Damaged(str(error)) from None
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Damaged(f"{path}: cannot be read ({error})") from None
     return table

@@ -173,17 +173,19 @@ def test_what_is_no_folder_is_forgotten_and_replaced(tmp_path):
 def test_notes_that_are_longer_than_any_are_not_read(tmp_path):
     kept = Kept(tmp_path / "1")
     written(kept, 2)
-    kept.done(EVENTS)
+    kept.done(EVENTS, [])
     note, manifest = kept.path / "finished.json", kept.folder_of(2) / "manifest.json"
     note.write_bytes(note.read_bytes() + b" " * 2**28)
     os.truncate(manifest, 2**28 + 1)
-    assert kept.finished() is None
+    with pytest.raises(Damaged, match="has at most 268,435,456"):
+        kept.finished(tmp_path)
     with pytest.raises(Damaged, match="has at most 268,435,456"):
         kept.manifest(2)
     for path in (note, manifest):
         path.unlink()
         os.mkfifo(path)
-    assert kept.finished() is None
+    with pytest.raises(Damaged, match="no ordinary file"):
+        kept.finished(tmp_path)
     with pytest.raises(Damaged, match="no ordinary file"):
         kept.manifest(2)
 
