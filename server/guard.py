@@ -19,6 +19,7 @@ REFUSALS = ("names", "shape", "dtype", "truncated", "not-finite", "norm", "dupli
 """Kinds of reasons for which an update is refused."""
 
 _ABSURD = 100.0  # times the norm of what was sent
+_LEAST_GROWTH = 2.0  # times, of a bound that was too tight for all
 _PART_VALUES = 2**15  # that are compared at once, so that they stay in the processor's cache
 
 
@@ -110,9 +111,10 @@ class Guard:
     def rebound(self, norms: NDArray[np.float64], accepted: NDArray[np.bool_]) -> None:
         """Set the bound for the next round.
 
-        Where a whole round is refused, the next one may go by the same multiple of this round's
-        median, but of no more than the bound: a bound that is too tight for all grows from round to
-        round, and no single round, in which perhaps one absurd update came alone, opens it.
+        Where a whole round is refused, the next one is measured by it, but the bound grows to no
+        more than the same multiple of itself, or twice: one that is too tight for all gives way
+        from round to round, and no single round, in which perhaps one absurd update came alone,
+        opens it.
 
         Args:
             norms: float64 [n], of all updates of this round, as `check` gives them.
@@ -127,8 +129,8 @@ class Guard:
             return
         finite = norms[np.isfinite(norms)]
         if finite.size and self.bound is not None:
-            median = min(float(np.median(finite)), self.bound)
-            self.bound = max(self.bound, self._max_norm * median)
+            most = self.bound * max(self._max_norm, _LEAST_GROWTH)
+            self.bound = min(self._max_norm * float(np.median(finite)), most)
 
 
 def _norms(sent: Arrays, updates: Arrays, devices: int) -> NDArray[np.float64]:

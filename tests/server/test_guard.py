@@ -196,11 +196,15 @@ def test_an_absurd_update_that_came_alone_does_not_let_the_next_one_pass():
     assert [bool(reason) for reason in verdicts] == [False, False, True]
 
 
-def test_a_bound_below_the_median_does_not_shrink_where_all_were_refused():
-    guard = Guard(0.5)
+def test_a_bound_that_is_too_tight_for_all_gives_way_from_round_to_round():
+    guard = Guard(0.8)
     judged(guard, moved(1.0))
-    assert judged(guard, moved(0.6))[0]
-    assert judged(guard, moved(0.4)) == [""]
+    bounds = [guard.bound]
+    for _ in range(3):
+        assert all(judged(guard, moved(5.0, 5.0)))
+        bounds.append(guard.bound)
+    assert bounds == pytest.approx([0.8, 1.6, 3.2, 4.0])
+    assert judged(guard, moved(3.9)) == [""]
 
 
 def test_a_round_in_which_most_did_not_move_leaves_the_bound():

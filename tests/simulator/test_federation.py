@@ -120,7 +120,8 @@ def refusing_by_hand(hand, trial, max_norm):
                 name: sum(updates[d].examples * updates[d].arrays[name] for d in kept) / total
                 for name in shared
             }
-        bound = max_norm * float(np.median([norms[device] for device in kept or norms]))
+        measured = max_norm * float(np.median([norms[device] for device in kept or norms]))
+        bound = measured if kept else min(measured, bound * max(max_norm, 2.0))
     return shared, sorted(told)
 
 
