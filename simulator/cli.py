@@ -13,6 +13,7 @@ from clients.errors import BadInput, WearfleetError
 from simulator.commands.data import data_app
 from simulator.commands.deploy import deploy_app
 from simulator.commands.device import device
+from simulator.commands.machine import doctor, licences
 from simulator.commands.model import model_app
 from simulator.commands.run import resume, run
 from simulator.commands.shared import FileArgument, SetOption, TrustOption, need_run, records_of
@@ -22,9 +23,8 @@ from simulator.hush import quiet
 __all__ = ["app", "main"]
 
 app = typer.Typer(
-    help="Simulate wearables that learn on the wrist, and compare personal with shared models.",
     no_args_is_help=True,
-    add_completion=False,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
 )
 app.add_typer(data_app, name="data")
@@ -33,6 +33,22 @@ app.add_typer(deploy_app, name="deploy")
 app.command()(run)
 app.command()(resume)
 app.command()(device)
+app.command()(doctor)
+app.command()(licences)
+
+
+@app.callback()
+def options(
+    wanted: Annotated[
+        bool, typer.Option("--version", is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """Simulate wearables that learn on the wrist, and compare personal with shared models."""
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"wearfleet {version('wearfleet')}")
+        raise typer.Exit
 
 
 @app.command()
@@ -98,21 +114,32 @@ def report(folder: Annotated[Path, typer.Argument(help="A run folder.")]) -> Non
 
 @app.command()
 def scenarios(
-    folder: Annotated[Path, typer.Argument(help="Where scenario files are.")] = Path("scenarios"),
+    folder: Annotated[
+        Path | None,
+        typer.Argument(help="Where scenario files are; without it those that come along."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Copy them into this new folder.")] = None,
 ) -> None:
-    """List the scenarios of a folder and the questions that they answer."""
+    """List scenarios and the questions that they answer."""
+    from simulator.shipped import copy_scenarios, shipped_scenarios
     from simulator.toml_file import read_toml
 
+    comes_along = folder is None
+    folder = folder or shipped_scenarios()
+    if out is not None:
+        copy_scenarios(folder, out)
+        folder, comes_along = out, False
     files = sorted(folder.glob("*.toml"))
     if not files:
         raise BadInput(f"{folder}: no scenario files (*.toml) there; give the folder that has some")
     rows = []
     for file in files:
         try:
-            rows.append((str(file), str(read_toml(file)[1].get("question", ""))))
+            question = str(read_toml(file)[1].get("question", ""))
         except BadInput:
-            rows.append((str(file), "(not TOML)"))
-    print_rows(("file", "question"), rows)
+            question = "(not TOML)"
+        rows.append((file.stem if comes_along else str(file), question))
+    print_rows(("wearfleet run ..." if comes_along else "file", "question"), rows)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

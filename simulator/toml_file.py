@@ -30,7 +30,8 @@ def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
         return text, parsed(text)
     except FileNotFoundError:
         raise BadScenario(
-            f"{path}: there is no such file; `wearfleet scenarios FOLDER` lists those of a folder"
+            f"{path}: there is no such file; `wearfleet scenarios` lists those that come along, "
+            "which can be given by their names"
         ) from None
     except NotADirectoryError:
         raise BadScenario(f"{path}: its folder is a file; give a scenario file, in TOML") from None

@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -56,7 +57,14 @@ class Workers(Protocol):
 class _Host:
     """Holds a worker, so that only the process that computes loads TensorFlow."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: str = "") -> None:
+        """Make a worker.
+
+        Args:
+            folder: to work in, where this process should not stay in its own.
+        """
+        with contextlib.suppress(OSError):  # another machine need not have it
+            os.chdir(folder or os.curdir)
         with hushed():
             from simulator.worker import Worker
 
@@ -207,7 +215,7 @@ def _start() -> Any:
 
     remote = ray.remote(num_cpus=1, scheduling_strategy="SPREAD")(_Host)
     variables = {"env_vars": {"OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}}
-    return remote.options(runtime_env=variables).remote()
+    return remote.options(runtime_env=variables).remote(str(Path.cwd()))
 
 
 def _is_there(actor: Any, needed: int) -> bool:
@@ -262,14 +270,18 @@ def _connect(count: int | None, address: str | None) -> None:
     import ray
 
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
+    # Ray lets workers look for modules in the folder that it is started in, before all others: let
+    # that be where Wearfleet is, as a person's own may have a package called `server`.
+    home = Path(__file__).parents[1]
     if address is None:
-        ray.init(
-            address="local",  # else it would join a cluster that somebody else started here
-            num_cpus=count,
-            include_dashboard=False,
-            object_store_memory=_STORE_BYTES,
-            **quiet,
-        )
+        with contextlib.chdir(home):
+            ray.init(
+                address="local",  # else it would join a cluster that somebody else started here
+                num_cpus=count,
+                include_dashboard=False,
+                object_store_memory=_STORE_BYTES,
+                **quiet,
+            )
         return
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
@@ -280,7 +292,8 @@ def _connect(count: int | None, address: str | None) -> None:
     try:
         # Ray itself would go on trying for minutes.
         socket.create_connection((host, int(port)), timeout=5.0).close()
-        ray.init(address=address, **quiet)
+        with contextlib.chdir(home):
+            ray.init(address=address, **quiet)
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         raise BadInput(
             f"--ray-address {address}: no Ray cluster answers there ({error}); start one by "

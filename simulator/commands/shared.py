@@ -13,11 +13,18 @@ from safetensors import SafetensorError
 from clients.containment import need_contained
 from clients.errors import BadInput
 from simulator.hush import hushed
+from simulator.shipped import named_scenario
 
 __all__ = ["FileArgument", "SetOption", "TrustOption", "need_run", "records_of", "start_tensorflow"]
 
 
-FileArgument = Annotated[Path, typer.Argument(help="A scenario file, in TOML.")]
+FileArgument = Annotated[
+    Path,
+    typer.Argument(
+        help="A scenario file, in TOML, or the name of one that comes along.",
+        callback=named_scenario,
+    ),
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", help="key=value; overrides any key, such as stream.rounds=5."),

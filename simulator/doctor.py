@@ -1,0 +1,206 @@
+"""Is this machine fit for Wearfleet? Each check says what it found and, if need be, what to do."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, distribution, version
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+from simulator.licences import required
+
+__all__ = ["Finding", "look"]
+
+_GIB = 2**30
+_NEEDED_GIB = 2.0  # of memory, for the smallest runs
+_STORE_GIB = 0.5  # of shared memory, which Ray is started with
+_DISK_GIB = 5.0  # on which a large run's checkpoints fit
+_FILES = 1024  # that may be open at once
+_LONGEST_S = 180.0
+
+_COMPUTE = """
+import tensorflow as tf
+double = tf.function(lambda x: x + x, jit_compile=True)
+assert float(double(tf.constant(21.0))) == 42.0
+"""
+_PARALLEL = """
+from simulator.workers import OnRay
+workers = OnRay(2)
+assert len(workers.nodes) == 2
+workers.stop()
+"""
+
+
+class Finding(NamedTuple):
+    """What one check found.
+
+    Attributes:
+        what: was looked at.
+        verdict: "ok"; "note", where some runs will not work, or slowly; "fails", where none will.
+        found: in words.
+        advice: what to do, empty where nothing is to be done.
+    """
+
+    what: str
+    verdict: Literal["ok", "note", "fails"]
+    found: str
+    advice: str = ""
+
+
+def look(folder: Path, *, quick: bool = False) -> Iterator[Finding]:
+    """Check this machine, one thing after the other.
+
+    Args:
+        folder: in which runs would be written.
+        quick: whether to leave out what starts TensorFlow and Ray.
+    """
+    yield _python()
+    yield from _packages()
+    yield _imports(folder)
+    yield _cores()
+    yield _memory()
+    yield _disk(folder)
+    yield _shared_memory()
+    yield _open_files()
+    yield _terminal()
+    if not quick:
+        yield _tried("TensorFlow", _COMPUTE, "it loads, and compiles with XLA", "reinstall it")
+        yield _tried("Ray", _PARALLEL, "two workers start", "runs with `--workers 1` need no Ray")
+    yield _nginx()
+
+
+def _python() -> Finding:
+    allowed = SpecifierSet(distribution("wearfleet").metadata["Requires-Python"])
+    found = platform.python_version()
+    if allowed.contains(found):
+        return Finding("Python", "ok", found)
+    return Finding("Python", "fails", found, f"install one of {allowed}")
+
+
+def _packages() -> Iterator[Finding]:
+    """Check that what Wearfleet needs is there, in versions that it works with."""
+    wanted = required(distribution("wearfleet"))
+    wrong = [(one, found) for one in wanted if (found := _wrong_version(one)) is not None]
+    if not wrong:
+        yield Finding("packages", "ok", f"wearfleet {version('wearfleet')}, and all that it needs")
+    for one, found in wrong:
+        advice = f'python -m pip install "{one.name}{one.specifier}"'
+        yield Finding(one.name, "fails", found, advice)
+
+
+def _wrong_version(wanted: Requirement) -> str | None:
+    """Return which version is there, if it is not one of those wanted."""
+    try:
+        found = version(wanted.name)
+    except PackageNotFoundError:
+        return "not installed"
+    return None if wanted.specifier.contains(found, prereleases=True) else found
+
+
+def _imports(folder: Path) -> Finding:
+    """Check that Python finds Wearfleet's packages, and not others of the same name."""
+    home = Path(__file__).parents[1]
+    for name in ("clients", "server", "simulator"):
+        spec = importlib.util.find_spec(name)
+        origin = Path(spec.origin) if spec is not None and spec.origin else None
+        if origin is None or origin.parents[1] != home:
+            advice = f"start Python in another folder, or rename {name} in {folder}"
+            return Finding("imports", "fails", f"`{name}` is {origin}, not Wearfleet's", advice)
+    return Finding("imports", "ok", str(home))
+
+
+def _cores() -> Finding:
+    cores = len(os.sched_getaffinity(0))
+    found = f"{cores} of {os.cpu_count()} may be used"
+    return Finding("cores", "ok", found) if cores > 1 else Finding("cores", "note", found, "runs "
+        "take one worker; more cores compute more devices at once")  # fmt: skip
+
+
+def _memory() -> Finding:
+    """Check the memory that is free now."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return Finding("memory", "note", "not told by this system", "Linux is what is tested")
+    kib = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines)}
+    free, total = (kib[name] * 1024 / _GIB for name in ("MemAvailable", "MemTotal"))
+    found = f"{free:.1f} of {total:.1f} GiB free"
+    if free >= _NEEDED_GIB:
+        return Finding("memory", "ok", found)
+    return Finding("memory", "note", found, f"close something: a run takes {_NEEDED_GIB:.0f} GiB "
+        "and more, a worker one of its own; `--workers 1` takes least")  # fmt: skip
+
+
+def _disk(folder: Path) -> Finding:
+    free = shutil.disk_usage(folder).free / _GIB
+    found = f"{free:.1f} GiB free in {folder}"
+    if free >= _DISK_GIB:
+        return Finding("disk", "ok", found)
+    return Finding("disk", "note", found, "write runs elsewhere by `--out`, or keep fewer "
+        "checkpoints (`--set checkpoints.keep=1`)")  # fmt: skip
+
+
+def _shared_memory() -> Finding:
+    """Check the memory file system in which Ray passes arrays between workers."""
+    place = Path("/dev/shm")
+    if not place.is_dir():
+        return Finding("shared memory", "note", "no /dev/shm", "Ray will use the disk, slowly")
+    size = shutil.disk_usage(place).free / _GIB
+    if size >= _STORE_GIB:
+        return Finding("shared memory", "ok", f"{size:.1f} GiB in {place}")
+    return Finding("shared memory", "note", f"{size:.2f} GiB in {place}", "Ray will use the disk, "
+        "slowly; in a container give it `--shm-size=1g`")  # fmt: skip
+
+
+def _open_files() -> Finding:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= _FILES:
+        return Finding("open files", "ok", f"{soft} at once")
+    return Finding("open files", "note", f"{soft} at once", f"`ulimit -n {_FILES}`: Ray opens many")
+
+
+def _terminal() -> Finding:
+    encoding = (sys.stdout.encoding or "").lower()
+    if encoding.replace("-", "") == "utf8":
+        return Finding("terminal", "ok", encoding)
+    return Finding("terminal", "note", encoding or "unknown", "set PYTHONUTF8=1 to see all signs")
+
+
+def _tried(what: str, code: str, found: str, advice: str) -> Finding:
+    """Run some code in a process of its own."""
+    begun = time.monotonic()
+    quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", code],
+            capture_output=True,
+            text=True,
+            timeout=_LONGEST_S,
+            env=quiet,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return Finding(what, "fails", f"nothing after {_LONGEST_S:.0f} s", advice)
+    if done.returncode == 0:
+        return Finding(what, "ok", f"{found} ({time.monotonic() - begun:.0f} s)")
+    last = (done.stderr.strip().splitlines() or [f"ended with code {done.returncode}"])[-1]
+    return Finding(what, "fails", last[:200], advice)
+
+
+def _nginx() -> Finding:
+    place = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    if place is not None:
+        return Finding("nginx", "ok", place)
+    return Finding("nginx", "note", "not installed", "`wearfleet deploy` and its test need it: "
+        "apt-get install nginx")  # fmt: skip
