@@ -22,7 +22,7 @@ from simulator.fold_run import Watcher
 from simulator.metrics import users_frame
 from simulator.plan import Fold, Plan, build_plan
 from simulator.prepared import Prepared
-from simulator.run import run_arm
+from simulator.scenario_run import run_arm
 from simulator.scenario import Scenario
 from simulator.search import Range, ranges_of, suggested
 from simulator.sections import Tuning

@@ -53,7 +53,7 @@ def run(
     folder = new_folder(scenario.name, out)
 
     def work(fleet: Fleet, display: Display) -> pd.DataFrame:
-        from simulator.run import run_scenario  # while the workers start
+        from simulator.scenario_run import run_scenario  # while the workers start
         from simulator.seeds import run_seeds
 
         if seeds == 1:
@@ -98,7 +98,7 @@ def resume(
     scenario = load_scenario(folder / SCENARIO)
 
     def work(fleet: Fleet, display: Display) -> pd.DataFrame:
-        from simulator.run import run_scenario
+        from simulator.scenario_run import run_scenario
         from simulator.seeds import run_seeds
 
         how = {"resumed": True, "trusted": trusted}
