@@ -12,7 +12,13 @@ from simulator.arm import Arm
 from simulator.detector_table import DetectorTable
 from simulator.drift_table import DriftTable
 from simulator.fault_table import Faults
-from simulator.scenario_checks import FEATURE_ROWS, PROGRAMS, SINGLE_SAMPLES, check_together
+from simulator.scenario_checks import (
+    FEATURE_ROWS,
+    PROGRAMS,
+    SINGLE_SAMPLES,
+    check_together,
+    programs,
+)
 from simulator.sections import (
     Checkpoints,
     Data,
@@ -32,7 +38,7 @@ from simulator.sections import (
     Variation,
 )
 
-__all__ = ["FEATURE_ROWS", "PROGRAMS", "SINGLE_SAMPLES", "Arm", "Scenario"]
+__all__ = ["FEATURE_ROWS", "PROGRAMS", "SINGLE_SAMPLES", "Arm", "Scenario", "programs"]
 
 
 class Scenario(Section):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from simulator.drift_table import KINDS
-from simulator.options import OWN_KEYS, REACTIONS, SHARING
+from simulator.drift_table import defaults_of_kind
+from simulator.options import REACTIONS
 from simulator.scenario import FEATURE_ROWS
+from simulator.ways import own_keys, strategy_of
 
 __all__ = ["with_defaults"]
 
@@ -43,7 +44,9 @@ def with_defaults(table: dict[str, Any]) -> dict[str, Any]:
 
 def _resolved_drift(drift: Any) -> Any:
     """Fill in the defaults that a drift's kind has."""
-    return {**KINDS.get(str(drift.get("kind")), {}), **drift} if isinstance(drift, dict) else drift
+    if not isinstance(drift, dict):
+        return drift
+    return {**defaults_of_kind(str(drift.get("kind"))), **drift}
 
 
 def _resolved_arm(arm: Any, table: dict[str, Any]) -> Any:
@@ -51,7 +54,7 @@ def _resolved_arm(arm: Any, table: dict[str, Any]) -> Any:
     if not isinstance(arm, dict) or not isinstance(arm.get("method"), str):
         return arm
     method = arm["method"]
-    defaults = dict(OWN_KEYS.get(method, {}))
+    defaults = dict(own_keys(method))
     reaction = arm.get("reaction")
     if isinstance(reaction, str) and reaction in REACTIONS:
         detectors = table.get("detectors")
@@ -59,7 +62,7 @@ def _resolved_arm(arm: Any, table: dict[str, Any]) -> Any:
         if isinstance(first, dict):
             defaults["detector"] = first.get("kind")
         defaults |= REACTIONS[reaction]
-    if method in SHARING:
+    if strategy_of(method):
         defaults["participation"] = 1.0
         defaults |= {} if method == "dpfedavg" else {"choice": "random"}
     if method == "fedrep":

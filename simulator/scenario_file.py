@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from clients.errors import BadInput, BadScenario
 from simulator.overrides import override
-from simulator.scenario import PROGRAMS, Scenario
+from simulator.scenario import Scenario, programs
 from simulator.scenario_defaults import with_defaults
 from simulator.scenario_errors import explained
 from simulator.toml_file import read_toml
@@ -79,7 +79,7 @@ def _check_files(path: Path, scenario: Scenario) -> None:
             f'that holds the recordings of source = "{data.source}"'
         )
     for key, found, names in (
-        ("program", model.program, PROGRAMS),
+        ("program", model.program, programs()),
         ("base", model.base, ("donors", "random")),
     ):
         if found not in names and not _is_there(Path(found) / "saved_model.pb"):

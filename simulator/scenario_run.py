@@ -19,7 +19,6 @@ from simulator.fleet import Fleet
 from simulator.fold_run import FoldRun, Watcher
 from simulator.full_disk import full_disk_told, is_full_disk
 from simulator.metrics import fairness_frame, summary_frame, users_frame
-from simulator.options import PRIVATE_PARTS
 from simulator.plan import Plan, build_plan
 from simulator.prepared import Prepared
 from simulator.privacy import epsilon_of
@@ -27,6 +26,7 @@ from simulator.report import write_report
 from simulator.scenario import Arm, Scenario
 from simulator.statistics import frame_of_tests, paired_tests
 from simulator.store import USERS_COLUMNS, RunFolder, discard
+from simulator.ways import keeps_private
 
 __all__ = ["run_arm", "run_scenario"]
 
@@ -140,7 +140,7 @@ def _resolved(plan: Plan, prepared: Sequence[Prepared]) -> Scenario:
     scenario, parts = plan.scenario, prepared[0].parts
     arms = [
         arm.model_copy(update={"private": list(parts.of(arm.method))})
-        if arm.method in PRIVATE_PARTS and arm.private is None
+        if keeps_private(arm.method) and arm.private is None
         else arm
         for arm in scenario.arms
     ]

@@ -15,9 +15,9 @@ from simulator.full_disk import full_disk_told, is_full_disk
 from simulator.lock import locked
 from simulator.report import write_report
 from simulator.report.records import read_csv
-from simulator.scenario_run import run_scenario
 from simulator.scenario import Scenario
 from simulator.scenario_file import load_scenario
+from simulator.scenario_run import run_scenario
 from simulator.statistics import frame_of_tests, paired_tests
 from simulator.store import SCENARIO, RunFolder, average_over_seeds, discard
 

@@ -9,8 +9,8 @@ import pytest
 from clients.errors import BadInput, RunFailed
 from simulator.fleet import Fleet
 from simulator.prepared_files import read_prepared
-from simulator.scenario_run import run_scenario
 from simulator.scenario_file import load_scenario
+from simulator.scenario_run import run_scenario
 from simulator.seeds import run_seeds
 from tests.simulator.conftest import Heard, contents
 from tests.simulator.made_kills import (
