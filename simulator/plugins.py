@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from functools import cache
-from typing import Any, TypeVar
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticKnownError
@@ -18,6 +20,7 @@ from clients.errors import BadInput
 from clients.plugins import (
     DRIFT,
     METHODS,
+    MODELS,
     STRATEGIES,
     DriftPlugin,
     MethodPlugin,
@@ -29,7 +32,19 @@ from clients.stream_drift import STREAM_DRIFTS
 from simulator import options
 from simulator.sections import Section
 
-__all__ = ["defaults_of", "drift_plugin", "in_place", "known_name", "method_plugin", "taken_in"]
+if TYPE_CHECKING:
+    from simulator.scenario import Scenario
+
+__all__ = [
+    "defaults_of",
+    "drift_plugin",
+    "in_place",
+    "known_name",
+    "method_plugin",
+    "need_plugins",
+    "plugins_of",
+    "taken_in",
+]
 
 S = TypeVar("S", bound=Section)
 
@@ -169,6 +184,45 @@ def in_place(problems: Collection[Any], title: str, *place: str | int) -> Valida
             for problem in problems
         ],
     )
+
+
+def plugins_of(scenario: Scenario) -> dict[str, str]:
+    """Return the distributions that add something that a scenario names, and their versions."""
+    found = []
+    for arm in scenario.arms:
+        plugin = method_plugin(arm.method)
+        if plugin is not None:
+            found.append((METHODS, arm.method))
+            if plugin.strategy not in ("", *options.SHARING):
+                found.append((STRATEGIES, plugin.strategy))
+    found += [(DRIFT, table.kind) for table in scenario.drift if drift_plugin(table.kind)]
+    added = plugin_names(MODELS, ())
+    named = (scenario.model.program, *scenario.model.candidates)
+    found += [(MODELS, name) for name in named if name in added]
+    return dict(sorted(plugin_of(group, name) for group, name in found))
+
+
+def need_plugins(manifest: Mapping[str, Any], folder: Path) -> None:
+    """Refuse a run whose plug-ins are not installed.
+
+    Args:
+        manifest: of the run.
+        folder: of the run, for the error.
+
+    Raises:
+        BadInput: a distribution is missing.
+    """
+    named = manifest.get("plugins", [])
+    for name in named if isinstance(named, list) else []:
+        try:
+            version(str(name))
+        except (PackageNotFoundError, ValueError):
+            was = manifest.get("versions", {})
+            told = was.get(name, "") if isinstance(was, dict) else ""
+            raise BadInput(
+                f"{folder}: the run began with the plug-in {name} {told}, which is not installed "
+                "here; install it"
+            ) from None
 
 
 def _told(group: str, name: str) -> str:

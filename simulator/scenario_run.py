@@ -20,6 +20,7 @@ from simulator.fold_run import FoldRun, Watcher
 from simulator.full_disk import full_disk_told, is_full_disk
 from simulator.metrics import fairness_frame, summary_frame, users_frame
 from simulator.plan import Plan, build_plan
+from simulator.plugins import plugins_of
 from simulator.prepared import Prepared
 from simulator.privacy import epsilon_of
 from simulator.report import write_report
@@ -106,14 +107,15 @@ def _prepare(
     plan = build_plan(scenario, trusted=trusted)
     fingerprint = plan.fingerprint
     if resumed:
-        for note in run.differences(fingerprint):
+        for note in run.differences(fingerprint, plugins_of(scenario)):
             watcher.note(note)
         run.clear()
     else:
         run.start(scenario)
     if not run.manifest():
         run.write_manifest(
-            {"status": "running", "seed": scenario.seed, "data_fingerprint": fingerprint}
+            {"status": "running", "seed": scenario.seed, "data_fingerprint": fingerprint},
+            plugins_of(scenario),
         )
     for note in plan.notes:
         watcher.note(note)
@@ -215,7 +217,8 @@ def _close(
                 }
                 for one in prepared
             ],
-        }
+        },
+        plugins_of(plan.scenario),
     )
     write_report(run.path)
     return summary

@@ -123,11 +123,12 @@ class RunFolder:
         """Read the manifest; empty where there is none."""
         return _read_json(self.path / _MANIFEST)
 
-    def differences(self, fingerprint: str) -> list[str]:
+    def differences(self, fingerprint: str, plugins: Mapping[str, str] | None = None) -> list[str]:
         """Compare the machine and the data with those that the run began with; tell what differs.
 
         Args:
             fingerprint: of the data as they are now.
+            plugins: the distributions that add something to the run, and their versions now.
 
         Raises:
             BadInput: the data are not the same.
@@ -141,7 +142,7 @@ class RunFolder:
                 f"is {fingerprint}, and was {then['data_fingerprint']}); put them back where "
                 f"{SCENARIO} says, or begin a new run"
             )
-        now = provenance()
+        now = provenance(plugins)
         made_with, own = (
             {**one.get("versions", {}), "processor": one.get("machine", {}).get("processor")}
             for one in (then, now)
@@ -206,9 +207,11 @@ class RunFolder:
         """Write a CSV file; what does not apply is an empty cell."""
         write_text(self.path / name, frame.round(_DIGITS).to_csv(index=False))
 
-    def write_manifest(self, facts: Mapping[str, Any]) -> None:
-        """Write what the run was made with: versions, machine, and the given facts."""
-        manifest = {**facts, **provenance()}
+    def write_manifest(
+        self, facts: Mapping[str, Any], plugins: Mapping[str, str] | None = None
+    ) -> None:
+        """Write what the run was made with: versions, also of plug-ins, machine, given facts."""
+        manifest = {**facts, **provenance(plugins)}
         write_text(self.path / _MANIFEST, json.dumps(manifest, indent=2) + "\n")
 
 
