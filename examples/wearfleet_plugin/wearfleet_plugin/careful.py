@@ -25,7 +25,7 @@ class Keys(Section):
 def _device(options: MethodOptions) -> Method:
     """Be `fedavg`, but scale each array's gradient down to the norm `most`."""
 
-    def step(take: Take, own: Groups, shared: Groups) -> tuple[Groups, Any]:
+    def step(take: Take, own: Groups, _shared: Groups) -> tuple[Groups, Any]:
         gradients, loss = take.gradients(own[PARAMETERS])
         for name, gradient in gradients.items():
             if is_statistic(name):

@@ -19,7 +19,7 @@ class Keys(Section):
     zero: Share = 0.4
 
 
-def _signal(now: Variations, change: Change, draws: np.ndarray) -> Variations:
+def _signal(now: Variations, change: Change, _draws: np.ndarray) -> Variations:
     gain = np.float32(change.numbers["gain"])
     zero = np.array([0.0, 0.0, change.numbers["zero"]], np.float32)
     return replace(now, turn=now.turn * gain, bias=now.bias * gain + zero, noise=now.noise * gain)
