@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
@@ -12,6 +14,7 @@ from simulator.arm import Arm
 from simulator.detector_table import DetectorTable
 from simulator.drift_table import DriftTable
 from simulator.fault_table import Faults
+from simulator.overrides import Overrides
 from simulator.scenario_checks import (
     FEATURE_ROWS,
     PROGRAMS,
@@ -66,6 +69,49 @@ class Scenario(Section):
     drift: Annotated[list[DriftTable], Field(default_factory=list, max_length=MOST_DRIFTS)]
     tuning: Annotated[list[Tuning], Field(default_factory=list, max_length=10_000)]
     arms: Annotated[list[Arm], Field(min_length=1, max_length=1000)]
+
+    @classmethod
+    def load(cls, path: str | Path, overrides: Overrides = ()) -> Scenario:
+        """Read a scenario file, as `wearfleet run` does.
+
+        Args:
+            path: the TOML file.
+            overrides: dotted keys and their values, such as {"stream.rounds": 5}, or texts as of
+                `--set`.
+
+        Raises:
+            BadScenario: it cannot be read, a key cannot be used, or what it names is not there.
+        """
+        from simulator.scenario_file import load_scenario
+
+        return load_scenario(Path(path), overrides)
+
+    @classmethod
+    def from_dict(cls, table: Mapping[str, Any], overrides: Overrides = ()) -> Scenario:
+        """Make a scenario of tables as a file has them, every default filled in.
+
+        Raises:
+            BadScenario: as `load`.
+        """
+        from simulator.scenario_file import made_scenario
+
+        return made_scenario(table, overrides)
+
+    def with_(self, overrides: Overrides = (), /, **keys: Any) -> Scenario:
+        """Return the scenario with some keys changed, and what follows from them.
+
+        Args:
+            overrides: as in `load`.
+            keys: of the top level, such as `seed=5`.
+
+        Raises:
+            BadScenario: as `load`.
+        """
+        from simulator.scenario_defaults import without_defaults
+        from simulator.scenario_file import made_scenario
+
+        table = without_defaults(self.model_dump(exclude_none=True, by_alias=True))
+        return made_scenario({**table, **keys}, overrides)
 
     def of_seed(self, seed: int) -> Scenario:
         """Return the scenario with another seed, and of what was tuned what is for that seed.

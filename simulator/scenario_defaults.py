@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from simulator.drift_table import defaults_of_kind
@@ -9,7 +10,7 @@ from simulator.options import REACTIONS
 from simulator.scenario import FEATURE_ROWS
 from simulator.ways import own_keys, strategy_of
 
-__all__ = ["with_defaults"]
+__all__ = ["with_defaults", "without_defaults"]
 
 
 def with_defaults(table: dict[str, Any]) -> dict[str, Any]:
@@ -40,6 +41,35 @@ def with_defaults(table: dict[str, Any]) -> dict[str, Any]:
         if isinstance(model, dict):
             table = {**table, "model": {"program": "features", **model}}
     return table
+
+
+def without_defaults(table: dict[str, Any]) -> dict[str, Any]:
+    """Take out what `with_defaults` fills in again, so that it follows keys that change."""
+    first = table["arms"][0]["name"]
+    bare = {key: value for key, value in table.items() if key != "baseline" or value != first}
+    bare["drift"] = [_bare(drift, _resolved_drift) for drift in table.get("drift", [])]
+    bare["arms"] = [_bare(arm, lambda arm: _resolved_arm(arm, table)) for arm in table["arms"]]
+    fixed: dict[str, dict[str, Any]] = {"model": {"program": "features"}, **FEATURE_ROWS}
+    candidates = table["model"].get("candidates")
+    if candidates:
+        fixed = {"model": {"program": candidates[0]}}
+    elif table["data"]["source"] != "wisdm-v1.1-features":
+        fixed = {}
+    for section, keys in fixed.items():
+        own = bare[section].items()
+        bare[section] = {key: value for key, value in own if keys.get(key) != value}
+    return bare
+
+
+def _bare(table: dict[str, Any], resolved: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
+    """Take out the keys of a table that come back by themselves."""
+    own = dict(table)
+    for key, value in table.items():
+        rest = {name: kept for name, kept in table.items() if name != key}
+        if key in ("name", "method", "kind") or resolved(rest).get(key) != value:
+            continue
+        del own[key]
+    return own
 
 
 def _resolved_drift(drift: Any) -> Any:

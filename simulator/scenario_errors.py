@@ -19,7 +19,7 @@ __all__ = ["explained"]
 _MOST_SEEN = 200  # characters of a value in an error
 
 
-def explained(path: Path, table: dict[str, Any], error: ValidationError) -> str:
+def explained(path: str | Path, table: dict[str, Any], error: ValidationError) -> str:
     """Say for each wrong key: file, key, value seen, what is allowed."""
     lines = []
     seen = set()
