@@ -201,10 +201,11 @@ class Run:
         from simulator.report import answer_of
 
         header, rows = summary_rows(self.summary)
-        frame = pd.DataFrame(rows, columns=[name.replace("\n", " ") for name in header])
-        table = frame.to_html(index=False, border=0)
-        question, answer = escape(self.scenario.question), escape(answer_of(self.path))
-        return f"<p><b>{question}</b></p>{table}<p>{answer}</p><p>{told}</p>"
+        names = [name.replace("-\n", "-").replace("\n", " ") for name in header]
+        table = pd.DataFrame(rows, columns=names).to_html(index=False, border=0)
+        texts = f"<b>{escape(self.scenario.question)}</b>", escape(answer_of(self.path)), told
+        question, answer, place = (f"<p>{text}</p>" for text in texts)
+        return f"{question}{table}{answer}{place}"
 
 
 def _start_tensorflow() -> None:
