@@ -179,8 +179,9 @@ class Run:
             BadInput: there is no such arm or device, or several seeds are asked at once.
         """
         if self.seeds:
-            there = ", ".join(map(str, self.seeds))
-            raise BadInput(f"{self.path}: holds several seeds; ask one, as run.seeds[{there}]")
+            raise BadInput(
+                f"{self.path}: holds several seeds; ask one, as run.seeds[{min(self.seeds)}]"
+            )
         versions = sorted(self._folder.versions(arm, device).glob("round-*"))
         _start_tensorflow()
         from clients.program import Program
