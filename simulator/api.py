@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from clients.errors import BadInput
 from simulator.hush import quiet
-from simulator.launch import begun, launch
+from simulator.launch import begun, interrupted, launch
 from simulator.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -66,8 +66,7 @@ def run(
             trusted=trusted, keep_folder=existed,
         )  # fmt: skip
     except KeyboardInterrupt:
-        kept = f"{folder}: what was done; `wearfleet resume {folder}` goes on with it"
-        print(f"interrupted; kept in {kept}" if begun(folder) else "interrupted", file=sys.stderr)
+        print(interrupted(folder if begun(folder) else None), file=sys.stderr)
         raise
     return load_run(folder)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from simulator.fold_run import Watcher
     from simulator.scenario import Scenario
 
-__all__ = ["begun", "compute", "launch"]
+__all__ = ["begun", "compute", "interrupted", "launch"]
 
 
 def launch(
@@ -96,3 +96,11 @@ def begun(folder: Path) -> bool:
     run = RunFolder(folder)
     of_seeds = any(folder.glob("seed-*/scenario.toml"))
     return of_seeds or (run.has_begun() and run.seeds is None)
+
+
+def interrupted(folder: Path | None) -> str:
+    """Say what is left of a run that was interrupted: its folder, or nothing."""
+    what = "no round had begun, nothing is kept"
+    if folder is not None:
+        what = f"what was done is kept in {folder}; `wearfleet resume {folder}` goes on with it"
+    return f"wearfleet: interrupted; {what}"

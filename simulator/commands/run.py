@@ -12,7 +12,7 @@ from clients.containment import need_contained
 from clients.errors import BadInput
 from simulator.commands.shared import FileArgument, SetOption, TrustOption
 from simulator.console import Display, print_summary
-from simulator.launch import begun, compute, launch
+from simulator.launch import begun, compute, interrupted, launch
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,7 +59,7 @@ def run(
     except BadInput as error:
         raise BadInput(f"{file}: {error}") from None
     except KeyboardInterrupt:
-        _say_interrupted(folder if begun(folder) else None)
+        typer.echo(interrupted(folder if begun(folder) else None), err=True)
         raise
     _show(summary, scenario, folder, as_json=as_json)
 
@@ -105,7 +105,7 @@ def resume(
             try:
                 summary = compute(workers or scenario.fleet.workers, ray_address, Display(), work)
             except KeyboardInterrupt:
-                _say_interrupted(folder)
+                typer.echo(interrupted(folder), err=True)
                 raise
     _show(summary, scenario, folder, as_json=as_json)
 
@@ -132,11 +132,3 @@ def _show(summary: pd.DataFrame, scenario: Scenario, folder: Path, *, as_json: b
         answer, holdout_by = answer_of(folder), scenario.split.holdout_by
         print_summary(summary, scenario.question, answer, holdout_by)
     typer.echo(f"report: {folder / 'report.html'}", err=as_json)
-
-
-def _say_interrupted(folder: Path | None) -> None:
-    """Say what is left of a run that was interrupted: its folder, or nothing."""
-    what = "no round had begun, nothing is kept"
-    if folder is not None:
-        what = f"what was done is kept in {folder}; `wearfleet resume {folder}` goes on with it"
-    typer.echo(f"wearfleet: interrupted; {what}", err=True)
