@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from clients import chance
+from clients.plugins import DRIFT, DriftPlugin, load_plugin
 from clients.pool import Pool
 from clients.variation import Variations, rotations
 
@@ -71,7 +72,7 @@ class Change:
     """One drift of a scenario.
 
     Attributes:
-        kind: of `SIGNALS`, or of the stream.
+        kind: of `SIGNALS` or of another package, or of the stream.
         course: when it is in force.
         devices: bool [devices of the fleet], whom it befalls.
         numbers: how strong it is, by name.
@@ -222,7 +223,7 @@ def changed(
         for number, change in enumerate(changes):
             if state >> number & 1:
                 draws = chance.uniforms(seed, f"drift-{number}", 0, devices, 3)
-                variations = SIGNALS[change.kind](variations, change, draws)
+                variations = _signal_of(change.kind)(variations, change, draws)
         found[state] = variations
     return found
 
@@ -315,3 +316,11 @@ SIGNALS: Mapping[str, Signal] = {
     "gait": _gait,
 }
 """Drifts of the signal: what a device measures -> what it measures under one of them."""
+
+
+def _signal_of(kind: str) -> Signal:
+    """Return what a kind of drift does to what is measured; other packages may add kinds."""
+    if kind in SIGNALS:
+        return SIGNALS[kind]
+    plugin: DriftPlugin = load_plugin(DRIFT, kind, DriftPlugin)
+    return plugin.signal

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from clients import tracking
 from clients.losses import LOSSES
-from clients.models import MODELS, Carried, Model, Normalized, answer, moves
+from clients.models import Carried, Model, Normalized, answer, built, moves
 from clients.optimizers import OPTIMIZERS, Optimizer
 
 __all__ = ["Blueprint", "export_program"]
@@ -31,7 +31,7 @@ class Blueprint:
     """What a built-in program is made of.
 
     Attributes:
-        program: a name in `MODELS`.
+        program: a name in `MODELS`, or one that another package adds.
         length: samples per window, T.
         channels: values per sample, C.
         activities: class index -> name.
@@ -52,7 +52,7 @@ class Blueprint:
 
     def model(self) -> Model:
         """Build the architecture."""
-        return MODELS[self.program](self.length, self.channels, len(self.activities))
+        return built(self.program, self.length, self.channels, len(self.activities))
 
 
 class _Exported(tf.Module):  # type: ignore[misc]

@@ -1,1 +1,34 @@
-"""What exists only because this is a simulation: scenarios, fleets, runs and reports."""
+"""What exists only because this is a simulation: scenarios, fleets, runs and reports.
+
+    from simulator import Scenario, load_run, run
+
+What these need is loaded when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from simulator.api import load_run, run
+    from simulator.scenario import Scenario
+
+__all__ = ["Scenario", "load_run", "run"]
+
+_HOMES = {
+    "Scenario": "simulator.scenario",
+    "load_run": "simulator.api",
+    "run": "simulator.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load what is asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'simulator' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

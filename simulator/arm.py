@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
-from pydantic_core import InitErrorDetails
+from pydantic import ConfigDict, Field, PlainValidator, ValidationError, model_validator
 
+from clients.errors import BadInput
+from clients.plugins import METHODS as OF_METHODS
+from clients.plugins import plugin_of
 from simulator.options import (
     LEARNING,
     OWN_KEYS,
@@ -16,24 +18,25 @@ from simulator.options import (
     REACTIONS,
     SHARING,
 )
+from simulator.plugins import in_place, known_name, method_plugin, taken_in
 from simulator.sections import Count, CountOrNone, Name, Positive, Section, Share
+from simulator.ways import is_personal, keeps_private, own_keys, strategy_of
 
-__all__ = ["METHODS", "Arm", "keys_of"]
+__all__ = ["Arm", "keys_of"]
 
-Method = Literal[
-    "frozen", "heuristic", "pooled", "local", "fedavg", "fedprox", "fedavgm", "fedadam", "fedyogi",
-    "fedadagrad", "qfedavg", "scaffold", "fedbuff", "fedmedian", "fedtrimmedavg", "krum",
-    "multikrum", "bulyan", "dpfedavg", "finetune", "fedper", "fedrep", "fedbn", "ditto", "apfl",
-    "pfedme", "perfedavg", "ifca",
-]  # fmt: skip
-METHODS: tuple[str, ...] = get_args(Method)
+Method = Annotated[str, PlainValidator(lambda value: known_name(value, OF_METHODS))]
 Reaction = Literal["learn-faster", "clear-memory", "reset-head", "last-good", "ask-more"]
 NotNegative = Annotated[float, Field(ge=0.0)]
 BelowOne = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
 class Arm(Section):
-    """One way of learning; what it leaves out is as in the rest of the scenario."""
+    """One way of learning; what it leaves out is as in the rest of the scenario.
+
+    The keys that a plug-in's method adds are attributes, too.
+    """
+
+    model_config = ConfigDict(extra="allow")  # what is unknown is refused by `taken_in`
 
     name: Name
     method: Method
@@ -82,8 +85,8 @@ class Arm(Section):
 
     def option(self, key: str) -> Any:
         """Return one of the method's own keys, or its default."""
-        value = getattr(self, _attribute(key))
-        return OWN_KEYS[self.method][key] if value is None else value
+        value = getattr(self, _attribute(key), None)
+        return own_keys(self.method)[key] if value is None else value
 
     def in_fold(self, fold: int) -> Arm:
         """Return the arm with what was chosen for one fold in the place of its own keys."""
@@ -92,10 +95,19 @@ class Arm(Section):
         chosen = {_attribute(key): value for key, value in self.tuned[fold].items()}
         return self.model_copy(update={"tuned": None, **chosen})
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _with_keys_of_plugins(cls, table: Any, handler: Any) -> Arm:
+        method = table.get("method") if isinstance(table, dict) else None
+        plugin = method_plugin(method) if isinstance(method, str) else None
+        own = None if plugin is None else plugin.keys
+        made: Arm = taken_in(table, handler, _FIELDS, own, (OF_METHODS, str(method)))
+        return made
+
     @model_validator(mode="after")
     def _options_of_the_method(self) -> Arm:
-        for key, methods in _owners().items():
-            if getattr(self, _attribute(key)) is not None and self.method not in methods:
+        for key, methods in _owners(self.method).items():
+            if getattr(self, _attribute(key), None) is not None and self.method not in methods:
                 raise ValueError(
                     f'{key} means nothing for method "{self.method}"; '
                     f"it belongs to: {', '.join(methods)}"
@@ -130,7 +142,7 @@ class Arm(Section):
                     f'{key} means nothing for reaction = "{self.reaction}", which is done at once; '
                     f"it belongs to: {', '.join(lasting)}"
                 )
-        if self.reaction in ("reset-head", "last-good") and self.method not in PERSONAL:
+        if self.reaction in ("reset-head", "last-good") and not is_personal(self.method):
             raise ValueError(
                 f'reaction = "{self.reaction}": the next download would undo it in method '
                 f'"{self.method}"; it belongs to: {", ".join(PERSONAL)}'
@@ -154,24 +166,13 @@ class Arm(Section):
             try:
                 Arm.model_validate({**own, **chosen})
             except ValidationError as error:
-                raise _in_place(error, "tuned", fold) from None
+                raise in_place(error.errors(), error.title, "tuned", fold) from None
         return self
 
 
-def _in_place(error: ValidationError, *place: str | int) -> ValidationError:
-    """Say of problems that they lie in a table inside of the arm."""
-    return ValidationError.from_exception_data(
-        error.title,
-        [
-            InitErrorDetails(
-                type=problem["type"],
-                loc=(*place, *problem["loc"]),
-                input=problem["input"],
-                ctx=problem.get("ctx", {}),
-            )
-            for problem in error.errors()
-        ],
-    )
+_FIELDS = [field.alias or name for name, field in Arm.model_fields.items()]
+_COMMON = {*_FIELDS} - {key for keys in OWN_KEYS.values() for key in keys}
+"""Keys that mean something for more than one method, which a plug-in cannot have as its own."""
 
 
 def _attribute(key: str) -> str:
@@ -183,35 +184,45 @@ ON_DEVICES = ("local", *SHARING)
 """Methods whose devices learn themselves."""
 
 
-def _owners() -> Mapping[str, tuple[str, ...]]:
-    """Return which methods each key belongs to."""
-    chooses = tuple(method for method in SHARING if method != "dpfedavg")
+def _owners(method: str) -> Mapping[str, tuple[str, ...]]:
+    """Return which methods each key belongs to: the built-in ones, and the given one."""
+    also = () if method_plugin(method) is None else (method,)
+    sharing = (*SHARING, *also) if strategy_of(method) else SHARING
+    chooses = tuple(one for one in sharing if one != "dpfedavg")
+    devices = (*ON_DEVICES, *also)
+    learning = (*LEARNING, *also)
+    private = (*PRIVATE_PARTS, *also) if keeps_private(method) else PRIVATE_PARTS
     owners: dict[str, tuple[str, ...]] = {
-        "participation": SHARING,
+        "participation": sharing,
         "choice": chooses,
         "candidates": chooses,
         "switch_round": ("finetune",),
-        "private": PRIVATE_PARTS,
-        "steps": LEARNING,
-        "memory": LEARNING,
-        "optimizer": LEARNING,
-        "learning_rate": LEARNING,
-        "reaction": ON_DEVICES,
-        "detector": ON_DEVICES,
-        "reaction_rounds": ON_DEVICES,
-        "reaction_factor": ON_DEVICES,
-        "tuned": LEARNING,
+        "private": private,
+        "steps": learning,
+        "memory": learning,
+        "optimizer": learning,
+        "learning_rate": learning,
+        "reaction": devices,
+        "detector": devices,
+        "reaction_rounds": devices,
+        "reaction_factor": devices,
+        "tuned": learning,
     }
-    for method, keys in OWN_KEYS.items():
+    for name, keys in (*OWN_KEYS.items(), *((one, own_keys(one)) for one in also)):
         for key in keys:
-            owners[key] = (*owners.get(key, ()), method)
+            if key in _COMMON:
+                raise BadInput(
+                    f"plug-in {name!r} ({OF_METHODS}) of {' '.join(plugin_of(OF_METHODS, name))}: "
+                    f"its key {key!r} is one that every arm has; its author must give another name"
+                )
+            owners[key] = (*owners.get(key, ()), name)
     return owners
 
 
 def keys_of(method: str) -> list[str]:
     """Return the keys that an arm of a method may have."""
-    owners = _owners()
-    keys = [field.alias or name for name, field in Arm.model_fields.items()]
+    owners = _owners(method)
+    keys = [*_FIELDS, *(key for key in own_keys(method) if key not in _FIELDS)]
     return [key for key in keys if key not in owners or method in owners[key]]
 
 
@@ -219,4 +230,4 @@ def _tunable(method: str) -> set[str]:
     """Return the keys of a method that may differ from fold to fold."""
     fixed = {"private", "optimizer", "tuned", "choice", "reaction", "detector"}
     fixed |= {"reaction_rounds", "reaction_factor"}
-    return {key for key, methods in _owners().items() if method in methods} - fixed
+    return {key for key, methods in _owners(method).items() if method in methods} - fixed

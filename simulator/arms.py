@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from clients.methods import METHODS, Method, MethodOptions
+from clients.methods import Method, MethodOptions
 from clients.wear import Habits
-from simulator.options import OWN_KEYS
 from simulator.plan import Plan
 from simulator.prepared import Parts, Prepared
 from simulator.scenario import Arm, Scenario
+from simulator.ways import half_on_device, own_keys
 
 __all__ = ["habits_of", "habits_of_arm", "keys_of", "method_in_round"]
 
@@ -23,8 +23,8 @@ def method_in_round(arm: Arm, round_: int, parts: Parts | None = None) -> Method
         parts: of the program, for an arm that does not say what is private.
     """
     private = tuple(arm.private or (parts or Parts()).of(arm.method))
-    keys = {key: arm.option(key) for key in OWN_KEYS.get(arm.method, {})}
-    return METHODS[arm.method](MethodOptions(round_, arm.switch_round or 0, private, keys))
+    keys = {key: arm.option(key) for key in own_keys(arm.method)}
+    return half_on_device(arm.method)(MethodOptions(round_, arm.switch_round or 0, private, keys))
 
 
 def keys_of(scenario: Scenario, arm: Arm) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def keys_of(scenario: Scenario, arm: Arm) -> dict[str, Any]:
     return {
         "learning_rate": arm.learning_rate or scenario.model.learning_rate,
         "participation": 1.0 if arm.participation is None else arm.participation,
-        **{key: arm.option(key) for key in OWN_KEYS.get(arm.method, {})},
+        **{key: arm.option(key) for key in own_keys(arm.method)},
     }
 
 

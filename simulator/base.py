@@ -17,18 +17,18 @@ from clients.export import Blueprint, export_program
 from clients.heuristic import Heuristic
 from clients.methods import Arrays
 from clients.methods.groups import flat
-from clients.models import MODELS
 from clients.program import Program
 from clients.windows import cut_windows, read_windows
 from simulator.arms import method_in_round
 from simulator.choice import choose_program
-from simulator.options import PLAIN, PRIVATE_PARTS
+from simulator.options import PLAIN
 from simulator.origin import Origin, blueprint_of, origin_of
 from simulator.plan import Fold, Plan
 from simulator.population import donated_windows
 from simulator.prepared import Parts, Prepared
-from simulator.scenario import Scenario
+from simulator.scenario import Scenario, programs
 from simulator.thresholds import calibrate
+from simulator.ways import keeps_private
 
 __all__ = ["base_path", "prepare"]
 
@@ -57,7 +57,7 @@ def prepare(plan: Plan, fold: Fold, folder: Path) -> Prepared:
         scenario = scenario.model_copy(update={"model": carried})
     folder.mkdir(parents=True, exist_ok=True)
     parts, blueprint = Parts(), None
-    if scenario.model.program in MODELS:
+    if scenario.model.program in programs():
         blueprint = blueprint_of(scenario, plan.population.length, plan.population.channels)
         model = blueprint.model()
         params = model.init(np.random.default_rng(0))
@@ -153,6 +153,12 @@ def _check_pure(scenario: Scenario, program: Program) -> None:
                 f"{scenario.model.program} offers `learn` and `predict` alone; use a built-in "
                 f"program, or a method of plain steps: {', '.join(PLAIN)}"
             )
+        memory = scenario.learning.memory if arm.memory is None else arm.memory
+        if method.looks and not memory:
+            raise BadScenario(
+                f'arms.{arm.name}: memory = 0: method "{arm.method}" looks into the memory when a '
+                "round begins; give it room"
+            )
 
 
 def _check_fit(plan: Plan, program: Program) -> None:
@@ -199,7 +205,7 @@ def _check_fit(plan: Plan, program: Program) -> None:
 def _check_shared(scenario: Scenario, params: Arrays, parts: Parts) -> None:
     """Refuse private parameters that leave nothing to share, or that are none."""
     for arm in scenario.arms:
-        if arm.method not in PRIVATE_PARTS:
+        if not keeps_private(arm.method):
             continue
         patterns = list(arm.private or parts.of(arm.method))
         if not patterns:

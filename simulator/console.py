@@ -15,7 +15,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Display", "print_rows", "print_summary", "print_table"]
+__all__ = ["Display", "print_rows", "print_summary", "print_table", "summary_rows"]
 
 _SHOWN = {
     "arm": "arm",
@@ -90,12 +90,8 @@ def print_summary(
     summary: pd.DataFrame, question: str, answer: str = "", holdout_by: str = "time"
 ) -> None:
     """Print the arms of a run, a row each, and below them the answer in a sentence."""
-    seeds = f"{_RANGED}_min" in summary
-    columns = [c for c in _SHOWN if c in summary and not (seeds and c == "holdout_macro_f1")]
-    rows = [
-        [_cell(column, row[column], row) for column in columns] for _, row in summary.iterrows()
-    ]
-    print_rows([_SHOWN[column] for column in columns], rows, title=question)
+    header, rows = summary_rows(summary)
+    print_rows(header, rows, title=question)
     if answer:
         Console().print(escape(answer), highlight=False)
     if "base_accuracy" in summary and summary["base_accuracy"].notna().any():
@@ -104,6 +100,16 @@ def print_summary(
         print("              people whom it never saw")
     print(f"prequential:  scored before learning; holdout: {_HOLDOUT[holdout_by]}, never")
     print("              streamed; both per window, every user counting the same")
+
+
+def summary_rows(summary: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """Return what a person is shown of a run's arms: a header, and a row of texts each."""
+    seeds = f"{_RANGED}_min" in summary
+    columns = [c for c in _SHOWN if c in summary and not (seeds and c == "holdout_macro_f1")]
+    rows = [
+        [_cell(column, row[column], row) for column in columns] for _, row in summary.iterrows()
+    ]
+    return [_SHOWN[column] for column in columns], rows
 
 
 def print_table(title: str, frame: pd.DataFrame) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, PlainValidator, model_validator
 
+from clients.errors import BadInput
+from clients.plugins import DRIFT, plugin_of
 from clients.stream_drift import STREAM_DRIFTS
+from simulator.plugins import defaults_of, drift_plugin, known_name, taken_in
 from simulator.sections import Section, Share
 
-__all__ = ["KINDS", "OF_STREAM", "OF_TIME", "DriftTable", "drift_keys_of"]
+__all__ = ["KINDS", "OF_STREAM", "OF_TIME", "DriftTable", "defaults_of_kind", "drift_keys_of"]
 
 KINDS: Mapping[str, Mapping[str, Any]] = {
     "rotation": {"angle_deg": 90.0, "axis": "any"},
@@ -38,12 +41,11 @@ OF_TIME = ("rate", "dropout", "gait")
 
 
 class DriftTable(Section):
-    """One drift that is put into streams."""
+    """One drift that is put into streams; the keys that a plug-in adds are attributes, too."""
 
-    kind: Literal[
-        "rotation", "swap-wrist", "gain", "bias", "noise", "rate", "dropout", "gait",
-        "new-activity", "label-shift", "swap-user",
-    ]  # fmt: skip
+    model_config = ConfigDict(extra="allow")  # what is unknown is refused by `taken_in`
+
+    kind: Annotated[str, PlainValidator(lambda value: known_name(value, DRIFT))]
     at: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.5
     over: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     period: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
@@ -73,13 +75,28 @@ class DriftTable(Section):
 
     def numbers(self) -> dict[str, float]:
         """Return how strong it is, by name."""
-        values = {key: self.option(key) for key in KINDS[self.kind]}
+        values = {key: self.option(key) for key in defaults_of_kind(self.kind)}
         return {key: float(value) for key, value in values.items() if key != "axis"}
 
     def option(self, key: str) -> Any:
         """Return one of the kind's own keys, or its default."""
-        value = getattr(self, key)
-        return KINDS[self.kind][key] if value is None else value
+        value = getattr(self, key, None)
+        return defaults_of_kind(self.kind)[key] if value is None else value
+
+    @property
+    def of_time(self) -> bool:
+        """Whether it changes how samples follow one another."""
+        plugin = drift_plugin(self.kind)
+        return self.kind in OF_TIME if plugin is None else plugin.of_time
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _with_keys_of_plugins(cls, table: Any, handler: Any) -> DriftTable:
+        kind = table.get("kind") if isinstance(table, dict) else None
+        plugin = drift_plugin(kind) if isinstance(kind, str) else None
+        own = None if plugin is None else plugin.keys
+        made: DriftTable = taken_in(table, handler, _FIELDS, own, (DRIFT, str(kind)))
+        return made
 
     @model_validator(mode="after")
     def _options_of_the_kind(self) -> DriftTable:
@@ -105,10 +122,31 @@ class DriftTable(Section):
         return self
 
 
-_COMMON = ("kind", "at", "over", "period", "devices")
+_FIELDS = tuple(DriftTable.model_fields)
+_COMMON = {"kind", "at", "over", "period", "devices"}
 
 
 def drift_keys_of(kind: str) -> list[str]:
     """Return the keys that a drift of some kind may have."""
-    own = {*_COMMON, *KINDS[kind], _NEEDED.get(kind)}
-    return [key for key in DriftTable.model_fields if key in own]
+    added = defaults_of_kind(kind)
+    own = {*_COMMON, *added, _NEEDED.get(kind)}
+    return [key for key in dict.fromkeys([*_FIELDS, *added]) if key in own]
+
+
+def defaults_of_kind(kind: str) -> Mapping[str, Any]:
+    """Return the own keys of a kind that is built in or added, and their defaults.
+
+    Raises:
+        BadInput: a plug-in's keys cannot be told from those that every drift has.
+    """
+    plugin = drift_plugin(kind)
+    if plugin is None:
+        return KINDS.get(kind, {})
+    added = defaults_of(DRIFT, kind, plugin.keys)
+    taken = sorted(added.keys() & _COMMON)
+    if taken:
+        raise BadInput(
+            f"plug-in {kind!r} ({DRIFT}) of {' '.join(plugin_of(DRIFT, kind))}: its key "
+            f"{taken[0]!r} is one that every drift has; its author must give another name"
+        )
+    return added

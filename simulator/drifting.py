@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clients import chance
-from clients.drift import SIGNALS, Change, Course, Drift, changed
+from clients.drift import Change, Course, Drift, changed
 from clients.errors import BadScenario
 from clients.pool import Pool
 from clients.stream import Streams
@@ -144,7 +144,7 @@ def drift_of(
     there = streams.questions >= 0
     signals = 0
     for number, change in enumerate(changes):
-        if change.kind in SIGNALS:
+        if change.kind not in STREAM_DRIFTS:
             signals |= 1 << number
             for state, by in ((held, draws[number]), (settled, 0.5)):
                 by = by if isinstance(by, float) else by[:, :count]

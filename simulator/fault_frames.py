@@ -10,11 +10,11 @@ import pandas as pd
 import pyarrow as pa
 
 from simulator.fault_table import Faults
-from simulator.options import SHARING
 from simulator.rounds_file import numbers_of, read_rounds
 from simulator.scenario import Arm, Scenario
 from simulator.store import RunFolder
 from simulator.user_series import by_user_and_round, joined
+from simulator.ways import strategy_of
 
 __all__ = ["faults_frame"]
 
@@ -42,7 +42,7 @@ def _of_arm(run: Path, arm: Arm, scenario: Scenario) -> dict[str, object]:
     folder, faults = RunFolder(run), scenario.faults
     row: dict[str, object] = {"arm": arm.name}
     paths = list(folder.rounds_files(arm.name))
-    shares = arm.method in SHARING and bool(paths)
+    shares = bool(strategy_of(arm.method) and paths)
     columns = ["fold", "round", "participant", "took_s", *_UPDATES]
     tables = [read_rounds(path, columns, everybody=True) for path in paths if shares]
     for name in _UPDATES:

@@ -16,8 +16,10 @@ from clients.messages import pack, unpack
 from clients.methods import Arrays, Method
 from clients.methods.groups import flat
 from clients.outcome import Update
+from clients.plugins import STRATEGIES as GROUP
+from clients.plugins import load_plugin
 from server.guard import Guard
-from server.strategies import STRATEGIES
+from server.strategies import STRATEGIES, ServerHalf
 from server.strategies.buffered import BufferedFedAvg
 from server.strategies.kept import restore, state
 from server.strategies.private import PrivateFedAvg
@@ -32,6 +34,7 @@ from simulator.plan import Plan
 from simulator.prepared import Prepared
 from simulator.reply import Reply, Terms, joined
 from simulator.scenario import Arm
+from simulator.ways import strategy_of
 
 __all__ = ["Server", "Session"]
 
@@ -57,7 +60,7 @@ class Server:
         self._round, self._participants = 0, _NOBODY
         self._sent = self._good = self._needed = 0  # updates of this round
         arm, fold = session.arm, plan.folds[session.fold]
-        self._half = STRATEGIES.get(arm.method)
+        self._half = _half_on_server(arm.method)
         self._strategy = None
         self._grid = FleetGrid(self._work)  # it silences what strategies say of themselves
         if self._half is not None:
@@ -284,3 +287,12 @@ class Server:
                 "reason": reason,
             }
         )
+
+
+def _half_on_server(method: str) -> ServerHalf | None:
+    """Return what makes a method's strategy, built in or added; None where it has no server."""
+    name = strategy_of(method)
+    if not name or name in STRATEGIES:
+        return STRATEGIES.get(name)
+    half: ServerHalf = load_plugin(GROUP, name, ServerHalf)
+    return half

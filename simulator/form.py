@@ -7,7 +7,7 @@ from pathlib import Path
 
 from clients.errors import BadScenario
 from simulator.hush import hushed
-from simulator.scenario import PROGRAMS, SINGLE_SAMPLES, Scenario
+from simulator.scenario import SINGLE_SAMPLES, Scenario, programs
 
 __all__ = ["Form", "form_of"]
 
@@ -42,7 +42,7 @@ def form_of(scenario: Scenario, *, trusted: bool = False) -> Form:
     """
     data, program, batch = scenario.data, scenario.model.program, scenario.stream.batch
     single, least = program in SINGLE_SAMPLES, 1
-    if program not in PROGRAMS:
+    if program not in programs():
         with hushed():
             from clients.program import Program  # TensorFlow is not needed for programs of our own
 

@@ -74,14 +74,17 @@ def _typed(path: Path, table: object) -> dict[str, Any]:
     return table
 
 
-def write_manifest(folder: Path, facts: Mapping[str, Any]) -> None:
+def write_manifest(
+    folder: Path, facts: Mapping[str, Any], plugins: Mapping[str, str] | None = None
+) -> None:
     """Write what the run was made with, and what it began with, beside the given facts.
 
     Args:
         folder: of the run, with its scenario in it.
         facts: JSON.
+        plugins: the distributions that add something to the run, and their versions.
     """
-    now, then = provenance(), read_manifest(folder)
+    now, then = provenance(plugins), read_manifest(folder)
     began: dict[str, Any] = {"began_with": {key: then.get(key, now[key]) for key in now}}
     if (folder / SCENARIO).is_file():
         began["scenario_sha256"] = [_digest((folder / SCENARIO).read_bytes())]
@@ -162,12 +165,15 @@ def need_own_scenario(folder: Path) -> None:
         )
 
 
-def differences(folder: Path, fingerprint: str) -> list[str]:
+def differences(
+    folder: Path, fingerprint: str, plugins: Mapping[str, str] | None = None
+) -> list[str]:
     """Compare scenario, data and machine with those that the run began with; tell what differs.
 
     Args:
         folder: of the run.
         fingerprint: of the data as they are now.
+        plugins: the distributions that add something to the run, and their versions now.
 
     Raises:
         BadInput: the scenario or the data are not the same.
@@ -184,7 +190,7 @@ def differences(folder: Path, fingerprint: str) -> list[str]:
         )
     made_with, own = (
         {**one.get("versions", {}), "processor": one.get("machine", {}).get("processor")}
-        for one in (then.get("began_with", then), provenance())
+        for one in (then.get("began_with", then), provenance(plugins))
     )
     return [
         f"the run began with {name} {old}, and goes on with {own.get(name)}: its bytes may "

@@ -29,7 +29,6 @@ from simulator.engines import Devices
 from simulator.fate import Fate
 from simulator.journey import REASONS
 from simulator.noticing import Noticing
-from simulator.options import SHARING
 from simulator.plan import Cohort, Plan
 from simulator.prepared import Prepared
 from simulator.reacting import Reacting
@@ -38,6 +37,7 @@ from simulator.reply import Reply, Terms, reply_of
 from simulator.scenario import Arm
 from simulator.store import RunFolder
 from simulator.versions import keep_versions, write_version
+from simulator.ways import strategy_of
 
 __all__ = ["OpenCohort"]
 
@@ -108,7 +108,7 @@ class OpenCohort:
         about: list[str] = [table.kind for table in scenario.drift]
         about += [table.kind for table in scenario.detectors]
         about += [arm.reaction] if arm.reaction is not None else []
-        about += [*REASONS, *WHEN_DROPPED] if arm.method in SHARING else []
+        about += [*REASONS, *WHEN_DROPPED] if strategy_of(arm.method) else []
         return list(dict.fromkeys(about))
 
     def _new_noticing(self) -> Noticing | None:

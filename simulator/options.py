@@ -7,6 +7,7 @@ from typing import Any
 
 __all__ = [
     "LEARNING",
+    "METHODS",
     "OWN_KEYS",
     "PAIRWISE",
     "PERSONAL",
@@ -15,6 +16,14 @@ __all__ = [
     "REACTIONS",
     "SHARING",
 ]
+
+METHODS = (
+    "frozen", "heuristic", "pooled", "local", "fedavg", "fedprox", "fedavgm", "fedadam", "fedyogi",
+    "fedadagrad", "qfedavg", "scaffold", "fedbuff", "fedmedian", "fedtrimmedavg", "krum",
+    "multikrum", "bulyan", "dpfedavg", "finetune", "fedper", "fedrep", "fedbn", "ditto", "apfl",
+    "pfedme", "perfedavg", "ifca",
+)  # fmt: skip
+"""The built-in ways of learning."""
 
 OWN_KEYS: Mapping[str, Mapping[str, Any]] = {
     # Li et al. 2020: 1 was best on three of their five data sets.

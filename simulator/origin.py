@@ -16,7 +16,7 @@ from clients.donors import Donated
 from clients.errors import BadScenario
 from clients.export import Blueprint
 from clients.methods import Arrays
-from clients.models import MODELS
+from clients.models import built
 from clients.program import Program
 from clients.training import SERIES, SPAN, Recipe, train_base
 from simulator.plan import Fold, Plan
@@ -85,7 +85,7 @@ def training_spans(scenario: Scenario, population: Population, users: Sequence[s
 def _follows(scenario: Scenario, population: Population) -> bool:
     """Whether a scenario's program is given series of single samples, one after the other."""
     name = scenario.model.program
-    return population.series and MODELS[name](1, AXES, 2).tracks
+    return population.series and built(name, 1, AXES, 2).tracks
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -17,14 +17,13 @@ from safetensors.numpy import save
 from clients import chance
 from clients.errors import BadInput
 from clients.export import Blueprint, export_program
-from clients.models import MODELS
 from clients.program import Program, inspect_program
 from clients.training import predict_windows, scaled, train_base
 from simulator.console import Display
 from simulator.metrics import f1_by_class, macro_f1
 from simulator.origin import blueprint_of, people_of, recipe_of, training_spans
 from simulator.population import AXES, Population, donated_windows, gather_people
-from simulator.scenario import SINGLE_SAMPLES, Scenario
+from simulator.scenario import SINGLE_SAMPLES, Scenario, programs
 
 __all__ = [
     "cross_validate",
@@ -45,10 +44,9 @@ def export_builtin(name: str, out: Path, seed: int) -> None:
     Raises:
         BadInput: an unknown name, or `out` is there already.
     """
-    if name not in MODELS:
-        raise BadInput(
-            f"model export: no built-in program {name!r}; there are: {', '.join(sorted(MODELS))}"
-        )
+    if name not in programs():
+        there = ", ".join(sorted(programs()))
+        raise BadInput(f"model export: no built-in program {name!r}; there are: {there}")
     need_new(out)
     blueprint = Blueprint(name, 1 if name in SINGLE_SAMPLES else _SAMPLES, AXES, _SIX)
     params = blueprint.model().init(chance.generator(seed, "base", 0))
@@ -179,10 +177,10 @@ def _score_fold(
 
 def _trainable(scenario: Scenario, population: Population) -> Blueprint:
     """Return the blueprint of a scenario's program, which must be a built-in one."""
-    if scenario.model.program not in MODELS:
+    if scenario.model.program not in programs():
         raise BadInput(
             f"model.program = {scenario.model.program!r}: `model train` trains built-in programs: "
-            f"{', '.join(sorted(MODELS))}"
+            f"{', '.join(sorted(programs()))}"
         )
     return blueprint_of(scenario, population.length, population.channels)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,15 @@ __all__ = ["provenance"]
 _PACKAGES = ("wearfleet", "flwr", "ray", "tensorflow", "numpy", "pandas", "pyarrow")
 
 
-def provenance() -> dict[str, Any]:
-    """Return the versions, the revision of the code, and the machine."""
+def provenance(plugins: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return the versions, the revision of the code, and the machine.
+
+    Args:
+        plugins: the distributions of other authors that the run uses, and their versions.
+    """
     return {
-        "versions": _versions(),
+        "versions": _versions() | dict(plugins or {}),
+        **({"plugins": list(plugins)} if plugins else {}),
         "git": _git_revision(),
         "machine": {
             "system": platform.platform(),

@@ -9,6 +9,7 @@ from simulator.folds import Fold
 from simulator.options import PAIRWISE
 from simulator.population import Population
 from simulator.scenario import Scenario
+from simulator.ways import strategy_of
 
 __all__ = ["check_holdout", "check_participants", "check_tuning"]
 
@@ -18,7 +19,8 @@ _MOST_PAIRWISE = 1000
 def check_participants(scenario: Scenario, folds: Sequence[Fold]) -> None:
     """Refuse arms that compare updates pairwise where there are too many, or too few to trust."""
     for arm in scenario.arms:
-        if arm.method not in PAIRWISE:
+        strategy = strategy_of(arm.method)
+        if strategy not in PAIRWISE:
             continue
         share = 1.0 if arm.participation is None else arm.participation
         for fold in folds:
@@ -31,7 +33,7 @@ def check_participants(scenario: Scenario, folds: Sequence[Fold]) -> None:
                     f"{_MOST_PAIRWISE / fold.devices.size:.2g} or less, or fedtrimmedavg"
                 )
             liars = int(arm.option("liars"))
-            least = 4 * liars + 3 if arm.method == "bulyan" else 2 * liars + 3
+            least = 4 * liars + 3 if strategy == "bulyan" else 2 * liars + 3
             if count < least:
                 raise BadScenario(
                     f"arms.{arm.name}.liars = {liars}: {count} devices take part in a round, and "

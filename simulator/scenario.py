@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, PrivateAttr, model_validator
 
@@ -14,7 +14,14 @@ from simulator.arm import Arm
 from simulator.detector_table import DetectorTable
 from simulator.drift_table import DriftTable
 from simulator.fault_table import Faults
-from simulator.scenario_checks import FEATURE_ROWS, PROGRAMS, SINGLE_SAMPLES, check_together
+from simulator.overrides import Overrides
+from simulator.scenario_checks import (
+    FEATURE_ROWS,
+    PROGRAMS,
+    SINGLE_SAMPLES,
+    check_together,
+    programs,
+)
 from simulator.sections import (
     Checkpoints,
     Data,
@@ -34,7 +41,9 @@ from simulator.sections import (
     Variation,
 )
 
-__all__ = ["BASES", "FEATURE_ROWS", "PROGRAMS", "SINGLE_SAMPLES", "Arm", "Scenario"]
+__all__ = [
+    "BASES", "FEATURE_ROWS", "PROGRAMS", "SINGLE_SAMPLES", "Arm", "Scenario", "programs",
+]  # fmt: skip
 
 BASES = ("donors", "random")
 """What `model.base` may be beside the path of a SavedModel."""
@@ -95,10 +104,53 @@ class Scenario(Section):
         found = [
             ("data", "path", self.data.path),
             ("faults", "trace", self.faults.trace),
-            ("model", "program", "" if model.program in PROGRAMS else model.program),
+            ("model", "program", "" if model.program in programs() else model.program),
             ("model", "base", "" if model.base in BASES else model.base),
         ]
         return [one for one in found if one[2]]
+
+    @classmethod
+    def load(cls, path: str | Path, overrides: Overrides = ()) -> Scenario:
+        """Read a scenario file, as `wearfleet run` does.
+
+        Args:
+            path: the TOML file.
+            overrides: dotted keys and their values, such as {"stream.rounds": 5}, or texts as of
+                `--set`.
+
+        Raises:
+            BadScenario: it cannot be read, a key cannot be used, or what it names is not there.
+        """
+        from simulator.scenario_file import load_scenario
+
+        return load_scenario(Path(path), overrides)
+
+    @classmethod
+    def from_dict(cls, table: Mapping[str, Any], overrides: Overrides = ()) -> Scenario:
+        """Make a scenario of tables as a file has them, every default filled in.
+
+        Raises:
+            BadScenario: as `load`.
+        """
+        from simulator.scenario_file import made_scenario
+
+        return made_scenario(table, overrides)
+
+    def with_(self, overrides: Overrides = (), /, **keys: Any) -> Scenario:
+        """Return the scenario with some keys changed, and what follows from them.
+
+        Args:
+            overrides: as in `load`.
+            keys: of the top level, such as `seed=5`.
+
+        Raises:
+            BadScenario: as `load`.
+        """
+        from simulator.scenario_defaults import without_defaults
+        from simulator.scenario_file import made_scenario
+
+        table = without_defaults(self.model_dump(exclude_none=True, by_alias=True))
+        return made_scenario({**table, **keys}, overrides)
 
     def of_seed(self, seed: int) -> Scenario:
         """Return the scenario with another seed, and of what was tuned what is for that seed.

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from clients.containment import is_file_name
+from clients.plugins import MODELS, plugin_names
 from simulator.arm import Arm
-from simulator.drift_table import OF_STREAM, OF_TIME
+from simulator.drift_table import OF_STREAM
 from simulator.fault_checks import check_faults
 
 if TYPE_CHECKING:
     from simulator.scenario import Scenario
 
-__all__ = ["FEATURE_ROWS", "PROGRAMS", "SINGLE_SAMPLES", "check_together"]
+__all__ = ["FEATURE_ROWS", "PROGRAMS", "SINGLE_SAMPLES", "check_together", "programs"]
 
 PROGRAMS = (
     "bilstm", "cnn", "cnn_norm", "dense", "features", "gravity_cnn", "gravity_cnn_small", "gru",
@@ -33,6 +34,11 @@ FEATURE_ROWS = {
     "training": {"warp": 1.0, "tilt_deg": 0.0, "gain": 1.0, "noise": 0.0, "mirror": 0.0},
 }
 """What holds for a table of features, and cannot be otherwise: a row is one window of 10 s."""
+
+
+def programs() -> tuple[str, ...]:
+    """Return the names of the programs that are built in, and those that other packages add."""
+    return (*PROGRAMS, *plugin_names(MODELS, PROGRAMS))
 
 
 def check_together(scenario: Scenario) -> None:
@@ -60,7 +66,7 @@ def _check_arms(scenario: Scenario) -> None:
     if scenario.baseline and scenario.baseline not in names:
         raise ValueError(f"baseline: {scenario.baseline!r} is no arm; arms: {', '.join(names)}")
     for arm in scenario.arms:
-        if arm.optimizer is not None and scenario.model.program not in PROGRAMS:
+        if arm.optimizer is not None and scenario.model.program not in programs():
             raise ValueError(
                 f"arms.{arm.name}.optimizer: the SavedModel {scenario.model.program} brings its "
                 "own; take the key out of the arm"
@@ -171,7 +177,7 @@ def _check_drift(scenario: Scenario) -> None:
                 f"{place}: changes samples, and a row of features has none; allowed: "
                 f"{', '.join(OF_STREAM)}"
             )
-        if table.kind in OF_TIME and model.program in SINGLE_SAMPLES:
+        if table.of_time and model.program in SINGLE_SAMPLES:
             raise ValueError(
                 f'{place}: changes how samples follow one another, and "{model.program}" is given '
                 "them one by one; use a program on windows"
@@ -206,7 +212,7 @@ def _check_detectors(scenario: Scenario) -> None:
         if (
             table.kind != "inputs"
             and table.strength == "donors"
-            and (scenario.model.base != "donors" or scenario.model.program not in PROGRAMS)
+            and (scenario.model.base != "donors" or scenario.model.program not in programs())
         ):
             raise ValueError(
                 f'detectors.{number}.strength: "donors" are to set it by models of other donors, '
@@ -243,7 +249,7 @@ def _check_detectors(scenario: Scenario) -> None:
                 f'{place} = "ask-more": labels.ask = "all" asks all there is; set labels.ask = '
                 '"random" or "uncertain", and a budget'
             )
-        foreign = scenario.model.program not in PROGRAMS
+        foreign = scenario.model.program not in programs()
         if foreign and arm.reaction in ("reset-head", "learn-faster"):
             raise ValueError(
                 f'{place} = "{arm.reaction}": {scenario.model.program} does not say what is its '
@@ -254,7 +260,7 @@ def _check_detectors(scenario: Scenario) -> None:
 def _check_candidates(scenario: Scenario) -> None:
     """Refuse programs that donors cannot choose among."""
     model = scenario.model
-    windows = [program for program in PROGRAMS if program not in SINGLE_SAMPLES]
+    windows = [program for program in programs() if program not in SINGLE_SAMPLES]
     wrong = [program for program in model.candidates if program not in windows]
     if wrong:
         raise ValueError(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from simulator.drift_table import KINDS
-from simulator.options import OWN_KEYS, REACTIONS, SHARING
+from simulator.drift_table import defaults_of_kind
+from simulator.options import REACTIONS
 from simulator.scenario import FEATURE_ROWS
+from simulator.ways import own_keys, strategy_of
 
-__all__ = ["with_defaults"]
+__all__ = ["with_defaults", "without_defaults"]
 
 
 def with_defaults(table: dict[str, Any]) -> dict[str, Any]:
@@ -41,9 +43,40 @@ def with_defaults(table: dict[str, Any]) -> dict[str, Any]:
     return table
 
 
+def without_defaults(table: dict[str, Any]) -> dict[str, Any]:
+    """Take out what `with_defaults` fills in again, so that it follows keys that change."""
+    first = table["arms"][0]["name"]
+    bare = {key: value for key, value in table.items() if key != "baseline" or value != first}
+    bare["drift"] = [_bare(drift, _resolved_drift) for drift in table.get("drift", [])]
+    bare["arms"] = [_bare(arm, lambda arm: _resolved_arm(arm, table)) for arm in table["arms"]]
+    fixed: dict[str, dict[str, Any]] = {"model": {"program": "features"}, **FEATURE_ROWS}
+    candidates = table["model"].get("candidates")
+    if candidates:
+        fixed = {"model": {"program": candidates[0]}}
+    elif table["data"]["source"] != "wisdm-v1.1-features":
+        fixed = {}
+    for section, keys in fixed.items():
+        own = bare[section].items()
+        bare[section] = {key: value for key, value in own if keys.get(key) != value}
+    return bare
+
+
+def _bare(table: dict[str, Any], resolved: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
+    """Take out the keys of a table that come back by themselves."""
+    own = dict(table)
+    for key, value in table.items():
+        rest = {name: kept for name, kept in table.items() if name != key}
+        if key in ("name", "method", "kind") or resolved(rest).get(key) != value:
+            continue
+        del own[key]
+    return own
+
+
 def _resolved_drift(drift: Any) -> Any:
     """Fill in the defaults that a drift's kind has."""
-    return {**KINDS.get(str(drift.get("kind")), {}), **drift} if isinstance(drift, dict) else drift
+    if not isinstance(drift, dict):
+        return drift
+    return {**defaults_of_kind(str(drift.get("kind"))), **drift}
 
 
 def _resolved_arm(arm: Any, table: dict[str, Any]) -> Any:
@@ -51,7 +84,7 @@ def _resolved_arm(arm: Any, table: dict[str, Any]) -> Any:
     if not isinstance(arm, dict) or not isinstance(arm.get("method"), str):
         return arm
     method = arm["method"]
-    defaults = dict(OWN_KEYS.get(method, {}))
+    defaults = dict(own_keys(method))
     reaction = arm.get("reaction")
     if isinstance(reaction, str) and reaction in REACTIONS:
         detectors = table.get("detectors")
@@ -59,7 +92,7 @@ def _resolved_arm(arm: Any, table: dict[str, Any]) -> Any:
         if isinstance(first, dict):
             defaults["detector"] = first.get("kind")
         defaults |= REACTIONS[reaction]
-    if method in SHARING:
+    if strategy_of(method):
         defaults["participation"] = 1.0
         defaults |= {} if method == "dpfedavg" else {"choice": "random"}
     if method == "fedrep":

@@ -8,8 +8,10 @@ from typing import Any, get_args, get_origin
 
 from pydantic import ValidationError
 
-from simulator.arm import METHODS, keys_of
+from simulator.arm import keys_of
 from simulator.drift_table import KINDS, drift_keys_of
+from simulator.options import METHODS
+from simulator.plugins import drift_plugin, method_plugin
 from simulator.scenario import Scenario
 
 __all__ = ["explained"]
@@ -17,7 +19,7 @@ __all__ = ["explained"]
 _MOST_SEEN = 200  # characters of a value in an error
 
 
-def explained(path: Path, table: dict[str, Any], error: ValidationError) -> str:
+def explained(path: str | Path, table: dict[str, Any], error: ValidationError) -> str:
     """Say for each wrong key: file, key, value seen, what is allowed."""
     lines = []
     seen = set()
@@ -87,11 +89,11 @@ def _allowed_keys(location: tuple[str | int, ...], table: dict[str, Any]) -> lis
     """Return the keys that are allowed beside an unknown one; of an arm, those of its method."""
     if location[0] == "arms" and len(location) == 3 and isinstance(location[1], int):
         method = table["arms"][location[1]].get("method")
-        if method in METHODS:
+        if isinstance(method, str) and (method in METHODS or method_plugin(method)):
             return keys_of(method)
     if location[0] == "drift" and len(location) == 3 and isinstance(location[1], int):
         kind = table["drift"][location[1]].get("kind")
-        if isinstance(kind, str) and kind in KINDS:
+        if isinstance(kind, str) and (kind in KINDS or drift_plugin(kind)):
             return drift_keys_of(kind)
     model: Any = Scenario
     for part in location[:-1]:

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import tomli_w
 from pydantic import ValidationError
 
 from clients.errors import BadInput, BadScenario
-from simulator.overrides import override
-from simulator.scenario import BASES, PROGRAMS, Scenario
+from simulator.overrides import Overrides, override_all, plain
+from simulator.scenario import BASES, Scenario, programs
 from simulator.scenario_defaults import with_defaults
 from simulator.scenario_errors import explained
 from simulator.toml_file import read_toml
 
-__all__ = ["load_scenario", "need_new_file", "own_scenario", "read_scenario", "scenario_toml"]
+__all__ = [
+    "load_scenario",
+    "made_scenario",
+    "need_new_file",
+    "own_scenario",
+    "read_scenario",
+    "scenario_toml",
+]
 
 
-def load_scenario(path: Path, overrides: Sequence[str] = ()) -> Scenario:
+def load_scenario(path: Path, overrides: Overrides = ()) -> Scenario:
     """Read and validate a scenario file, whose data and programs are there.
 
     Args:
@@ -33,24 +42,46 @@ def load_scenario(path: Path, overrides: Sequence[str] = ()) -> Scenario:
     return scenario
 
 
-def read_scenario(path: Path, overrides: Sequence[str] = ()) -> Scenario:
+def read_scenario(path: Path, overrides: Overrides = ()) -> Scenario:
     """Read and validate a scenario file, wherever its data are.
 
     Args:
         path: the TOML file.
         overrides: `key=value` with dotted keys, such as "stream.rounds=5"; a value is read as
-            TOML, and as plain text where it is not TOML.
+            TOML, and as plain text where it is not TOML. Or the same by key.
 
     Raises:
         BadScenario: it cannot be read, or a key of it cannot be used.
     """
     _, table = read_toml(path)
-    for given in overrides:
-        override(table, given)
+    override_all(table, overrides)
+    return _validated(table, path)
+
+
+def made_scenario(table: Mapping[str, Any], overrides: Overrides = ()) -> Scenario:
+    """Validate a scenario that is not in a file, whose data and programs are there.
+
+    Args:
+        table: as TOML would have it; it is left as it is.
+        overrides: as in `read_scenario`.
+
+    Raises:
+        BadScenario: a key of it cannot be used, or what it names is not there.
+    """
+    own = plain(deepcopy(dict(table)))
+    override_all(own, overrides)
+    where = f"scenario {own['name']!r}" if isinstance(own.get("name"), str) else "scenario"
+    scenario = _validated(own, where)
+    _check_files(where, scenario)
+    return scenario
+
+
+def _validated(table: dict[str, Any], where: str | Path) -> Scenario:
+    """Validate a parsed table, or say what is wrong, and where it is from."""
     try:
         return Scenario.model_validate(with_defaults(table))
     except ValidationError as error:
-        raise BadScenario(explained(path, table, error)) from None
+        raise BadScenario(explained(where, table, error)) from None
 
 
 def own_scenario(path: Path, began_in: Path) -> Scenario:
@@ -81,7 +112,7 @@ def need_new_file(path: Path) -> None:
         raise BadInput(f"--out {path}: {what}; give a new file in a folder that is there")
 
 
-def _check_files(path: Path, scenario: Scenario) -> None:
+def _check_files(path: str | Path, scenario: Scenario) -> None:
     """Refuse data, programs and bases that are not on disk."""
     data, model = scenario.data, scenario.model
     trace = scenario.faults.trace
@@ -96,7 +127,7 @@ def _check_files(path: Path, scenario: Scenario) -> None:
             f'that holds the recordings of source = "{data.source}"'
         )
     for key, found, names in (
-        ("program", model.program, PROGRAMS),
+        ("program", model.program, programs()),
         ("base", model.base, BASES),
     ):
         if found not in names and not _is_there(Path(found) / "saved_model.pb"):

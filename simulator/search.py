@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from simulator.arm import Arm
-from simulator.options import LEARNING, OWN_KEYS
+from simulator.ways import learns, own_keys
 
 __all__ = ["Draws", "Range", "ranges_of", "suggested"]
 
@@ -84,11 +84,11 @@ def ranges_of(arm: Arm, rounds: int) -> dict[str, Range]:
         arm: whose keys.
         rounds: of a run.
     """
-    if arm.method not in LEARNING:
+    if not learns(arm.method):
         return {}
     found = dict(_EVERYWHERE)
     known = {**_OWN, **_OTHERWISE.get(arm.method, {})}
-    found |= {key: known[key] for key in OWN_KEYS.get(arm.method, {}) if key in known}
+    found |= {key: known[key] for key in own_keys(arm.method) if key in known}
     if arm.method == "finetune":
         found["switch_round"] = Range(1, max(1, rounds - 1))
     return found

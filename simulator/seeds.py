@@ -13,10 +13,11 @@ from simulator.fleet import Fleet
 from simulator.fold_run import Watcher
 from simulator.full_disk import full_disk_told, is_full_disk
 from simulator.lock import locked
+from simulator.plugins import plugins_of
 from simulator.report import write_report
 from simulator.report.records import read_csv
-from simulator.run import run_scenario
 from simulator.scenario import Scenario
+from simulator.scenario_run import run_scenario
 from simulator.statistics import frame_of_tests, paired_tests
 from simulator.store import RunFolder, average_over_seeds, discard
 
@@ -116,7 +117,8 @@ def _close_seeds(scenario: Scenario, parent: RunFolder, status: str, wall_s: flo
     parent.write_frame("tests.csv", frame_of_tests(paired_tests(people, scenario.baseline)))
     _write_pooled(parent)
     parent.write_manifest(
-        {"status": status, "seed": scenario.seed, "seeds": len(tables), "wall_s": round(wall_s, 1)}
+        {"status": status, "seed": scenario.seed, "seeds": len(tables), "wall_s": round(wall_s, 1)},
+        plugins_of(scenario),
     )
     write_report(folder)
     return summary

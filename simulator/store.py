@@ -226,10 +226,12 @@ class RunFolder:
         """Write a CSV file; what does not apply is an empty cell."""
         write_text(self.path / name, frame.round(_DIGITS).to_csv(index=False))
 
-    def write_manifest(self, facts: Mapping[str, Any]) -> None:
+    def write_manifest(
+        self, facts: Mapping[str, Any], plugins: Mapping[str, str] | None = None
+    ) -> None:
         """Write what the run was made with, the given facts, and the checksums of its figures."""
         figures = [asdict(file_written(path)) for path in sorted(self.path.glob("*.csv"))]
-        write_manifest(self.path, {**facts, "figures": figures})
+        write_manifest(self.path, {**facts, "figures": figures}, plugins)
 
 
 def average_over_seeds(frames: Sequence[pd.DataFrame], keys: Sequence[str]) -> pd.DataFrame:

@@ -22,8 +22,8 @@ from simulator.fold_run import Watcher
 from simulator.metrics import users_frame
 from simulator.plan import Fold, Plan, build_plan
 from simulator.prepared import Prepared
-from simulator.run import run_arm
 from simulator.scenario import Scenario
+from simulator.scenario_run import run_arm
 from simulator.search import Range, ranges_of, suggested
 from simulator.sections import Tuning
 from simulator.store import RunFolder

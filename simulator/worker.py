@@ -6,6 +6,7 @@ As each worker has one thread, its results do not depend on how many workers the
 from __future__ import annotations
 
 import gc
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -201,6 +202,7 @@ class Worker:
 
 def use_one_thread() -> None:
     """Make TensorFlow compute with one thread and the same operations in the same order."""
+    tf.get_logger().setLevel(logging.ERROR)  # it is talkative in an interactive Python
     os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
     tf.config.set_visible_devices([], "GPU")
     tf.config.threading.set_intra_op_parallelism_threads(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from clients.errors import BadInput
 from clients.models.cnn import Cnn
 from clients.models.dense import Dense, TrackerDense
 from clients.models.features import Features
@@ -11,8 +12,10 @@ from clients.models.gravity import GravityCnn, GravityCnnSmall
 from clients.models.model import Carried, Informed, Model, Normalized, answer, moves
 from clients.models.normalized import CnnNorm
 from clients.models.recurrent import Bilstm, Gru, TrackerLstm
+from clients.plugins import MODELS as GROUP
+from clients.plugins import load_plugin, plugin_names, plugin_of
 
-__all__ = ["MODELS", "Carried", "Informed", "Model", "Normalized", "answer", "moves"]
+__all__ = ["MODELS", "Carried", "Informed", "Model", "Normalized", "answer", "built", "moves"]
 
 MODELS: dict[str, Callable[[int, int, int], Model]] = {
     "bilstm": Bilstm,
@@ -27,3 +30,22 @@ MODELS: dict[str, Callable[[int, int, int], Model]] = {
     "tracker_lstm": TrackerLstm,
 }
 """Name -> constructor(samples per window, channels, classes)."""
+
+
+def built(program: str, length: int, channels: int, classes: int) -> Model:
+    """Build the architecture of a program, a built-in one or one of another package.
+
+    Raises:
+        BadInput: one of another package that cannot be imported, or that follows single samples.
+    """
+    if program in MODELS:
+        return MODELS[program](length, channels, classes)
+    if program not in plugin_names(GROUP, MODELS):
+        raise KeyError(program)
+    model: Model = load_plugin(GROUP, program)(length, channels, classes)
+    if model.tracks or model.carried:
+        raise BadInput(
+            f"program {program!r} of {plugin_of(GROUP, program)[0]}: follows single samples, which "
+            "built-in programs and SavedModels can; a plug-in looks at windows (tracks = False)"
+        )
+    return model

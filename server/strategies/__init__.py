@@ -25,12 +25,12 @@ from server.strategies.clustered import ClusteredFedAvg
 from server.strategies.controlled import ControlledFedAvg
 from server.strategies.private import PrivateFedAvg
 
-__all__ = ["STRATEGIES", "Options", "ServerHalf"]
+__all__ = ["EVERYBODY", "STRATEGIES", "Options", "ServerHalf"]
 
 Options = Mapping[str, Any]
 Folds = Literal["mean", "cluster", "none"]
 
-_EVERYBODY: dict[str, Any] = {
+EVERYBODY: dict[str, Any] = {
     "fraction_train": 1.0,
     "fraction_evaluate": 0.0,
     "min_train_nodes": 1,
@@ -80,7 +80,7 @@ def _made(strategy: Callable[..., Strategy], **keys: str) -> Callable[[Options],
     """Return what makes a strategy, whose arguments are called otherwise by an arm."""
 
     def make(options: Options) -> Strategy:
-        return strategy(**_EVERYBODY, **{name: options[key] for name, key in keys.items()})
+        return strategy(**EVERYBODY, **{name: options[key] for name, key in keys.items()})
 
     return make
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,11 +12,13 @@ from clients.containment import need_contained
 from clients.errors import BadInput
 from simulator.commands.shared import FileArgument, SetOption, TrustOption
 from simulator.console import Display, print_summary
+from simulator.launch import begun, compute, interrupted, launch
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from simulator.fleet import Fleet
+    from simulator.fold_run import Watcher
     from simulator.scenario import Scenario
     from simulator.store import RunFolder
 
@@ -44,38 +45,23 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Run a scenario and compare its arms."""
-    from simulator.full_disk import full_disk_told
-    from simulator.lock import locked
     from simulator.scenario_file import load_scenario
-    from simulator.store import RunFolder, discard, new_folder
+    from simulator.store import new_folder
 
     chosen = [f"fleet.engine={engine}"] if engine is not None else []
     scenario = load_scenario(file, [*(overrides or []), *chosen])
     existed = out is not None and out.exists()
     folder = new_folder(scenario.name, out)
-
-    def work(fleet: Fleet, display: Display) -> pd.DataFrame:
-        from simulator.run import run_scenario  # while the workers start
-        from simulator.seeds import run_seeds
-
-        if seeds == 1:
-            return run_scenario(scenario, folder.resolve(), fleet, display, trusted=trusted)
-        return run_seeds(scenario, seeds, folder.resolve(), fleet, display, trusted=trusted)
-
-    with full_disk_told(folder), locked(folder):
-        RunFolder(folder).clear()
-        try:
-            summary = _compute(workers or scenario.fleet.workers, ray_address, work)
-        except BadInput as error:
-            if not _begun(folder):
-                discard(folder, keep_folder=existed)
-            raise BadInput(f"{file}: {error}") from None
-        except KeyboardInterrupt:
-            begun = _begun(folder)
-            if not begun:
-                discard(folder, keep_folder=existed)
-            _say_interrupted(folder if begun else None)
-            raise
+    try:
+        summary = launch(
+            scenario, folder, Display(), workers=workers, ray_address=ray_address, seeds=seeds,
+            trusted=trusted, keep_folder=existed,
+        )  # fmt: skip
+    except BadInput as error:
+        raise BadInput(f"{file}: {error}") from None
+    except KeyboardInterrupt:
+        typer.echo(interrupted(folder if begun(folder) else None), err=True)
+        raise
     _show(summary, scenario, folder, as_json=as_json)
 
 
@@ -89,6 +75,7 @@ def resume(
     """Go on with a run that was stopped, from its last checkpoint."""
     from simulator.full_disk import full_disk_told
     from simulator.lock import locked
+    from simulator.plugins import need_plugins
     from simulator.store import SCENARIO, RunFolder
 
     kept = RunFolder(folder.resolve())
@@ -99,9 +86,10 @@ def resume(
         )
     need_contained(folder)
     seeds, scenario = kept.seeds, kept.scenario()
+    need_plugins(kept.manifest(), folder)
 
-    def work(fleet: Fleet, display: Display) -> pd.DataFrame:
-        from simulator.run import run_scenario
+    def work(fleet: Fleet, display: Watcher) -> pd.DataFrame:
+        from simulator.scenario_run import run_scenario
         from simulator.seeds import run_seeds
 
         how = {"resumed": True, "trusted": trusted}
@@ -118,31 +106,11 @@ def resume(
         with full_disk_told(folder), locked(folder):
             kept.clear()
             try:
-                summary = _compute(workers or scenario.fleet.workers, ray_address, work)
+                summary = compute(workers or scenario.fleet.workers, ray_address, Display(), work)
             except KeyboardInterrupt:
-                _say_interrupted(folder)
+                typer.echo(interrupted(folder), err=True)
                 raise
     _show(summary, scenario, folder, as_json=as_json)
-
-
-def _compute(
-    workers: int | str,
-    ray_address: str | None,
-    work: Callable[[Fleet, Display], pd.DataFrame],
-) -> pd.DataFrame:
-    """Start workers, let them work, and end them, who may still be writing."""
-    from simulator.fleet import Fleet
-    from simulator.workers import start_workers
-
-    fleet: Fleet | None = None
-    display = Display()
-    try:
-        with display:
-            fleet = Fleet(start_workers(workers, ray_address))
-            return work(fleet, display)
-    finally:
-        if fleet is not None:
-            fleet.stop()
 
 
 def _done(kept: RunFolder) -> pd.DataFrame:
@@ -170,20 +138,3 @@ def _show(summary: pd.DataFrame, scenario: Scenario, folder: Path, *, as_json: b
         answer, holdout_by = answer_of(folder), scenario.split.holdout_by
         print_summary(summary, scenario.question, answer, holdout_by)
     typer.echo(f"report: {folder / 'report.html'}", err=as_json)
-
-
-def _begun(folder: Path) -> bool:
-    """Whether a run has come far enough to leave something that is worth keeping."""
-    from simulator.store import RunFolder
-
-    run = RunFolder(folder)
-    of_seeds = any(folder.glob("seed-*/scenario.toml"))
-    return of_seeds or (run.has_begun() and run.seeds is None)
-
-
-def _say_interrupted(folder: Path | None) -> None:
-    """Say what is left of a run that was interrupted: its folder, or nothing."""
-    what = "no round had begun, nothing is kept"
-    if folder is not None:
-        what = f"what was done is kept in {folder}; `wearfleet resume {folder}` goes on with it"
-    typer.echo(f"wearfleet: interrupted; {what}", err=True)

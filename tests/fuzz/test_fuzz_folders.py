@@ -13,8 +13,8 @@ from clients.device_folder import create
 from clients.wearable import Wearable
 from simulator.cli import main
 from simulator.fleet import Fleet
-from simulator.run import run_scenario
 from simulator.scenario_file import load_scenario
+from simulator.scenario_run import run_scenario
 from simulator.sittings import wear_device_of_run
 from simulator.workers import InProcess
 from tests.clients.made_programs import saved

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from simulator.fleet import Fleet
-from simulator.run import run_scenario
 from simulator.scenario_file import load_scenario
+from simulator.scenario_run import run_scenario
 from simulator.store import RunFolder
 from simulator.workers import InProcess
 

@@ -5,8 +5,8 @@ import shutil
 from pathlib import Path
 
 from clients.errors import WorkerLost
-from simulator.run import run_scenario
 from simulator.scenario_file import load_scenario
+from simulator.scenario_run import run_scenario
 from simulator.workers import InProcess
 from tests.simulator.conftest import Heard, contents
 

@@ -14,9 +14,9 @@ from simulator.event import Event
 from simulator.noticing import Noticing
 from simulator.plan import build_plan
 from simulator.prepared import Threshold
-from simulator.run import run_scenario
 from simulator.scenario import Scenario
 from simulator.scenario_file import load_scenario
+from simulator.scenario_run import run_scenario
 from simulator.thresholds import calibrate
 from tests.clients.test_detectors import RIVER
 from tests.simulator.conftest import Finished, Heard, read_all

@@ -9,8 +9,8 @@ import pytest
 from clients.errors import BadInput, RunFailed
 from simulator.fleet import Fleet
 from simulator.prepared_files import read_prepared
-from simulator.run import run_scenario
 from simulator.scenario_file import load_scenario
+from simulator.scenario_run import run_scenario
 from simulator.sealed_file import read_sealed, write_sealed
 from simulator.seeds import run_seeds
 from simulator.store import RunFolder

@@ -17,8 +17,8 @@ from clients.program import Program
 from simulator.fleet import Fleet
 from simulator.plan import build_plan
 from simulator.records import ROUNDS, WINDOWS
-from simulator.run import run_scenario
 from simulator.scenario_file import load_scenario
+from simulator.scenario_run import run_scenario
 from simulator.seeds import run_seeds
 from simulator.statistics import frame_of_tests, paired_tests
 from simulator.workers import InProcess

@@ -8,8 +8,8 @@ from clients.program import Program
 from simulator.cli import main
 from simulator.fleet import Fleet
 from simulator.plan import build_plan
-from simulator.run import run_scenario
 from simulator.scenario_file import load_scenario
+from simulator.scenario_run import run_scenario
 from simulator.workers import InProcess
 from tests.clients.hostile_programs import Writes
 from tests.clients.made_programs import saved

@@ -7,9 +7,9 @@ import pytest
 from clients.errors import BadScenario
 from simulator.fleet import Fleet
 from simulator.plan import build_plan
-from simulator.run import run_scenario
 from simulator.scenario import Scenario
 from simulator.scenario_file import scenario_toml
+from simulator.scenario_run import run_scenario
 from simulator.search import ranges_of
 from simulator.tune import tune, tune_seeds
 from simulator.workers import InProcess

@@ -20,14 +20,15 @@ from simulator.fold_run import FoldRun, Watcher
 from simulator.full_disk import full_disk_told, is_full_disk
 from simulator.manifest_file import differences
 from simulator.metrics import fairness_frame, summary_frame, users_frame
-from simulator.options import PRIVATE_PARTS
 from simulator.plan import Plan, build_plan
+from simulator.plugins import plugins_of
 from simulator.prepared import Prepared
 from simulator.privacy import epsilon_of
 from simulator.report import write_report
 from simulator.scenario import Arm, Scenario
 from simulator.statistics import frame_of_tests, paired_tests
 from simulator.store import USERS_COLUMNS, RunFolder, discard
+from simulator.ways import keeps_private
 
 __all__ = ["run_arm", "run_scenario"]
 
@@ -107,7 +108,7 @@ def _prepare(
     plan = build_plan(scenario, trusted=trusted)
     fingerprint = plan.fingerprint
     if resumed:
-        notes = differences(run.path, fingerprint)
+        notes = differences(run.path, fingerprint, plugins_of(scenario))
         run.clear()
         run.log("resumed", differences=notes)
         for note in notes:
@@ -116,7 +117,9 @@ def _prepare(
         run.start(scenario)
     if not run.manifest():
         facts = {"status": "running", "seed": scenario.seed, "data_fingerprint": fingerprint}
-        run.write_manifest({**facts, "working_directory": str(scenario.began_in)})
+        run.write_manifest(
+            {**facts, "working_directory": str(scenario.began_in)}, plugins_of(scenario)
+        )
     for note in plan.notes:
         watcher.note(note)
     watcher.stage("training base models", 0)
@@ -142,7 +145,7 @@ def _resolved(plan: Plan, prepared: Sequence[Prepared]) -> Scenario:
     scenario, parts = plan.scenario, prepared[0].parts
     arms = [
         arm.model_copy(update={"private": list(parts.of(arm.method))})
-        if arm.method in PRIVATE_PARTS and arm.private is None
+        if keeps_private(arm.method) and arm.private is None
         else arm
         for arm in scenario.arms
     ]
@@ -217,7 +220,8 @@ def _close(
                 }
                 for one in prepared
             ],
-        }
+        },
+        plugins_of(plan.scenario),
     )
     write_report(run.path)
     return summary

@@ -1,0 +1,1 @@
+"""A model, a method with its strategy, and a kind of drift, each in a file of its own."""
