@@ -44,7 +44,7 @@ class DriftTable(Section):
         "rotation", "swap-wrist", "gain", "bias", "noise", "rate", "dropout", "gait",
         "new-activity", "label-shift", "swap-user",
     ]  # fmt: skip
-    """What changes."""
+    """What changes: how a device lies or measures, how its wearer moves, or what reaches it."""
     at: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.5
     """Where it begins, as a share of the stream (of the part that `stream.rounds` leaves)."""
     over: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0

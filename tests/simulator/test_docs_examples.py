@@ -27,14 +27,13 @@ def test_a_model_of_ones_own_in_under_30_lines_runs(tmp_path, monkeypatch, fleet
     file = ROOT / "scenarios" / "personalized_vs_shared.toml"
     monkeypatch.chdir(tmp_path)
     program = ["model.program=mine", "model.base=random"]
-    few = ["data.users=4", "data.minutes=0.6", "stream.rounds=2", "arms.finetune.switch_round=1"]
-    scenario = load_scenario(file, [*program, *few])
+    few = ["data.users=3", "data.minutes=0.6", "split.folds=1", "stream.rounds=2"]
+    arms = 'arms=[{name="local",method="local"},{name="shared",method="fedavg"}]'
+    scenario = load_scenario(file, [*program, *few, arms])
     (tmp_path / "run").mkdir()
     summary = run_scenario(scenario, tmp_path / "run", fleet, Heard())
-    assert summary["arm"].tolist() == ["frozen", "local", "shared", "finetune"]
-    answered = summary.set_index("arm")["gradients_per_answer"]
-    assert answered["frozen"] == 0.0
-    assert answered["local"] > 0.0
+    assert summary["arm"].tolist() == ["local", "shared"]
+    assert (summary["gradients_per_answer"] > 0.0).all()
 
 
 def test_a_table_of_samples_becomes_recordings(tmp_path):

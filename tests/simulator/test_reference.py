@@ -12,7 +12,7 @@ from simulator.cli import main
 from simulator.detector_table import DetectorTable
 from simulator.drift_table import DriftTable
 from simulator.fault_table import Faults
-from simulator.owners import arm_defaults, arm_owners
+from simulator.owners import arm_defaults, arm_owners, drift_defaults
 from simulator.reference import PAGE, SCHEMA, filled, keys
 from simulator.scenario import Scenario
 from simulator.scenario_defaults import with_defaults
@@ -97,6 +97,21 @@ def test_the_json_schema_refuses_what_a_scenario_refuses(wrong, part):
 def test_ids_that_are_numbers_are_allowed():
     arm = '[[arms]]\nname = "a"\nmethod = "local"'
     assert errors(f'name = "a"\nseed = 1\ndata.users = [1600, "b"]\n{arm}') == []
+
+
+@pytest.mark.parametrize(
+    ("page", "of"), [("methods.md", arm_defaults), ("drift.md", drift_defaults)]
+)
+def test_defaults_in_tables_that_are_written_by_hand_are_right(page, of):
+    seen = 0
+    for row in (ROOT / "docs" / page).read_text().splitlines():
+        cells = row.split("|")
+        owners = re.findall(r"`([\w-]+)`", cells[1]) if row.startswith("| `") else []
+        for key, text in re.findall(r"`(\w+)` \(([\d.e-]+)[,):;]", row) if len(cells) > 4 else []:
+            wanted = {owner: of(key)[owner] for owner in owners if owner in of(key)}
+            assert wanted == dict.fromkeys(wanted, float(text)), row
+            seen += len(wanted)
+    assert seen >= 9
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
