@@ -1,12 +1,15 @@
 """Code that the documentation shows does what it says."""
 
+import re
 import subprocess
 import sys
 
 import pandas as pd
+import pytest
 
 from clients.recordings import read_recordings
 from clients.synthetic import synthesize
+from simulator.record_files import EVENTS, ROUNDS, WINDOWS
 from simulator.run import run_scenario
 from simulator.scenario_file import load_scenario
 from tests.made_docs import ROOT, blocks
@@ -53,6 +56,14 @@ def test_a_table_of_samples_becomes_recordings(tmp_path):
     assert sorted((r.activity, len(r.samples)) for r in recordings) == sorted(
         (r.activity, len(r.samples)) for r in made
     )
+
+
+@pytest.mark.parametrize("schema", [ROUNDS, WINDOWS, EVENTS], ids=["rounds", "windows", "events"])
+def test_every_column_of_records_is_explained(schema, request):
+    page = (ROOT / "docs" / "run-folder.md").read_text()
+    section = page.split(f"\n## `{request.node.callspec.id}/`\n")[1].split("\n## ")[0]
+    first = re.findall(r"^\|[^|]*", section, re.MULTILINE)
+    assert sorted(re.findall(r"`(\w+)`", "".join(first))) == sorted(schema.names)
 
 
 def test_the_method_that_is_shown_is_the_one_that_is_there():
