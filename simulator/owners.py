@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from simulator.arm import METHODS, ON_DEVICES, keys_of
+from clients.methods import METHODS
+from simulator.arm import keys_of
 from simulator.drift_table import KINDS, drift_keys_of
 from simulator.options import LEARNING, REACTIONS, SHARING
 from simulator.scenario_defaults import with_defaults
@@ -13,9 +14,9 @@ from simulator.scenario_defaults import with_defaults
 __all__ = ["arm_defaults", "arm_owners", "drift_defaults", "drift_owners"]
 
 _GROUPS: Mapping[str, tuple[str, ...]] = {
-    "all": METHODS,
+    "all": tuple(METHODS),
     "those that learn": LEARNING,
-    "those that learn, but `pooled`": ON_DEVICES,
+    "those that learn, but `pooled`": ("local", *SHARING),
     "those with a server": SHARING,
     "those with a server, but `dpfedavg`": tuple(m for m in SHARING if m != "dpfedavg"),
 }

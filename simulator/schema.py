@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from clients.methods import METHODS
+from simulator.drift_table import KINDS
 from simulator.owners import arm_defaults, arm_owners, drift_defaults, drift_owners
 from simulator.scenario import Scenario
 
@@ -36,10 +38,17 @@ def scenario_schema() -> dict[str, Any]:
 
 
 def plain_schema() -> dict[str, Any]:
-    """Return what pydantic knows of the schema, in terms of TOML: there is no null in it."""
+    """Return what pydantic knows of the schema, in terms of TOML: there is no null in it.
+
+    Of methods and kinds of drift it knows those that are built in.
+    """
     schema: dict[str, Any] = _tidied(Scenario.model_json_schema())
     schema["title"] = "A scenario of Wearfleet"
-    users = schema["$defs"]["Data"]["properties"]["users"]["anyOf"]
+    tables = schema["$defs"]
+    for table, key, names in (("Arm", "method", METHODS), ("DriftTable", "kind", KINDS)):
+        tables[table]["properties"][key] |= {"enum": list(names), "type": "string"}
+        tables[table]["additionalProperties"] = False
+    users = tables["Data"]["properties"]["users"]["anyOf"]
     for one in users:
         if one["type"] == "array":  # ids that are numbers are read as text
             one["items"] = {"anyOf": [one["items"], {"type": "integer"}]}
