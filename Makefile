@@ -7,7 +7,8 @@ SIDE_BY_SIDE := -n 2 --dist loadfile
 
 FUZZ ?= 50000
 
-.PHONY: demo test test-all fuzz lint types check bench bench-peers bench-forest clean
+.PHONY: demo test test-all fuzz lint types check docs docs-serve reference bench bench-peers \
+  bench-forest clean
 
 demo: $(READY)
 	$(BIN)/wearfleet run scenarios/personalized_vs_shared.toml
@@ -34,6 +35,18 @@ check: $(READY)
 	$(BIN)/pytest $(SIDE_BY_SIDE) tests/simulator/test_[a-l]*.py
 	$(BIN)/pytest $(SIDE_BY_SIDE) tests/simulator/test_[m-z]*.py
 
+# The pages of docs/ as a site in build/docs; a test builds it too, and checks its links.
+docs: $(READY)
+	$(BIN)/mkdocs build --strict --quiet
+	@echo "build/docs/index.html"
+
+docs-serve: docs
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory build/docs 8000
+
+# The tables of scenario keys and the JSON Schema, from the schema by which files are checked.
+reference: $(READY)
+	$(BIN)/python -m simulator.reference
+
 # Wearfleet beside other simulators; BENCH="--sizes 100 --workloads w1" measures less.
 bench: $(READY)
 	$(BIN)/python -m benchmarks.speed $(BENCH)
@@ -51,6 +64,7 @@ bench-forest: .venv-peers/forest/.ready
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 	  || { echo "Wearfleet needs Python 3.11 to 3.13; give one: make PYTHON=python3.12 ..."; exit 2; }
+	@echo "Setting up .venv: TensorFlow, Flower and Ray are large, this takes some minutes."
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $(READY)

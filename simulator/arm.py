@@ -39,44 +39,91 @@ class Arm(Section):
     model_config = ConfigDict(extra="allow")  # what is unknown is refused by `taken_in`
 
     name: Name
+    """Names the arm; letters, digits and `_.-`, and no two arms differ in capitals alone."""
     method: Method
+    """The way of learning."""
     participation: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
+    """Share of the devices that takes part in a round, among those whose stream goes on and who can
+    be reached."""
     choice: Literal["random", "loss"] | None = None
+    """Who takes part: drawn at random, or those with the largest last known losses."""
     candidates: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
+    """With `choice = "loss"`: the random share of devices among whom they are chosen, at least
+    `participation`."""
     switch_round: Count | None = None
+    """Needed: the last round of the shared phase; in a run of fewer rounds the arm never learns
+    alone, and a note says so."""
     private: Annotated[list[str], Field(min_length=1, max_length=1000)] | None = None
+    """Patterns of the parameters that stay on the device; the program's head, of `fedbn` its
+    normalising layers, unless said."""
     steps: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """Gradient steps for each answered question, in place of `learning.steps`."""
     memory: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    """Windows kept to rehearse from, in place of `learning.memory`."""
     optimizer: Literal["adam", "sgd"] | None = None
+    """In place of `model.optimizer`."""
     learning_rate: Positive | None = None
+    """In place of `model.learning_rate`."""
     mu: NotNegative | None = None
+    """Weight of the pull towards what the server sent."""
     lambda_: Annotated[float | None, Field(ge=0.0, alias="lambda")] = None
+    """Weight of the pull of the device's own model towards the shared one."""
     alpha: Share | None = None
+    """Of `apfl`: share of the device's own model in the mixture that answers; of `perfedavg`: the
+    learning rate of the step that makes the shared model personal."""
     adaptive: bool | None = None
+    """Whether `alpha` follows its own gradient."""
     eta: Positive | None = None
+    """Rate by which what is shared follows the device's own model."""
     inner_steps: Annotated[int, Field(ge=1, le=100)] | None = None
+    """Steps of the device's own model for each of what is shared."""
     head_steps: Count | None = None
+    """Of an answer's steps, the first so many move the head alone, the others the rest alone; all
+    steps but one unless said."""
     clusters: Annotated[int, Field(ge=1, le=64)] | None = None
+    """Shared models that the server keeps, of which each device takes the one that is least wrong
+    on its memory."""
     q: NotNegative | None = None
+    """How much more devices that the shared model serves badly weigh: by loss to this power."""
     server_learning_rate: Positive | None = None
+    """How far the server goes along the mean update."""
     server_momentum: BelowOne | None = None
+    """Share of its last step that the server's step keeps."""
     beta_1: BelowOne | None = None
+    """Decay of the server's first moment."""
     beta_2: BelowOne | None = None
+    """Decay of the server's second moment."""
     tau: Positive | None = None
+    """Added to the root of the second moment, so that the server's step stays bounded."""
     buffer: Count | Literal["round"] | None = None
+    """Updates for which the server waits before it steps; "round" takes those of a round."""
     trim: Annotated[float, Field(ge=0.0, lt=0.5)] | None = None
+    """Share of the values that is cut off at either end before the mean."""
     liars: CountOrNone | None = None
+    """How many devices are taken to lie."""
     selected: Count | None = None
+    """So many updates, the nearest to the others, are averaged."""
     noise: NotNegative | None = None
+    """Standard deviation of the noise on the sum of updates, in clips."""
     clip: Positive | None = None
+    """Norm to which each update is shortened."""
     clip_quantile: BelowOne | None = None
+    """The clip follows this quantile of the updates' norms; with 0 it stays."""
     clip_learning_rate: Positive | None = None
+    """How fast it follows."""
     delta: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
+    """The delta for which epsilon is told."""
     reaction: Reaction | None = None
+    """What devices do from the round after an alarm of their detector."""
     detector: str | None = None
+    """The kind of detector whose alarms count; the first of `[[detectors]]` unless said."""
     reaction_rounds: Count | None = None
+    """For how many rounds the reaction goes on."""
     reaction_factor: Annotated[float, Field(gt=1.0, le=100.0)] | None = None
+    """How many times as large the learning rate is, or as many questions are asked."""
     tuned: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=100_000)] | None = None
+    """Keys that the donors of each fold chose, a table for each fold; `wearfleet tune` writes them.
+    """
 
     def lasting(self, key: str) -> Any:
         """Return how long or how much its reaction is, or the reaction's default."""

@@ -102,6 +102,14 @@ def validate(file: FileArgument, overrides: SetOption = None) -> None:
 
 
 @app.command()
+def schema() -> None:
+    """Print the JSON Schema of scenario files, for editors that complete and check them."""
+    from simulator.schema import schema_text
+
+    typer.echo(schema_text(), nl=False)
+
+
+@app.command()
 def report(folder: Annotated[Path, typer.Argument(help="A run folder.")]) -> None:
     """Write a run's report anew from its records."""
     from simulator.report import write_report

@@ -18,8 +18,13 @@ class DetectorTable(Section):
     kind: Literal[
         "adwin", "page-hinkley", "ddm", "eddm", "hddm-a", "hddm-w", "kswin", "inputs",
     ]  # fmt: skip
+    """Seven of River's detectors on errors, or one of Wearfleet's own on the windows themselves."""
     strength: float | Literal["donors"] = "donors"
+    """How eager it is: River's parameter (`delta`, `threshold`, `drift_threshold`, `beta`,
+    `drift_confidence` or `alpha`), of `inputs` the sum that raises an alarm; "donors" sets it for
+    each fold."""
     false_alarms: Annotated[float, Field(ge=0.0002, le=1.0)] = 0.001
+    """Most false alarms a window on donors' streams, for `strength = "donors"`."""
 
     @model_validator(mode="after")
     def _possible_strength(self) -> DetectorTable:

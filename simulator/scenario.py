@@ -53,27 +53,50 @@ class Scenario(Section):
     """A scenario file, with every default filled in."""
 
     name: Name
+    """Names the run folder: letters, digits and `_.-`."""
     question: Annotated[str, Field(max_length=10_000)] = ""
+    """What the run answers; the report opens with it."""
     seed: Annotated[int, Field(ge=0, lt=2**63)]
+    """All draws of chance follow from it."""
     baseline: str = ""
+    """The arm that the others are compared with; the first one unless said."""
     data: Data = Data()
+    """Whose recordings, and how they are cut into windows."""
     split: Split = Split()
+    """Who wears a device, and what is kept back for scoring."""
     model: Annotated[Model, Field(default_factory=Model)]
+    """Which program the devices carry."""
     training: Training = Training()
+    """How the base model is trained on donors."""
     stream: Stream = Stream()
+    """What reaches a device, and in which order."""
     labels: Labels = Labels()
+    """What the users reply."""
     learning: Learning = Learning()
+    """How a device learns from an answer."""
     fleet: Fleet = Fleet()
+    """How many devices, and how they are computed."""
     variation: Variation = Variation()
+    """How far devices beyond the first one of a user differ from the user as recorded."""
     records: Records = Records()
+    """What a run writes down of each window."""
     measure: Measure = Measure()
+    """What is scored beside the model that answers the user."""
     checkpoints: Checkpoints = Checkpoints()
+    """Which states and SavedModels of devices are written, and how many are kept."""
     guard: Guard = Guard()
+    """What the server refuses, and how many good updates it needs to go on from."""
     faults: Annotated[Faults, Field(default_factory=Faults)]
+    """What goes wrong, who lies, and what becomes of updates."""
     detectors: Annotated[list[DetectorTable], Field(default_factory=list, max_length=100)]
+    """What devices watch for drift with; a table for each detector."""
     drift: Annotated[list[DriftTable], Field(default_factory=list, max_length=MOST_DRIFTS)]
+    """What changes while devices are worn; a table for each drift."""
     tuning: Annotated[list[Tuning], Field(default_factory=list, max_length=10_000)]
+    """How the arms' `tuned` tables were found; `wearfleet tune` writes it, a table for each seed.
+    """
     arms: Annotated[list[Arm], Field(min_length=1, max_length=1000)]
+    """The ways of learning that are compared; a table for each."""
 
     _began_in: Path | None = PrivateAttr(default=None)
     _written: list[tuple[str, str, str]] = PrivateAttr(default_factory=list)

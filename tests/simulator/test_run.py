@@ -22,6 +22,7 @@ from simulator.scenario_run import run_scenario
 from simulator.seeds import run_seeds
 from simulator.statistics import frame_of_tests, paired_tests
 from simulator.workers import InProcess
+from tests.made_docs import ROOT
 from tests.simulator.conftest import CROWD, Heard, contents, read_all
 
 ARMS = ["frozen", "rules", "local", "all", "half", "half-personal", "finetune"]
@@ -93,6 +94,21 @@ def assert_tests_follow_from_users(folder, baseline):
     written = pd.read_csv(folder / "tests.csv")
     assert not written.empty
     pd.testing.assert_frame_equal(written, expected, check_dtype=False)
+
+
+@pytest.mark.parametrize(
+    ("table", "pages"),
+    [
+        ("summary.csv", ("measures.md", "faults.md")),
+        ("tests.csv", ("measures.md",)),
+        ("users.csv", ("run-folder.md",)),
+        ("fairness.csv", ("run-folder.md",)),
+    ],
+)
+def test_every_column_of_a_table_is_explained(finished, table, pages):
+    text = "".join((ROOT / "docs" / page).read_text() for page in pages)
+    columns = pd.read_csv(finished.path / table).columns
+    assert [column for column in columns if f"`{column}`" not in text] == []
 
 
 def test_tests_follow_from_the_users(finished):

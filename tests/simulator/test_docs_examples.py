@@ -1,0 +1,74 @@
+"""Code that the documentation shows does what it says."""
+
+import re
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from clients.recordings import read_recordings
+from clients.synthetic import synthesize
+from simulator.record_files import EVENTS, ROUNDS, WINDOWS
+from simulator.scenario_file import load_scenario
+from simulator.scenario_run import run_scenario
+from tests.made_docs import ROOT, blocks
+from tests.simulator.conftest import Heard
+
+
+def run_code(code, folder):
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def test_a_model_of_ones_own_in_under_30_lines_runs(tmp_path, monkeypatch, fleet):
+    code = blocks(ROOT / "docs" / "own-model.md", "python")[0]
+    assert len(code.splitlines()) < 30
+    run_code(code, tmp_path)
+    file = ROOT / "scenarios" / "personalized_vs_shared.toml"
+    monkeypatch.chdir(tmp_path)
+    program = ["model.program=mine", "model.base=random"]
+    few = ["data.users=3", "data.minutes=0.6", "split.folds=1", "stream.rounds=2"]
+    arms = 'arms=[{name="local",method="local"},{name="shared",method="fedavg"}]'
+    scenario = load_scenario(file, [*program, *few, arms])
+    (tmp_path / "run").mkdir()
+    summary = run_scenario(scenario, tmp_path / "run", fleet, Heard())
+    assert summary["arm"].tolist() == ["local", "shared"]
+    assert (summary["gradients_per_answer"] > 0.0).all()
+
+
+def test_a_table_of_samples_becomes_recordings(tmp_path):
+    made = synthesize(2, ["walking", "sitting"], rate_hz=20.0, seed=1, minutes=0.5)
+    rows = [
+        pd.DataFrame(recording.samples, columns=["x", "y", "z"]).assign(
+            person=1 + int(recording.user[1:]),
+            activity=recording.activity,
+            time_s=[1.0 + 100 * i + n / 20 for n in range(len(recording.samples))],
+        )
+        for i, recording in enumerate(made)
+    ]
+    pd.concat(rows).to_csv(tmp_path / "mine.csv", index=False)
+    run_code(blocks(ROOT / "docs" / "own-data.md", "python")[0], tmp_path)
+    recordings, report = read_recordings(tmp_path / "mine", source="auto", rate_hz=20.0)
+    assert report.rows_kept == report.rows_read == sum(len(r.samples) for r in made)
+    assert sorted((r.activity, len(r.samples)) for r in recordings) == sorted(
+        (r.activity, len(r.samples)) for r in made
+    )
+
+
+@pytest.mark.parametrize("schema", [ROUNDS, WINDOWS, EVENTS], ids=["rounds", "windows", "events"])
+def test_every_column_of_records_is_explained(schema, request):
+    page = (ROOT / "docs" / "run-folder.md").read_text()
+    section = page.split(f"\n## `{request.node.callspec.id}/`\n")[1].split("\n## ")[0]
+    first = re.findall(r"^\|[^|]*", section, re.MULTILINE)
+    assert sorted(re.findall(r"`(\w+)`", "".join(first))) == sorted(schema.names)
+
+
+def test_the_method_that_is_shown_is_the_one_that_is_there():
+    shown = blocks(ROOT / "docs" / "own-method.md", "python")[0].splitlines()
+    there = (ROOT / "clients" / "methods" / "fedprox.py").read_text()
+    inner = [line.strip() for line in shown if line.startswith("        ")]
+    assert len(inner) > 4
+    assert [line for line in inner if line not in there] == []
