@@ -5,6 +5,11 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes is the machine's business.
+settings.register_profile("whatever the time", deadline=None)
+settings.load_profile("whatever the time")
 
 WISDM = Path(__file__).resolve().parents[2] / "shared" / "wisdm"
 

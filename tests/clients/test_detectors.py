@@ -78,7 +78,7 @@ def test_alarms_are_those_of_river(name):
 
 @pytest.mark.parametrize("name", [name for name in DETECTORS if name != "kswin"])
 @given(st.lists(st.integers(0, 1), max_size=150), st.data())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_alarms_are_those_of_river_on_any_stream(name, errors, data):
     errors = np.array(errors, np.int8)
     strength = data.draw(st.sampled_from(DETECTORS[name].grid[1:]))

@@ -222,7 +222,7 @@ def test_summary_counts_users_minutes_rates_and_defects(tmp_path):
     assert defect["first_places"] == "WISDM_ar_v1.1_raw.txt:3001, WISDM_ar_v1.1_raw.txt:3002"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     data=st.one_of(
         st.binary(max_size=200),

@@ -134,7 +134,7 @@ def call(program, by_hand, what, x, label=0):
         close(getattr(program, what)(x).logits, getattr(by_hand, what)(x))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(calls=st.lists(st.tuples(WHAT, st.integers(1, 5), st.integers(0, 2)), max_size=11))
 def test_any_calls_give_what_the_same_in_numpy_gives(fresh, calls):
     program, by_hand = fresh()

@@ -133,7 +133,7 @@ FRAGMENTS = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     data=st.one_of(
         st.binary(max_size=300),
@@ -150,7 +150,7 @@ def test_every_line_of_arbitrary_bytes_is_accounted_for(tmp_path_factory, data):
     assert kept == sorted(kept)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     fields=st.lists(
         st.one_of(

@@ -29,7 +29,7 @@ SHAPES = hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3)
 ARRAYS = st.sampled_from(DTYPES).flatmap(lambda dtype: hnp.arrays(dtype, SHAPES))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.dictionaries(st.text(max_size=6), ARRAYS, max_size=5))
 def test_any_reader_of_the_format_gets_back_what_was_written(tmp_path_factory, arrays):
     arrays.pop("__metadata__", None)  # which the format has for itself

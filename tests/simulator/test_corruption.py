@@ -21,7 +21,7 @@ layouts = st.dictionaries(
     max_size=4,
 )
 seeds = st.integers(0, 2**32 - 1)
-usual = settings(max_examples=60, deadline=None)
+usual = settings(max_examples=60)
 
 
 def update_of(layout, seed, counts=False):

@@ -189,7 +189,7 @@ fates = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     days=st.lists(
         st.tuples(

@@ -87,7 +87,7 @@ def faded(hits):
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     seed=st.integers(0, 2**32 - 1),
     devices=st.integers(1, 5),

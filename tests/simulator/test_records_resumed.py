@@ -49,7 +49,7 @@ def undisturbed(folder, names, made):
     return contents(folder)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     seed=st.integers(0, 2**32 - 1),
     devices=st.integers(1, 4),

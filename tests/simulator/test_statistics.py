@@ -6,7 +6,7 @@ from itertools import combinations, product
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -94,13 +94,11 @@ def test_p_of_signed_ranks_by_hand(differences, p):
     assert signed_rank_p(np.array(differences, np.float64)) == pytest.approx(p, abs=1e-12)
 
 
-@settings(deadline=None)
 @given(FEW_DIFFERENCES)
 def test_p_counts_all_flips_of_signs_with_ties_and_zeros(differences):
     assert signed_rank_p(differences) == pytest.approx(p_by_enumeration(differences), abs=1e-12)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(6, 40))
 def test_p_is_that_of_the_tables_where_nothing_ties(seed, count):
     generator = np.random.default_rng(seed)
@@ -158,7 +156,6 @@ def test_test_that_was_not_made_does_not_count_for_holm():
     assert np.isnan(corrected[1])
 
 
-@settings(deadline=None)
 @given(PS)
 def test_corrected_p_is_no_smaller_and_keeps_the_order(ps):
     corrected = holm(ps)
@@ -167,7 +164,6 @@ def test_corrected_p_is_no_smaller_and_keeps_the_order(ps):
     assert (np.diff(corrected[np.argsort(ps, kind="stable")]) >= 0).all()
 
 
-@settings(deadline=None)
 @given(PS, st.randoms(use_true_random=False))
 def test_correction_does_not_depend_on_the_order_of_the_tests(ps, random):
     order = list(range(len(ps)))
@@ -184,7 +180,6 @@ def test_differences_that_rounding_alone_tells_apart_tie():
     assert found[5] == 0.5
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(-40, 40), min_size=1, max_size=30))
 def test_differences_of_whole_windows_stay_as_they_are(windows):
     shares = np.array(windows) / 40
@@ -288,7 +283,6 @@ def test_baseline_that_has_not_run_leaves_the_other_pairs():
 HUNDREDTHS = st.lists(st.tuples(*[st.integers(40, 60)] * 3), min_size=6, max_size=9)
 
 
-@settings(deadline=None)
 @given(HUNDREDTHS)
 def test_order_of_the_arms_does_not_matter(rows):
     arms = dict(zip(("base", "a", "b"), zip(*rows, strict=True), strict=True))
@@ -299,7 +293,6 @@ def test_order_of_the_arms_does_not_matter(rows):
         assert_close(ours, theirs)
 
 
-@settings(deadline=None)
 @given(HUNDREDTHS)
 def test_swapping_arm_and_baseline_flips_every_sign(rows):
     base, own, _ = zip(*rows, strict=True)
