@@ -85,8 +85,8 @@ def resume(
             "runs/<name>, or run the scenario anew"
         )
     need_contained(folder)
-    seeds, scenario = kept.seeds, kept.scenario()
     need_plugins(kept.manifest(), folder)
+    seeds, scenario = kept.seeds, kept.scenario()
 
     def work(fleet: Fleet, display: Watcher) -> pd.DataFrame:
         from simulator.scenario_run import run_scenario

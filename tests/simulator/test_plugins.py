@@ -15,6 +15,7 @@ from clients.errors import BadInput, BadScenario
 from simulator import plugins
 from simulator.checkpoint import find_device, read_shared
 from simulator.cli import main
+from simulator.manifest_file import differences
 from simulator.provenance import provenance
 from simulator.scenario import Scenario
 from simulator.store import RunFolder
@@ -146,8 +147,8 @@ def test_a_run_notes_the_version_of_a_plugin_and_tells_another_one(runs):
     manifest = run.manifest()
     assert manifest["versions"]["wearfleet-plugin"] == "0.1.0"
     assert list(provenance()["versions"]) == list(manifest["versions"])[:-1]
-    same = run.differences(manifest["data_fingerprint"], {"wearfleet-plugin": "0.1.0"})
-    other = run.differences(manifest["data_fingerprint"], {"wearfleet-plugin": "0.2.0"})
+    same = differences(run.path, manifest["data_fingerprint"], {"wearfleet-plugin": "0.1.0"})
+    other = differences(run.path, manifest["data_fingerprint"], {"wearfleet-plugin": "0.2.0"})
     assert [note for note in other if note not in same] == [
         "the run began with wearfleet-plugin 0.1.0, and goes on with 0.2.0: its bytes may differ "
         "from those of a run that was not disturbed"
