@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from importlib.resources import files
 from itertools import groupby
 from typing import Literal
 
 import pandas as pd
 
-from simulator.report.style import SCRIPT, STYLE
+from simulator.report.style import STYLE
 
 __all__ = [
     "Column",
@@ -68,6 +69,11 @@ def prose(sentence: str) -> str:
     return re.sub(r"(\d[\d.]*(?:%| points?))", r'<span class="number">\1</span>', text)
 
 
+def script(name: str) -> str:
+    """Read a script of the page."""
+    return files("simulator.report").joinpath(name).read_text(encoding="utf-8")
+
+
 def section(title: str, body: str) -> str:
     """Open a section that the links at the top can lead to."""
     return f'<section id="{_anchor(title)}"><h2>{escape(title)}</h2>{body}</section>'
@@ -96,8 +102,23 @@ def plain_table(head: list[str], rows: list[list[str]], caption: str) -> str:
     return linked_table(head, rows, [""] * len(rows), caption)
 
 
-def linked_table(head: list[str], rows: list[list[str]], links: list[str], caption: str) -> str:
-    """Write a table of text whose rows lead somewhere by their name, unless the link is empty."""
+def linked_table(
+    head: list[str],
+    rows: list[list[str]],
+    links: list[str],
+    caption: str,
+    users: Sequence[int] = (),
+) -> str:
+    """Write a table of text whose rows lead somewhere by their name, unless the link is empty.
+
+    Args:
+        head: titles of the columns.
+        rows: text of each cell.
+        links: of each row.
+        caption: what the table shows.
+        users: of each row, the place of its user among those that can be sorted; empty for rows
+            that stay where they are.
+    """
     kinds = [
         "" if all(re.match(r"[\d–+−<]", row[i]) for row in rows) else ' class="name"'
         for i in range(1, len(head))
@@ -107,11 +128,12 @@ def linked_table(head: list[str], rows: list[list[str]], links: list[str], capti
         for kind, title in zip(kinds, head[1:], strict=True)
     )
     body = ""
-    for row, link in zip(rows, links, strict=True):
+    for place, (row, link) in enumerate(zip(rows, links, strict=True)):
         cells = zip(kinds, row[1:], strict=True)
-        body += f'<tr><th scope="row">{_linked(row[0], link)}</th>'
+        whose = f' data-user="{users[place]}"' if users else ""
+        body += f'<tr{whose}><th scope="row">{_linked(row[0], link)}</th>'
         body += "".join(f"<td{kind}>{escape(cell)}</td>" for kind, cell in cells) + "</tr>"
-    return _table("", f"<tr>{titles}</tr>", body, caption)
+    return _table("", f"<tr>{titles}</tr>", body, caption, " data-users" if users else "")
 
 
 def arms_table(
@@ -133,7 +155,7 @@ def arms_table(
     body = ""
     for _, row in frame.iterrows():
         arm = str(row["arm"])
-        body += f'<tr><th scope="row">{swatches.get(arm, "")} {escape(arm)}</th>'
+        body += f'<tr{_of_arm(arm, swatches)}><th scope="row">{swatches.get(arm, "")} {escape(arm)}</th>'
         body += "".join(_cell(row, column, best[column.key]) for column in shown) + "</tr>"
     titles = '<th class="name" scope="col">arm</th>' + "".join(
         f'<th scope="col">{escape(column.title)}</th>' for column in shown
@@ -171,8 +193,18 @@ def shaded_table(names: list[str], counts: list[list[int]], caption: str) -> str
     return _table("matrix", head + "</tr>", body, caption)
 
 
-def page(title: str, header: str, sections: Mapping[str, str], plotly: str) -> str:
-    """Put a whole page together; `plotly` is the library's source, needed once."""
+def page(
+    title: str, header: str, sections: Mapping[str, str], plotly: str, opened: str = ""
+) -> str:
+    """Put a whole page together.
+
+    Args:
+        title: of the window.
+        header: what stands above the sections, in HTML.
+        sections: by title, in HTML.
+        plotly: the library's source, needed once.
+        opened: what stands in the sections' place while one user is open.
+    """
     links = "".join(f'<a href="#{_anchor(name)}">{escape(name)}</a> ' for name in sections)
     body = "".join(section(name, content) for name, content in sections.items())
     return (
@@ -180,8 +212,8 @@ def page(title: str, header: str, sections: Mapping[str, str], plotly: str) -> s
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)}</title><style>{STYLE}</style>"
         f"<script>{plotly}</script></head>\n<body><header>{header}</header>"
-        f'<nav aria-label="Sections">{links}</nav>\n<main>{body}</main><footer></footer>'
-        f"<script>{SCRIPT}</script></body></html>\n"
+        f'<nav aria-label="Sections">{links}</nav>\n<main>{opened}{body}</main><footer></footer>'
+        f"<script>{script('page.js')}</script><script>{script('user.js')}</script></body></html>\n"
     )
 
 
@@ -193,11 +225,17 @@ def _anchor(title: str) -> str:
     return re.sub(r"[^a-z]+", "-", title.lower()).strip("-")
 
 
-def _table(kind: str, head: str, body: str, caption: str) -> str:
+def _of_arm(arm: str, arms: Iterable[str]) -> str:
+    """Mark a row as an arm's, so that it can be hidden with it."""
+    places = {name: place for place, name in enumerate(arms)}
+    return f' class="arm-{places[arm]}"' if arm in places else ""
+
+
+def _table(kind: str, head: str, body: str, caption: str, more: str = "") -> str:
     return (
         f'<p class="caption">{escape(caption)}</p><div class="scroll" tabindex="0">'
         f'<table class="{kind}" aria-label="{escape(caption)}">'
-        f"<thead>{head}</thead><tbody>{body}</tbody></table></div>"
+        f"<thead>{head}</thead><tbody{more}>{body}</tbody></table></div>"
     )
 
 

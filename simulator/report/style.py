@@ -1,6 +1,6 @@
-"""The style sheet and the script of the report's page."""
+"""The style sheet of the report's page."""
 
-__all__ = ["SCRIPT", "STYLE"]
+__all__ = ["STYLE"]
 
 STYLE = """
 :root { color-scheme: light; --ink: #1b1f24; --soft: #57606a; --line: #d8dde3; --tint: #f5f7f9; }
@@ -63,6 +63,36 @@ figcaption { color: var(--soft); font-size: .9rem; max-width: 46rem; }
 .multiples path:not([fill]) { fill: none; stroke-width: 1.5; }
 .multiples .grid { stroke: var(--line); stroke-width: 1; }
 .multiples text { font-size: 9px; fill: var(--soft); }
+.multiples a { color: inherit; text-decoration: none; display: block; border-radius: 4px; }
+.multiples a:hover, .multiples a:focus-visible { background: var(--tint);
+  outline: 2px solid #0072B2; outline-offset: 2px; }
+.multiples a figcaption { color: #005a8e; text-decoration: underline; }
+.pair { display: grid; gap: 0 2rem;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); }
+.pair figure { min-width: 0; }
+.tools { display: flex; flex-wrap: wrap; gap: .4rem 1.2rem; align-items: center;
+  font-size: .95rem; margin: .8rem 0; }
+.tools select, .tools input, .tools button { font: inherit; padding: .25rem .5rem; max-width: 100%;
+  border: 1px solid #8a929c; border-radius: 4px; background: #fff; color: var(--ink); }
+.filters { position: sticky; top: 0; z-index: 3; background: #fff; max-height: 70vh;
+  overflow-y: auto; border-bottom: 1px solid var(--line); padding: .4rem 0; margin-top: 1rem; }
+.filters ul { list-style: none; padding: 0; margin: .4rem 0; display: flex; flex-wrap: wrap;
+  gap: .3rem 1.2rem; }
+.filters label { white-space: nowrap; }
+.filters input { width: 1.1rem; height: 1.1rem; vertical-align: -2px; }
+html:not(.script) .needs-script { display: none; }
+section { scroll-margin-top: 2.5rem; }
+[hidden] { display: none !important; }
+#one-user h2 { margin-top: 1rem; border: 0; padding: 0; }
+#one-user h2:focus { outline: 0; }
+.steps a { margin-right: 1.2rem; }
+.timeline { display: block; }
+.timeline text { font-size: 11px; fill: var(--soft); }
+.timeline .heading { font-size: 13px; font-weight: 600; fill: var(--ink); }
+.timeline .chosen { font-weight: 700; fill: var(--ink); }
+.timeline .on { fill: var(--ink); paint-order: stroke; stroke: #fff; stroke-width: 3px; }
+.one main > section:not(#one-user), .one nav, .one .filters, .one header > :not(h1) {
+  display: none; }
 pre { overflow-x: auto; background: var(--tint); padding: 1rem; font-size: .85rem; }
 summary { cursor: pointer; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1.2rem; font-size: .95rem; }
@@ -82,7 +112,7 @@ footer { height: 4rem; }
 }
 @media print {
   body { font-size: 10pt; }
-  nav { display: none; }
+  nav, .filters, .tools, .steps { display: none !important; }
   main, header { max-width: none; padding: 0; }
   h2, h3 { break-after: avoid; }
   figure, tr { break-inside: avoid; }
@@ -91,19 +121,4 @@ footer { height: 4rem; }
   th, td { padding: .2rem .35rem; }
   .matrix, .matrix th { font-size: 7.5pt; }
 }
-"""
-
-# Plotly keeps the width that it was drawn with; paper is narrower than most screens.
-SCRIPT = """
-const charts = [...document.querySelectorAll(".chart")];
-for (const chart of charts) {
-  const figure = JSON.parse(chart.nextElementSibling.textContent);
-  Plotly.newPlot(chart, figure.data, figure.layout, {responsive: true, displayModeBar: false});
-}
-addEventListener("beforeprint", () => {
-  for (const chart of charts) Plotly.relayout(chart, {width: 660});
-});
-addEventListener("afterprint", () => {
-  for (const chart of charts) Plotly.relayout(chart, {width: null, autosize: true});
-});
 """
