@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -10,17 +10,22 @@ import numpy as np
 import pandas as pd
 
 from simulator.report.contrasts import Protocol
+from simulator.report.rows import each
 from simulator.report.svg import ArmStyle
 
 __all__ = [
     "dot_plot",
     "heat_map",
+    "interval_chart",
     "rounds_chart",
     "spread",
+    "spread_chart",
+    "stacked_bars",
 ]
 
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
 _INK, _GRID = "#1b1f24", "#e4e7eb"
+_SHADES = [("#0072B2", ""), ("#56B4E9", "/"), ("#8a929c", ".")]
 _HEAT = [[0.0, "#67001f"], [0.5, "#d6604d"], [0.75, "#fddbc7"], [0.9, "#d1e5f0"], [1.0, "#2166ac"]]
 
 
@@ -50,19 +55,20 @@ def rounds_chart(
     from plotly import graph_objects as go
 
     figure = go.Figure(layout=_layout(380))
-    for arm, style in styles.items():
+    for place, (arm, style) in enumerate(styles.items()):
         rows = means[means["arm"] == arm]
         if rows.empty:
             continue
         name, rounds = escape(arm), [int(value) for value in rows["round"]]
         low, high = _rounded(rows["low"]), _rounded(rows["high"])
         if arm in banded:
-            figure.add_scatter(**_band(rounds, low, high, style))
+            figure.add_scatter(**_band(rounds, low, high, style), meta=place)
         figure.add_scatter(
             x=rounds,
             y=_rounded(rows["mean"]),
             customdata=[[a, b] for a, b in zip(low, high, strict=True)],
             name=name,
+            meta=place,
             legendgroup=name,
             mode="lines+markers" if len(rounds) <= 40 else "lines",
             line={"color": style.colour, "dash": style.dash, "width": 2},
@@ -100,17 +106,21 @@ def dot_plot(
     places = {user: place for place, user in enumerate(order)}
     rows_height = 20 * max(len(order), 4)
     figure = go.Figure(layout=_layout(130 + rows_height))
-    figure.update_layout(legend={"y": -16 / rows_height, "yanchor": "top"})
+    users = users[users["user"].isin(places)]
+    lanes = []
     for i, (arm, style) in enumerate(styles.items()):
         lane = 0.56 * ((i + 0.5) / len(styles) - 0.5)  # so that equal values do not hide each other
         rows = users[users["arm"] == arm].dropna(subset=[protocol.column])
         if rows.empty:
             continue
+        lanes.append(round(lane, 3))
         figure.add_scatter(
             x=_rounded(rows[protocol.column]),
             y=[round(places[str(user)] + lane, 3) for user in rows["user"]],
             text=_with_ranges(rows, protocol),
+            customdata=[places[str(user)] for user in rows["user"]],
             name=escape(arm),
+            meta=i,
             mode="markers",
             marker={
                 "color": style.colour,
@@ -120,6 +130,10 @@ def dot_plot(
             },
             hovertemplate="%{x:.1%}, user %{text}",
         )
+    figure.update_layout(
+        legend={"y": -16 / rows_height, "yanchor": "top"},
+        meta={"lanes": lanes, "users": [escape(user) for user in order]},
+    )
     title = _title(f"{protocol.name} accuracy")
     figure.update_xaxes(title=title, tickformat=".0%", side="top", **_axis())
     figure.update_yaxes(
@@ -185,6 +199,139 @@ def heat_map(series: pd.DataFrame, order: list[str], begins: Mapping[str, int]) 
         **_axis(),
     )
     return str(figure.to_json())
+
+
+def interval_chart(
+    rows: pd.DataFrame, order: list[str], styles: Mapping[str, ArmStyle], title: str, form: str
+) -> str:
+    """Draw a row per arm: a marker, and a line over its interval.
+
+    Args:
+        rows: arm, value, low, high, shares.
+        order: arms from the top row down.
+        styles: by arm.
+        title: what the values are.
+        form: of numbers; without "%", shares are written in points.
+
+    Returns:
+        A Plotly figure as JSON.
+    """
+    from plotly import graph_objects as go
+
+    scale = 1.0 if form.endswith("%") else 100.0
+    figure = go.Figure(layout=_layout(70 + 22 * max(len(order), 3)))
+    places = {arm: place for place, arm in enumerate(styles)}
+    for row in each(rows):
+        style = styles[str(row.arm)]
+        value, low, high = (scale * float(x) for x in (row.value, row.low, row.high))
+        known = {} if np.isnan(low) else {
+            "error_x": {
+                "type": "data", "symmetric": False, "array": [round(high - value, 5)],
+                "arrayminus": [round(value - low, 5)], "color": style.colour, "thickness": 2,
+                "width": 4,
+            }
+        }  # fmt: skip
+        figure.add_scatter(
+            x=[round(value, 5)],
+            y=[order.index(str(row.arm))],
+            text=[f"{value:{form}} ({low:{form}} to {high:{form}})"],
+            name=escape(str(row.arm)),
+            meta=places[str(row.arm)],
+            mode="markers",
+            marker={"symbol": style.symbol, "size": 10, "color": style.colour},
+            hovertemplate="%{text}",
+            showlegend=False,
+            **known,
+        )
+    if scale != 1.0:
+        figure.add_vline(x=0, line={"color": _INK, "width": 1})
+    figure.update_xaxes(title=_title(title), tickformat=".0%" if scale == 1.0 else "+", **_axis())
+    figure.update_yaxes(**_rows_of(order))
+    return str(figure.to_json())
+
+
+def spread_chart(rows: pd.DataFrame, styles: Mapping[str, ArmStyle], title: str) -> str:
+    """Draw a box per arm: the middle half of the users, whiskers to the ends.
+
+    Args:
+        rows: arm, minimum, worst_tenth, first, median, third, highest.
+        styles: by arm, from the top row down.
+        title: what the values are.
+
+    Returns:
+        A Plotly figure as JSON.
+    """
+    from plotly import graph_objects as go
+
+    places = {arm: place for place, arm in enumerate(styles)}
+    order = [str(arm) for arm in rows["arm"]]
+    figure = go.Figure(layout=_layout(70 + 26 * max(len(order), 3)))
+    for line, row in enumerate(each(rows)):
+        style, ends = styles[str(row.arm)], {}
+        for key, name in (("lowerfence", "minimum"), ("q1", "first"), ("median", "median"),
+                          ("q3", "third"), ("upperfence", "highest")):  # fmt: skip
+            ends[key] = [round(float(getattr(row, name)), 4)]
+        common = {"name": escape(str(row.arm)), "meta": places[str(row.arm)], "showlegend": False}
+        figure.add_box(
+            y=[line],
+            orientation="h",
+            width=0.55,
+            line={"color": style.colour, "width": 2},
+            fillcolor=_faint(style.colour),
+            hoverinfo="x",
+            **ends,
+            **common,
+        )
+        figure.add_scatter(
+            x=[round(float(row.worst_tenth), 4)],
+            y=[line],
+            mode="markers",
+            marker={"symbol": "diamond", "size": 9, "color": style.colour},
+            hovertemplate="worst tenth %{x:.1%}",
+            **common,
+        )
+    figure.update_xaxes(title=_title(title), tickformat=".0%", **_axis())
+    figure.update_yaxes(**_rows_of(order))
+    return str(figure.to_json())
+
+
+def stacked_bars(rows: pd.DataFrame, parts: Sequence[tuple[str, str]]) -> str:
+    """Draw a bar per arm, in seconds, of parts that differ in shade and hatching.
+
+    Args:
+        rows: arm and the columns of `parts`.
+        parts: column and name of each part.
+
+    Returns:
+        A Plotly figure as JSON.
+    """
+    from plotly import graph_objects as go
+
+    order = [str(arm) for arm in rows["arm"]]
+    figure = go.Figure(layout=_layout(90 + 22 * max(len(order), 3)))
+    for (column, name), (colour, pattern) in zip(parts, _SHADES, strict=True):
+        figure.add_bar(
+            x=[round(float(value), 3) for value in rows[column]],
+            y=list(range(len(order))),
+            orientation="h",
+            name=name,
+            marker={"color": colour, "pattern": {"shape": pattern, "fgcolor": "#ffffff"}},
+            hovertemplate="%{x:.2f} s",
+        )
+    figure.update_layout(barmode="stack", bargap=0.35)
+    figure.update_xaxes(title=_title("wall time, s"), **_axis())
+    figure.update_yaxes(**_rows_of(order))
+    return str(figure.to_json())
+
+
+def _rows_of(order: list[str]) -> dict[str, Any]:
+    """Name the rows of a chart, from the top down."""
+    return {
+        "tickvals": list(range(len(order))),
+        "ticktext": [escape(name) for name in order],
+        "range": [len(order) - 0.4, -0.6],
+        **_axis(),
+    }
 
 
 def _band(

@@ -33,7 +33,8 @@ def confusion(view: View, records: RunRecords) -> str:
         "(the macro-F1 above is a mean over users).",
     )
     matrices = "".join(
-        f"<div><h3>{view.swatches[arm]} {prose(f'`{arm}`')}</h3>"
+        f'<div class="arm-{list(view.styles).index(arm)}">'
+        f"<h3>{view.swatches[arm]} {prose(f'`{arm}`')}</h3>"
         + shaded_table(
             names,
             records.confusions[arm].tolist(),

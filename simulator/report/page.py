@@ -155,7 +155,8 @@ def arms_table(
     body = ""
     for _, row in frame.iterrows():
         arm = str(row["arm"])
-        body += f'<tr{_of_arm(arm, swatches)}><th scope="row">{swatches.get(arm, "")} {escape(arm)}</th>'
+        body += f"<tr{_of_arm(arm, swatches)}>"
+        body += f'<th scope="row">{swatches.get(arm, "")} {escape(arm)}</th>'
         body += "".join(_cell(row, column, best[column.key]) for column in shown) + "</tr>"
     titles = '<th class="name" scope="col">arm</th>' + "".join(
         f'<th scope="col">{escape(column.title)}</th>' for column in shown

@@ -14,6 +14,7 @@ import pandas as pd
 from clients.containment import file_name
 from simulator.parquet_file import read_columns
 from simulator.record_files import EVENTS, WINDOWS
+from simulator.report.rows import each
 from simulator.report.svg import ArmStyle
 from simulator.rounds_file import names_of, read_rounds
 from simulator.store import RunFolder
@@ -50,7 +51,9 @@ class Stories:
     left_out: list[str] = field(default_factory=list)
 
 
-def read_stories(run: Path, arms: Sequence[str], users: Sequence[str], classes: list[str]) -> Stories:
+def read_stories(
+    run: Path, arms: Sequence[str], users: Sequence[str], classes: list[str]
+) -> Stories:
     """Read the stories of one honest device of each user.
 
     Args:
@@ -90,7 +93,8 @@ def story_of(
 
     Args:
         windows: its rows of `windows/`, in order.
-        rounds: its rows of `rounds/`, in order; `events` those of `events/`.
+        rounds: its rows of `rounds/`, in order.
+        events: its rows of `events/`.
         classes: names of the activities; one that is missing is appended.
 
     Returns:
@@ -114,12 +118,12 @@ def story_of(
         "r": by_round.tolist(),
         "a": _answers(questions, rounds["asked"], by_round),
         "d": _stretches(windows["drifted"].fillna(False).to_numpy(np.bool_)),
-        "m": [_model(row) for row in rounds.iloc[1:].itertuples()],
+        "m": [_model(row) for row in each(rounds.iloc[1:])],
         "h": [None if np.isnan(one) else int(one) for one in rounds["holdout_correct"]],
         "w": 0 if np.isnan(held) else int(held),
         "e": [
-            [int(row.round), str(row.kind), row.reason or "", int(row.windows)]
-            for row in events.fillna({"windows": -1}).itertuples()
+            [int(row.round), row.kind, row.reason or "", int(row.windows)]
+            for row in each(events.fillna({"windows": -1}))
         ],
     }
 
@@ -140,7 +144,7 @@ def _answers(questions: pd.DataFrame, asked: pd.Series[float], by_round: Any) ->
     round's questions were asked.
     """
     told = []
-    for row in questions.itertuples():
+    for row in each(questions):
         if isinstance(row.answer, str):
             wrong = row.answer != row.label
             told.append("w" if wrong else "c" if row.answer == row.voted else "k")
@@ -191,7 +195,9 @@ def _stories_of_arm(run: Path, arm: str, found: Stories) -> dict[str, dict[str, 
     wanted = set(found.devices.values())
     windows = [_rows(read_columns(path, _WINDOWS, WINDOWS), wanted) for path in
                _window_files(run, arm)]  # fmt: skip
-    rounds = [_rows(read_rounds(path, _ROUNDS), wanted) for path in RunFolder(run).rounds_files(arm)]
+    rounds = [
+        _rows(read_rounds(path, _ROUNDS), wanted) for path in RunFolder(run).rounds_files(arm)
+    ]
     folder = run / "events" / file_name(arm)
     events = [_rows(read_columns(path, _TOLD_EVENTS, EVENTS), wanted)
               for path in sorted(folder.glob("cohort-*.parquet"))]  # fmt: skip
@@ -211,7 +217,7 @@ def _rows(table: Any, devices: set[str]) -> pd.DataFrame:
     """Keep the rows of some devices, text as plain text."""
     names = names_of(table, "device")
     wanted = np.flatnonzero([name in devices for name in names.names])
-    frame = table.take(np.flatnonzero(np.isin(names.code, wanted))).to_pandas()
+    frame: pd.DataFrame = table.take(np.flatnonzero(np.isin(names.code, wanted))).to_pandas()
     text = [c for c in frame if isinstance(frame[c].dtype, pd.CategoricalDtype)]
     return frame.astype(dict.fromkeys(text, object))
 

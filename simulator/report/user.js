@@ -261,7 +261,8 @@ function close() {
   opened.hidden = true;
   document.title = wholeTitle;
   if (current === null) return;
-  const link = document.querySelector(`.multiples a[href="#user=${CSS.escape(encodeURIComponent(current.user))}"]`);
+  const link = [...document.querySelectorAll(".multiples a")]
+    .find((one) => decodeURIComponent(one.hash) === `#user=${current.user}`);
   current = null;
   for (const chart of charts) Plotly.Plots.resize(chart);
   if (location.hash === "#users" || location.hash === "") scrollTo(0, scrolled);

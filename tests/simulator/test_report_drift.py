@@ -16,11 +16,12 @@ from simulator.report.drift import (
     drift_overview,
     drift_sentences,
     drift_users,
-    needs,
 )
+from simulator.report.need import slipped
 from simulator.report.records import RunRecords, read_csv, read_run
-from simulator.report.sections import View, users_over_time
+from simulator.report.sections import View
 from simulator.report.svg import Mark, arm_styles
+from simulator.report.users import users_over_time
 from tests.simulator.made_runs import fake_run
 
 NAN = float("nan")
@@ -247,13 +248,13 @@ def test_of_those_equally_far_below_the_worst_comes_first():
         ("a", user, "gain", 2, reference, 0.2, NAN, NAN, 0, 1.0, now, 0.9)
         for user, reference, now in (("x", 0.75, 0.5), ("y", 0.5, 0.25), ("z", 0.75, 0.25))
     ]
-    assert needs(devices_frame(spells), "a")["user"].tolist() == ["z", "y", "x"]
+    assert slipped(devices_frame(spells), "a")["user"].tolist() == ["z", "y", "x"]
 
 
 def test_several_devices_of_a_user_are_averaged():
     frame = devices_frame([SPELLS[0], SPELLS[0]])
     frame.loc[1, ["device", "holdout_now", "begins", "drift"]] = ["1600-1", 0.5, 3, "bias"]
-    (row,) = needs(frame, "local").itertuples()
+    (row,) = slipped(frame, "local").itertuples()
     assert row.below == pytest.approx((0.02 + 0.4) / 2)
     assert row.begins == 2
     assert row.drift == "gain, bias"
@@ -359,7 +360,7 @@ def test_state_of_a_device_is_that_of_its_last_spell():
     """It came back from the first spell; in the second nobody knows how it was before."""
     first = ("a", "x", "gain", 2, 0.9, 0.3, 2, 8, 1, 1.0, 0.6, 0.6)
     second = ("a", "x", "gain", 6, 0.62, 0.3, NAN, NAN, 0, 4.0, 0.6, 0.6)
-    (row,) = needs(devices_frame([first, second]), "a").itertuples()
+    (row,) = slipped(devices_frame([first, second]), "a").itertuples()
     assert row.begins == 6
     assert row.below == pytest.approx(0.02)
     assert np.isnan(row.back)

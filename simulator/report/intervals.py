@@ -1,0 +1,92 @@
+"""Arms held against each other by means with their intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from simulator.report.charts import interval_chart
+from simulator.report.page import chart, percent
+from simulator.report.rows import each
+from simulator.report.sections import View
+from simulator.report.wording import signed
+from simulator.statistics import FEWEST_PAIRS, Comparison, bootstrap_interval
+
+__all__ = ["arms_by_intervals", "with_intervals"]
+
+
+def with_intervals(summary: pd.DataFrame, users: pd.DataFrame) -> pd.DataFrame:
+    """Put the interval of each accuracy beside it, as `<column>_min` and `_max`.
+
+    A summary over seeds has its range there already, and stays as it is.
+    """
+    summary = summary.copy()
+    for column in ("prequential_accuracy", "holdout_accuracy"):
+        if f"{column}_min" in summary or column not in summary or column not in users:
+            continue
+        found = [_interval(users, str(arm), column) for arm in summary["arm"]]
+        summary[f"{column}_min"] = [low for low, _ in found]
+        summary[f"{column}_max"] = [high for _, high in found]
+    return summary
+
+
+def arms_by_intervals(view: View, tests: Sequence[Comparison]) -> str:
+    """Draw the mean of each arm with its interval, and how far it is from the baseline."""
+    if view.protocol is None or view.protocol.column not in view.users:
+        return ""
+    name, column = view.protocol.name, view.protocol.column
+    rows = [
+        (arm, view.scores[arm], *_interval(view.users, arm, column))
+        for arm in view.styles
+        if arm in view.scores
+    ]
+    means = pd.DataFrame(rows, columns=["arm", "value", "low", "high"])
+    if len(means) < 2 or means["low"].isna().all():
+        return ""
+    means = means.sort_values("value", ascending=False, kind="stable")
+    order = [str(arm) for arm in means["arm"]]
+    apart = pd.DataFrame(
+        [
+            (one.arm, one.mean_difference, one.interval_low, one.interval_high)
+            for one in tests
+            if one.against == view.baseline and one.tested
+        ],
+        columns=["arm", "value", "low", "high"],
+    )
+    body = chart(
+        interval_chart(means, order, view.styles, f"{name} accuracy, mean over users", ".1%"),
+        f"Mean {name} accuracy of each arm with its 95% interval: "
+        + "; ".join(f"{r.arm} {_told(r, percent)}" for r in each(means))
+        + ".",
+        f"Mean {name} accuracy over users, best first, with its 95% bootstrap interval over users. "
+        "Users differ more than arms do, so these intervals overlap; the right chart compares "
+        "person by person.",
+    )
+    if not apart.empty:
+        body += chart(
+            interval_chart(
+                apart, order, view.styles, f"difference from {view.baseline}, points", "+.1f"
+            ),
+            f"Difference of {name} accuracy from the baseline {view.baseline}, with 95% intervals: "
+            + "; ".join(f"{r.arm} {_told(r, signed)}" for r in each(apart))
+            + ".",
+            f"Difference from the baseline {view.baseline}, person by person: mean and 95% "
+            "bootstrap interval of each comparison alone, not corrected for the number of arms. "
+            "Right of the line, the arm is better.",
+        )
+    return f'<div class="pair">{body}</div>'
+
+
+def _told(row: Any, show: Callable[[float], str]) -> str:
+    value, low, high = row.value, row.low, row.high
+    if np.isnan(low):
+        return show(value)
+    return f"{show(value)} ({show(low)} to {show(high)})"
+
+
+def _interval(users: pd.DataFrame, arm: str, column: str) -> tuple[float, float]:
+    values = users.loc[users["arm"] == arm, column].dropna().to_numpy(np.float64)
+    return bootstrap_interval(values) if values.size >= FEWEST_PAIRS else (np.nan, np.nan)
