@@ -315,10 +315,13 @@ def stacked_bars(rows: pd.DataFrame, parts: Sequence[tuple[str, str]]) -> str:
             y=list(range(len(order))),
             orientation="h",
             name=name,
-            marker={"color": colour, "pattern": {"shape": pattern, "fgcolor": "#ffffff"}},
+            marker={
+                "color": colour,
+                "pattern": {"shape": pattern, "bgcolor": colour, "fgcolor": "#ffffff", "size": 6},
+            },
             hovertemplate="%{x:.2f} s",
         )
-    figure.update_layout(barmode="stack", bargap=0.35)
+    figure.update_layout(barmode="stack", bargap=0.35, legend_traceorder="normal")
     figure.update_xaxes(title=_title("wall time, s"), **_axis())
     figure.update_yaxes(**_rows_of(order))
     return str(figure.to_json())

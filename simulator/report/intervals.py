@@ -62,7 +62,7 @@ def arms_by_intervals(view: View, tests: Sequence[Comparison]) -> str:
         + "; ".join(f"{r.arm} {_told(r, percent)}" for r in each(means))
         + ".",
         f"Mean {name} accuracy over users, best first, with its 95% bootstrap interval over users. "
-        "Users differ more than arms do, so these intervals overlap; the right chart compares "
+        "Users differ more than arms do, so these intervals overlap; the other chart compares "
         "person by person.",
     )
     if not apart.empty:

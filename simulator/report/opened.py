@@ -41,6 +41,7 @@ def one_user(view: View, stories: Stories) -> str:
         '<p class="steps"></p><h2 id="one-user-name" tabindex="-1"></h2>'
         '<p class="note whose"></p>'
         '<p class="tools"><label>Arm <select></select></label></p>'
+        '<p class="figures" aria-live="polite"></p>'
         '<div class="body"><div class="scroll drawing" tabindex="0"></div>'
         '<div class="numbers"></div></div>'
         '<p class="note">From left to right the stream, window by window; upright lines are the '

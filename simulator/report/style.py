@@ -26,7 +26,7 @@ nav a { margin-right: 1rem; white-space: nowrap; }
 a { color: #005a8e; }
 code { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: .92em; }
 .number { white-space: nowrap; }
-.scroll { overflow-x: auto; margin: 0 0 .8rem; }
+.scroll { position: relative; overflow-x: auto; margin: 0 0 .8rem; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 .caption { color: var(--soft); font-size: .9rem; margin: .8rem 0 .3rem; }
 th, td { padding: .35rem .6rem; text-align: right; border-bottom: 1px solid var(--line);
@@ -37,6 +37,7 @@ thead th.name { font-weight: 600; }
 thead .group { text-align: center; color: var(--soft); font-weight: 500; border-bottom: 0; }
 th[scope=row], th.name, td.name { text-align: left; font-weight: 500; white-space: nowrap; }
 .arms th:first-child { position: sticky; left: 0; background: #fff; }
+td { white-space: nowrap; }
 td small { display: block; color: var(--soft); white-space: nowrap; }
 .best { font-weight: 700; white-space: nowrap; }
 .star { color: #8a5a00; }
@@ -51,7 +52,7 @@ td small { display: block; color: var(--soft); white-space: nowrap; }
 .matrix th[scope=row], .matrix .name { text-align: right; }
 figure { margin: 1rem 0; }
 figcaption { color: var(--soft); font-size: .9rem; max-width: 46rem; }
-.chart { width: 100%; min-height: 12rem; overflow: hidden; }
+.chart { width: 100%; min-height: 6rem; overflow: hidden; }
 .swatch { width: 30px; height: 12px; vertical-align: -1px; }
 .legend { list-style: none; padding: 0; margin: .6rem 0; display: flex; flex-wrap: wrap;
   gap: .2rem 1.2rem; }
@@ -59,7 +60,7 @@ figcaption { color: var(--soft); font-size: .9rem; max-width: 46rem; }
   grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); }
 .multiples figure { margin: 0; break-inside: avoid; }
 .multiples figcaption { font-size: .82rem; color: var(--ink); padding-left: 14%; }
-.multiples svg { width: 100%; height: auto; display: block; }
+.multiples figure svg { width: 100%; height: auto; display: block; }
 .multiples path:not([fill]) { fill: none; stroke-width: 1.5; }
 .multiples .grid { stroke: var(--line); stroke-width: 1; }
 .multiples text { font-size: 9px; fill: var(--soft); }
@@ -72,6 +73,8 @@ figcaption { color: var(--soft); font-size: .9rem; max-width: 46rem; }
 .pair figure { min-width: 0; }
 .tools { display: flex; flex-wrap: wrap; gap: .4rem 1.2rem; align-items: center;
   font-size: .95rem; margin: .8rem 0; }
+.tools { max-width: none; }
+.tools label { min-width: 0; max-width: 100%; }
 .tools select, .tools input, .tools button { font: inherit; padding: .25rem .5rem; max-width: 100%;
   border: 1px solid #8a929c; border-radius: 4px; background: #fff; color: var(--ink); }
 .filters { position: sticky; top: 0; z-index: 3; background: #fff; max-height: 70vh;

@@ -128,7 +128,7 @@ def small_multiples(
             link = escape(links.get(user, ""))
             cell = f'<a href="{link}">{cell}</a>' if link else cell
             cells.append(f'<div data-user="{place}">{cell}</div>')
-    return f'<div class="multiples" data-users>{_symbols(styles)}{"".join(cells)}</div>'
+    return f'{_symbols(styles)}<div class="multiples" data-users>{"".join(cells)}</div>'
 
 
 def _symbols(styles: Mapping[str, ArmStyle]) -> str:

@@ -123,8 +123,8 @@ function accuracies(user, arm, others, x, top, width) {
 
 function timeline(user, arm, space) {
   const story = storyOf(user, arm), count = story.windows;
-  const longest = Math.max(...stories.classes.map((name) => name.length), 10);
-  const gutter = Math.min(6.2 * longest + 10, 112), width = Math.max(space, gutter + 1.5 * count);
+  const longest = Math.max(...stories.classes.map((name) => name.length), 12);
+  const gutter = Math.min(6.4 * longest + 10, 112), width = Math.max(space, gutter + 1.5 * count);
   const x = (window) => gutter + (width - gutter - 8) * window / count;
   const middle = (edges, i) => (edges[i] + edges[i + 1]) / 2;
   const name = stories.styles[arm].arm;
@@ -227,6 +227,11 @@ function draw(space) {
   const {user, arm} = current, story = storyOf(user, arm);
   const body = opened.querySelector(".body");
   body.querySelector(".drawing").innerHTML = timeline(user, arm, space ?? body.clientWidth);
+  const right = story.right.filter(Boolean).length, held = story.h.findLast((one) => one !== null);
+  opened.querySelector(".figures").textContent =
+    `${stories.styles[arm].arm}: ${right} of ${story.windows} windows of the stream predicted rightly ` +
+    `(${percent(right, story.windows)}, prequential)` +
+    (held === undefined ? "." : `; at the end ${held} of ${story.w} holdout windows (${percent(held, story.w)}).`);
   body.querySelector(".numbers").innerHTML = key(story) + table(story);
 }
 
