@@ -55,6 +55,8 @@ from simulator.statistics import Comparison, paired_tests
 
 __all__ = ["answer_of", "answer_sentences", "write_report"]
 
+_MOST_SENTENCES = 12  # of the answer that stand open; many arms give one each
+
 
 def write_report(run: Path) -> Path:
     """Write `report.html` from the files of a run folder, or of the parent folder of seeds.
@@ -190,7 +192,14 @@ def _page(
     from plotly.offline import get_plotlyjs
 
     name = str(scenario.get("name", "run"))
-    answer = "".join(f"<p>{prose(sentence)}</p>" for sentence in sentences)
+    told = [f"<p>{prose(sentence)}</p>" for sentence in sentences]
+    answer = "".join(told)
+    if len(told) > _MOST_SENTENCES:
+        rest = "".join(told[_MOST_SENTENCES:])
+        answer = "".join(told[:_MOST_SENTENCES]) + (
+            f"<details><summary>{len(told) - _MOST_SENTENCES} sentences more, arm by arm</summary>"
+            f"{rest}</details>"
+        )
     header = (
         f"<h1>{escape(name)}</h1>"
         f'<p class="question">{escape(str(scenario.get("question", "")))}</p>'

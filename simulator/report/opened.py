@@ -66,9 +66,9 @@ def arms_filter(view: View) -> str:
     places = [place for place, arm in enumerate(view.styles) if arm in (view.baseline, view.rival)]
     few = ",".join(map(str, places))
     return (
-        '<details class="filters needs-script"><summary>Arms: '
-        f'<span id="arms-told" aria-live="polite">{len(view.styles)} of {len(view.styles)} arms '
-        f'shown</span></summary><ul id="arms-shown">{boxes}</ul><p class="tools">'
+        '<details class="filters needs-script"><summary>Choose arms '
+        f'(<span id="arms-told" aria-live="polite">{len(view.styles)} of {len(view.styles)} shown'
+        f'</span>)</summary><ul id="arms-shown">{boxes}</ul><p class="tools">'
         '<button type="button" data-arms="all">All arms</button>'
         f'<button type="button" data-arms="{few}">Those of the answer</button></p></details>'
     )

@@ -16,6 +16,7 @@ for (const chart of charts) {
 
 // Plotly keeps the width that it was drawn with; paper is narrower than most screens.
 addEventListener("beforeprint", () => {
+  for (const folded of document.querySelectorAll(".answer details")) folded.open = true;
   for (const chart of charts) Plotly.relayout(chart, {width: 660});
 });
 addEventListener("afterprint", () => {
@@ -36,7 +37,7 @@ function showArms() {
     if (traces.some((trace) => trace.meta !== undefined)) Plotly.restyle(chart, {visible});
   }
   const told = document.getElementById("arms-told");
-  if (told) told.textContent = `${shown.size} of ${arms.length} arms shown`;
+  if (told) told.textContent = `${shown.size} of ${arms.length} shown`;
   dispatchEvent(new CustomEvent("arms"));
 }
 for (const box of arms) box.addEventListener("change", showArms);

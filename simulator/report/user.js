@@ -128,7 +128,7 @@ function timeline(user, arm, space) {
   const x = (window) => gutter + (width - gutter - 8) * window / count;
   const middle = (edges, i) => (edges[i] + edges[i + 1]) / 2;
   const name = stories.styles[arm].arm;
-  let out = heading(`Activities, and what the device said (${name})`, 0), y = 22, part;
+  let out = heading("Activities, and what the device said", 0), y = 22, part;
   [part, y] = lanes(story, x, y, gutter); out += part;
   if (story.d.length) {
     out += text(gutter - 6, y + 11, "drift", 'text-anchor="end"');
@@ -167,9 +167,9 @@ function timeline(user, arm, space) {
   y += 24;
   const baseline = stories.baseline;
   const others = baseline !== arm && stories.users[user].arms[baseline] ? [baseline] : [];
-  const beside = others.length ? `, beside the baseline ${stories.styles[baseline].arm}` : "";
-  out += heading(`Accuracy, older windows fading (${name}${beside})`, y);
-  [part, y] = accuracies(user, arm, others, x, y + 26, width - 8); out += part;
+  const beside = others.length ? `; thin: ${stories.styles[baseline].arm}, the baseline` : "";
+  out += heading("Accuracy, older windows fading", y) + text(0, y + 30, `thick: ${name}${beside}`);
+  [part, y] = accuracies(user, arm, others, x, y + 42, width - 8); out += part;
   out += heading("Windows that each arm got wrong", y + 2);
   y += 24;
   for (const one of Object.keys(stories.users[user].arms).map(Number)) {
