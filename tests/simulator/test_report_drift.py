@@ -20,6 +20,7 @@ from simulator.report.drift import (
 from simulator.report.need import slipped
 from simulator.report.records import RunRecords, read_csv, read_run
 from simulator.report.sections import View
+from simulator.report.stories import Stories
 from simulator.report.svg import Mark, arm_styles
 from simulator.report.users import users_over_time
 from tests.simulator.made_runs import fake_run
@@ -115,7 +116,7 @@ def section(html, title):
 
 def cells(table):
     """Return the text of each row's cells."""
-    rows = re.findall(r"<tr>(.*?)</tr>", table, re.DOTALL)
+    rows = re.findall(r"<tr[^>]*>(.*?)</tr>", table, re.DOTALL)
     found = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL) for row in rows]
     return [[unescape(re.sub(r"<[^>]+>", "", cell)).strip() for cell in row] for row in found]
 
@@ -280,7 +281,7 @@ def test_users_of_several_devices_have_no_marks(records):
 
 def test_marks_are_drawn_at_their_rounds_in_the_charts_of_the_answers_arm(records):
     view = view_of(records)
-    html = users_over_time(view, records, drift_marks(records, "local"), "local")
+    html = users_over_time(view, records, drift_marks(records, "local"), "local", Stories([]))
     chart = re.search(r"<figure><figcaption>1600</figcaption>.*?</figure>", html, re.DOTALL)[0]
     # Rounds 1 to 4 lie on 24 to 156: round 2 at 68, round 3 at 112.
     assert 'd="M68.0,6V90"' in chart
@@ -291,7 +292,7 @@ def test_marks_are_drawn_at_their_rounds_in_the_charts_of_the_answers_arm(record
     other = re.search(r"<figure><figcaption>1603</figcaption>.*?</figure>", html, re.DOTALL)[0]
     assert "V90" not in other.replace("M24,6H156M24,90H156", "")
     assert "are those of <code>local</code>" in html
-    assert "Dashed line" not in users_over_time(view, records, {}, "local")
+    assert "Dashed line" not in users_over_time(view, records, {}, "local", Stories([]))
 
 
 def figures(html):
@@ -344,7 +345,7 @@ def test_names_are_escaped_wherever_they_stand(records):
     marks = drift_marks(strange, "local")
     assert NAME in marks
     html = drift_users(view, strange) + drift_heat(view, strange)
-    html += users_over_time(view, strange, marks, "local")
+    html += users_over_time(view, strange, marks, "local", Stories([]))
     alarms = records.alarms.assign(detector="<s>", arm="<u>")
     html += drift_overview(view, drift.assign(arm="<u>"), alarms)
     for raw in (NAME, "<i>", "<u>", "<s>"):
