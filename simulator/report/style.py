@@ -122,6 +122,7 @@ footer { height: 4rem; }
   .scroll { overflow: visible; }
   table { font-size: 8pt; }
   th, td { padding: .2rem .35rem; }
+  td { white-space: normal; }
   .matrix, .matrix th { font-size: 7.5pt; }
 }
 """
