@@ -33,7 +33,7 @@ from simulator.report.drift import (
 )
 from simulator.report.fairness import fairness
 from simulator.report.faults import fault_sentences, faults_overview
-from simulator.report.intervals import arms_by_intervals, with_intervals
+from simulator.report.intervals import arms_by_intervals, mean_intervals, with_intervals
 from simulator.report.need import by_need
 from simulator.report.opened import arms_filter, foremost_arms, one_user
 from simulator.report.page import page, prose
@@ -97,7 +97,7 @@ def _run_page(run: Path, records: RunRecords) -> str:
     sections = {
         "Arms": arms_overview(
             view,
-            with_intervals(records.summary, records.users),
+            with_intervals(view),
             "Beneath some, 95% bootstrap intervals over users.",
         )
         + arms_by_intervals(view, tests),
@@ -165,7 +165,7 @@ def _view(records: RunRecords | SeedRecords) -> View:
     view = View(summary, users, baseline, rival, protocol, arm_styles(arms), [])
     order, told = by_need(users, records.drift, view.spoken, protocol)
     gain = [] if rival is None else user_order(users, baseline, rival, protocol)
-    return replace(view, order=order, need_told=told, by_gain=gain)
+    return replace(view, order=order, need_told=told, by_gain=gain, intervals=mean_intervals(users))
 
 
 def _worn(users: pd.DataFrame) -> dict[str, int]:

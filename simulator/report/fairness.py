@@ -16,13 +16,14 @@ from simulator.report.contrasts import HOLDOUT
 from simulator.report.page import Column, arms_table, chart, percent
 from simulator.report.rows import each
 from simulator.report.sections import View, told_lines
-from simulator.statistics import FEWEST_PAIRS, bootstrap_interval
+from simulator.statistics import FEWEST_PAIRS
 
 __all__ = ["fairness"]
 
 _RESAMPLES = 1_999
 _SEED = 1  # of the resampling: equal users give equal intervals
 _BATCH = 100
+_NONE = (np.nan, np.nan)
 _COLUMNS = [
     Column("mean", "mean, %", percent, "high"),
     Column("worst_tenth", "worst tenth, %", percent, "high"),
@@ -92,6 +93,7 @@ def _by_arm(view: View, seeds: int) -> pd.DataFrame:
         if values.empty:
             continue
         row = _spread(values.to_numpy(np.float64))
+        row["mean_min"], row["mean_max"] = view.intervals.get(column, {}).get(arm, _NONE)
         row |= _worse(shares.get(arm, float("nan")), len(values), seeds)
         rows.append({"arm": arm, **row})
     return pd.DataFrame(rows)
@@ -122,7 +124,6 @@ def _spread(values: NDArray[np.float64]) -> dict[str, float]:
     }
     if values.size < FEWEST_PAIRS or np.ptp(values) == 0.0:
         return row
-    row["mean_min"], row["mean_max"] = bootstrap_interval(values)
     row["worst_tenth_min"], row["worst_tenth_max"] = _percentiles(values, _lowest)
     row["std_min"], row["std_max"] = _percentiles(values, np.std)
     return row

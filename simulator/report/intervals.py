@@ -11,25 +11,40 @@ import pandas as pd
 from simulator.report.charts import interval_chart
 from simulator.report.page import chart, percent
 from simulator.report.rows import each
-from simulator.report.sections import View
+from simulator.report.sections import Intervals, View
 from simulator.report.wording import signed
 from simulator.statistics import FEWEST_PAIRS, Comparison, bootstrap_interval
 
-__all__ = ["arms_by_intervals", "with_intervals"]
+__all__ = ["arms_by_intervals", "mean_intervals", "with_intervals"]
+
+_NONE = (np.nan, np.nan)
 
 
-def with_intervals(summary: pd.DataFrame, users: pd.DataFrame) -> pd.DataFrame:
-    """Put the interval of each accuracy beside it, as `<column>_min` and `_max`.
+def mean_intervals(users: pd.DataFrame) -> Intervals:
+    """Resample the users of each arm; an arm with too few has no interval.
 
-    A summary over seeds has its range there already, and stays as it is.
+    Args:
+        users: the columns of `users.csv`.
     """
-    summary = summary.copy()
+    found: dict[str, dict[str, tuple[float, float]]] = {}
     for column in ("prequential_accuracy", "holdout_accuracy"):
-        if f"{column}_min" in summary or column not in summary or column not in users:
+        if column not in users:
             continue
-        found = [_interval(users, str(arm), column) for arm in summary["arm"]]
-        summary[f"{column}_min"] = [low for low, _ in found]
-        summary[f"{column}_max"] = [high for _, high in found]
+        for arm, values in users.groupby("arm")[column]:
+            known = values.dropna().to_numpy(np.float64)
+            if known.size >= FEWEST_PAIRS:
+                found.setdefault(column, {})[str(arm)] = bootstrap_interval(known)
+    return found
+
+
+def with_intervals(view: View) -> pd.DataFrame:
+    """Return the summary with the interval of each accuracy beside it, in `_min` and `_max`."""
+    summary = view.summary.copy()
+    for column, by_arm in view.intervals.items():
+        if column in summary:
+            ends = [by_arm.get(str(arm), _NONE) for arm in summary["arm"]]
+            summary[f"{column}_min"] = [low for low, _ in ends]
+            summary[f"{column}_max"] = [high for _, high in ends]
     return summary
 
 
@@ -38,11 +53,8 @@ def arms_by_intervals(view: View, tests: Sequence[Comparison]) -> str:
     if view.protocol is None or view.protocol.column not in view.users:
         return ""
     name, column = view.protocol.name, view.protocol.column
-    rows = [
-        (arm, view.scores[arm], *_interval(view.users, arm, column))
-        for arm in view.styles
-        if arm in view.scores
-    ]
+    scores, by_arm = view.scores, view.intervals.get(column, {})
+    rows = [(arm, scores[arm], *by_arm.get(arm, _NONE)) for arm in view.styles if arm in scores]
     means = pd.DataFrame(rows, columns=["arm", "value", "low", "high"])
     if len(means) < 2 or means["low"].isna().all():
         return ""
@@ -85,8 +97,3 @@ def _told(row: Any, show: Callable[[float], str]) -> str:
     if np.isnan(low):
         return show(value)
     return f"{show(value)} ({show(low)} to {show(high)})"
-
-
-def _interval(users: pd.DataFrame, arm: str, column: str) -> tuple[float, float]:
-    values = users.loc[users["arm"] == arm, column].dropna().to_numpy(np.float64)
-    return bootstrap_interval(values) if values.size >= FEWEST_PAIRS else (np.nan, np.nan)

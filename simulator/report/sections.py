@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,7 @@ from simulator.report.svg import ArmStyle, swatch
 
 __all__ = [
     "MOST_USERS",
+    "Intervals",
     "View",
     "arms_overview",
     "events",
@@ -55,6 +57,9 @@ _ACCURACIES = [
 MOST_USERS = 200  # as many are shown one by one
 
 
+Intervals: TypeAlias = Mapping[str, Mapping[str, tuple[float, float]]]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
     """What several sections share.
@@ -67,6 +72,7 @@ class View:
         styles: by arm, in the scenario's order.
         order: users, those in greatest need first, and in words by what; `by_gain` those whom the
             rival helps most first, empty without one.
+        intervals: by column of accuracy and arm, the 95% interval of the mean over users.
     """
 
     summary: pd.DataFrame
@@ -78,6 +84,7 @@ class View:
     order: list[str]
     need_told: str = "by name"
     by_gain: Sequence[str] = ()
+    intervals: Intervals = field(default_factory=dict)
 
     @property
     def shown(self) -> list[str]:

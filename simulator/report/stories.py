@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
-import pandas as pd
 
 from clients.containment import file_name
 from simulator.parquet_file import read_columns
 from simulator.record_files import EVENTS, WINDOWS
-from simulator.report.rows import each
 from simulator.report.svg import ArmStyle
 from simulator.rounds_file import names_of, read_rounds
 from simulator.store import RunFolder
@@ -27,8 +27,10 @@ _WINDOWS = ["round", "question", "device", "user", "label", "predicted", "voted"
             "drifted"]  # fmt: skip
 _ROUNDS = ["round", "device", "user", "asked", "steps", "bytes_down", "sent", "accepted",
            "refused", "lost", "reachable", "holdout_windows", "holdout_correct"]  # fmt: skip
-_TOLD_EVENTS = ["round", "device", "kind", "reason", "windows"]
+_EVENTS = ["round", "device", "kind", "reason", "windows"]
 _FIRST_LETTER = 97
+
+Rows: TypeAlias = Mapping[str, Sequence[Any]]
 
 
 @dataclass(slots=True)
@@ -86,88 +88,103 @@ def read_stories(
     return found
 
 
-def story_of(
-    windows: pd.DataFrame, rounds: pd.DataFrame, events: pd.DataFrame, classes: list[str]
-) -> dict[str, Any]:
+def story_of(windows: Rows, rounds: Rows, events: Rows, classes: list[str]) -> dict[str, Any]:
     """Pack what befell a device in an arm.
 
     Args:
-        windows: its rows of `windows/`, in order.
-        rounds: its rows of `rounds/`, in order.
-        events: its rows of `events/`.
+        windows: its rows of `windows/`, in order, by column.
+        rounds: its rows of `rounds/`, in order, by column.
+        events: its rows of `events/`, by column.
         classes: names of the activities; one that is missing is appended.
 
     Returns:
         t, p: a letter a window, what was true and what the device said; q: windows of each
-        question; r: questions of each round from 1 on; a: a letter a question, see `_answers`;
+        question; r: questions of each round from 1 on; a: a letter a question, see `_answer`;
         d: first window and number of windows of each stretch under drift; m: a number for each
-        round, see `_model`; h: holdout windows right after each round, of w, null if not scored;
-        e: round, kind, reason and windows of each event.
+        round, see `_model`; h: holdout windows right after each round from 0 on, of w, null if not
+        scored; e: round, kind, reason and windows of each event.
     """
-    keys = windows["round"].to_numpy(np.int64) * (1 << 32) + windows["question"].to_numpy(np.int64)
-    first = np.flatnonzero(np.diff(keys, prepend=-1))
-    questions = windows.iloc[first]
-    last = int(rounds["round"].max()) if len(rounds) else int(windows["round"].max())
-    by_round = np.bincount(questions["round"].to_numpy(np.int64), minlength=last + 1)[1:]
-    rounds = rounds.set_index("round").reindex(range(last + 1))
-    held = rounds["holdout_windows"].max()
+    keys = list(zip(windows["round"], windows["question"], strict=True))
+    first = [i for i, key in enumerate(keys) if i == 0 or key != keys[i - 1]]
+    last = max([*rounds["round"], *windows["round"]])
+    by_round = Counter(windows["round"][i] for i in first)
+    row = {number: i for i, number in enumerate(rounds["round"])}
+
+    def told(column: str, number: int) -> Any:
+        return rounds[column][row[number]] if number in row else None
+
     return {
         "t": _letters(windows["label"], classes),
         "p": _letters(windows["predicted"], classes),
-        "q": np.diff(first, append=len(windows)).tolist(),
-        "r": by_round.tolist(),
-        "a": _answers(questions, rounds["asked"], by_round),
-        "d": _stretches(windows["drifted"].fillna(False).to_numpy(np.bool_)),
-        "m": [_model(row) for row in each(rounds.iloc[1:])],
-        "h": [None if np.isnan(one) else int(one) for one in rounds["holdout_correct"]],
-        "w": 0 if np.isnan(held) else int(held),
+        "q": [b - a for a, b in pairwise([*first, len(keys)])],
+        "r": [by_round[number] for number in range(1, last + 1)],
+        "a": "".join(
+            _answer(windows, i, told("asked", keys[i][0]), by_round[keys[i][0]]) for i in first
+        ),
+        "d": _stretches(windows["drifted"]),
+        "m": [_model(rounds, row.get(number)) for number in range(1, last + 1)],
+        "h": [told("holdout_correct", number) for number in range(last + 1)],
+        "w": max((count or 0 for count in rounds["holdout_windows"]), default=0),
         "e": [
-            [int(row.round), row.kind, row.reason or "", int(row.windows)]
-            for row in each(events.fillna({"windows": -1}))
+            [number, kind, reason or "", -1 if seen is None else seen]
+            for number, kind, reason, seen in zip(
+                *(events[name] for name in ("round", "kind", "reason", "windows")), strict=True
+            )
         ],
     }
 
 
-def _letters(names: pd.Series[str], classes: list[str]) -> str:
+def _letters(names: Sequence[str], classes: list[str]) -> str:
     for name in dict.fromkeys(names):
         if name not in classes:
-            classes.append(str(name))
+            classes.append(name)
     places = {name: chr(_FIRST_LETTER + place) for place, name in enumerate(classes)}
     return "".join(places[name] for name in names)
 
 
-def _answers(questions: pd.DataFrame, asked: pd.Series[float], by_round: Any) -> str:
-    """Tell what came of each question.
+def _answer(windows: Rows, first: int, asked: int | None, questions: int) -> str:
+    """Tell what came of a question.
 
     c: the answer confirmed what the device said by majority; k: it corrected it; w: it was wrong;
     n: asked, and not answered; o: not asked; u: no answer, and it is not written down which of the
     round's questions were asked.
+
+    Args:
+        windows: see `story_of`.
+        first: the question's first window.
+        asked: of the round's questions.
+        questions: of the round.
     """
-    told = []
-    for row in each(questions):
-        if isinstance(row.answer, str):
-            wrong = row.answer != row.label
-            told.append("w" if wrong else "c" if row.answer == row.voted else "k")
-            continue
-        count = asked.get(row.round, np.nan)
-        told.append("o" if count == 0 else "n" if count == by_round[row.round - 1] else "u")
-    return "".join(told)
+    answer = windows["answer"][first]
+    if answer is None:
+        return "o" if asked == 0 else "n" if asked == questions else "u"
+    if answer != windows["label"][first]:
+        return "w"
+    return "c" if answer == windows["voted"][first] else "k"
 
 
-def _model(row: Any) -> int:
+def _model(rounds: Rows, row: int | None) -> int:
     """Add up what a device did in a round.
 
     1: learnt; 2: downloaded the shared model; 4: its update was accepted; 8: refused; 16: lost;
     32: it was out of reach.
     """
-    flags = (row.steps, row.bytes_down, row.accepted, row.refused, row.lost)
-    done = sum(1 << place for place, value in enumerate(flags) if value > 0)
-    return done | (32 if row.reachable is False or row.reachable == 0 else 0)
+    if row is None:
+        return 0
+    flags = ("steps", "bytes_down", "accepted", "refused", "lost")
+    done = sum(1 << place for place, name in enumerate(flags) if rounds[name][row])
+    return done | (32 if rounds["reachable"][row] is False else 0)
 
 
-def _stretches(there: Any) -> list[list[int]]:
-    edges = np.flatnonzero(np.diff(there.astype(np.int8), prepend=0, append=0))
-    return [[int(a), int(b - a)] for a, b in zip(edges[::2], edges[1::2], strict=True)]
+def _stretches(there: Sequence[bool | None]) -> list[list[int]]:
+    """Return the first place and the length of each stretch of places that are there."""
+    found: list[list[int]] = []
+    for place, own in enumerate(there):
+        if own and found and sum(found[-1]) == place:
+            found[-1][1] += 1
+        elif own:
+            found.append([place, 1])
+    return found
 
 
 def _window_files(run: Path, arm: str) -> list[Path]:
@@ -193,33 +210,34 @@ def _first_devices(run: Path, arm: str, users: set[str]) -> dict[str, str]:
 
 def _stories_of_arm(run: Path, arm: str, found: Stories) -> dict[str, dict[str, Any]]:
     wanted = set(found.devices.values())
-    windows = [_rows(read_columns(path, _WINDOWS, WINDOWS), wanted) for path in
-               _window_files(run, arm)]  # fmt: skip
-    rounds = [
-        _rows(read_rounds(path, _ROUNDS), wanted) for path in RunFolder(run).rounds_files(arm)
-    ]
-    folder = run / "events" / file_name(arm)
-    events = [_rows(read_columns(path, _TOLD_EVENTS, EVENTS), wanted)
-              for path in sorted(folder.glob("cohort-*.parquet"))]  # fmt: skip
-    kept = [{str(name): own for part in parts for name, own in part.groupby("device")}
-            for parts in (windows, rounds, events)]  # fmt: skip
-    none = pd.DataFrame(columns=_TOLD_EVENTS)
-    told = {}
-    for user, device in found.devices.items():
-        if device in kept[0] and device in kept[1]:
-            told[user] = story_of(
-                kept[0][device], kept[1][device], kept[2].get(device, none), found.classes
-            ) | {"saved": _saved(run, arm, device)}
-    return told
+    windows: dict[str, Rows] = {}
+    rounds: dict[str, Rows] = {}
+    events: dict[str, Rows] = {}
+    for path in _window_files(run, arm):
+        windows |= _rows(read_columns(path, _WINDOWS, WINDOWS), wanted)
+    for path in RunFolder(run).rounds_files(arm):
+        rounds |= _rows(read_rounds(path, _ROUNDS), wanted)
+    for path in sorted((run / "events" / file_name(arm)).glob("cohort-*.parquet")):
+        events |= _rows(read_columns(path, _EVENTS, EVENTS), wanted)
+    none: Rows = {column: [] for column in _EVENTS}
+    return {
+        user: story_of(windows[device], rounds[device], events.get(device, none), found.classes)
+        | {"saved": _saved(run, arm, device)}
+        for user, device in found.devices.items()
+        if device in windows and device in rounds
+    }
 
 
-def _rows(table: Any, devices: set[str]) -> pd.DataFrame:
-    """Keep the rows of some devices, text as plain text."""
+def _rows(table: Any, devices: set[str]) -> dict[str, Rows]:
+    """Return the rows of some devices, by device and column; null is None."""
     names = names_of(table, "device")
-    wanted = np.flatnonzero([name in devices for name in names.names])
-    frame: pd.DataFrame = table.take(np.flatnonzero(np.isin(names.code, wanted))).to_pandas()
-    text = [c for c in frame if isinstance(frame[c].dtype, pd.CategoricalDtype)]
-    return frame.astype(dict.fromkeys(text, object))
+    found = {}
+    for code, name in enumerate(names.names):
+        if name in devices:
+            rows = table.take(np.flatnonzero(names.code == code))
+            if rows.num_rows:
+                found[name] = rows.to_pydict()
+    return found
 
 
 def _saved(run: Path, arm: str, device: str) -> list[int]:

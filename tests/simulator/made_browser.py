@@ -33,7 +33,7 @@ class Browser:
 
     def __init__(self, program: str, profile: Path) -> None:
         ours, theirs = _pipe(), _pipe()
-        words = 'exec "$0" "$@" 3<&%d 4>&%d' % (ours[0], theirs[1])
+        words = f'exec "$0" "$@" 3<&{ours[0]} 4>&{theirs[1]}'
         self._process = subprocess.Popen(
             ["bash", "-c", words, program, *_FLAGS, f"--user-data-dir={profile}", "about:blank"],
             pass_fds=(ours[0], theirs[1]),

@@ -80,7 +80,9 @@ def test_f1_of_a_hand_written_run(tmp_path: Path):
 
 def test_without_windows_no_user_opens_and_every_figure_is_there(run: Path):
     before = page_without_plotly(write_report(run))
-    assert len(re.findall(r'href="#user=\d', before)) == 12  # from the table, and from the small charts
+    assert (
+        len(re.findall(r'href="#user=\d', before)) == 12
+    )  # from the table, and from the small charts
     assert 'id="one-user"' in before
     shutil.rmtree(run / "windows")
     after = page_without_plotly(write_report(run))

@@ -98,7 +98,9 @@ def test_user_opens_and_closes_by_keyboard(page, report):
     page.press("Enter", 13, "\r")
     until(page, "document.body.classList.contains('one')")
     assert page.run("document.activeElement.textContent") == f"User {user}"
-    assert page.run(f"[...document.querySelectorAll('main > section:not(#one-user)')].every({HIDDEN})")
+    assert page.run(
+        f"[...document.querySelectorAll('main > section:not(#one-user)')].every({HIDDEN})"
+    )
     page.run("const arm = document.querySelector('#one-user select'); "
              "arm.selectedIndex = [...arm.options].findIndex(o => o.text === 'all'); "
              "arm.dispatchEvent(new Event('change'))")  # fmt: skip
@@ -107,7 +109,9 @@ def test_user_opens_and_closes_by_keyboard(page, report):
     right = (own["label"].astype(str) == own["predicted"].astype(str)).sum()
     told = page.run("document.querySelector('.figures').textContent")
     assert told.startswith(f"all: {right} of {len(own)} windows")
-    drawn = page.run("[...document.querySelectorAll('.timeline rect title')].map(e => e.textContent)")
+    drawn = page.run(
+        "[...document.querySelectorAll('.timeline rect title')].map(e => e.textContent)"
+    )
     wrong = [int(one.split(", ")[1].split()[0]) for one in drawn if one.endswith("wrong")]
     assert sum(wrong) == len(own) - right
     rows = page.run("document.querySelectorAll('#one-user tbody tr').length")
