@@ -35,7 +35,7 @@ from simulator.report.fairness import fairness
 from simulator.report.faults import fault_sentences, faults_overview
 from simulator.report.intervals import arms_by_intervals, mean_intervals, with_intervals
 from simulator.report.need import by_need
-from simulator.report.opened import arms_filter, foremost_arms, one_user
+from simulator.report.opened import arms_filter, foremost_arms, one_user, user_link
 from simulator.report.page import page, prose
 from simulator.report.protocol import data_defects, origins, protocol_in_words
 from simulator.report.ranking import places, ranking
@@ -94,6 +94,7 @@ def _run_page(run: Path, records: RunRecords) -> str:
     classes = [str(name) for name in records.scenario.get("data", {}).get("activities", [])]
     stories = read_stories(run, foremost_arms(view), view.shown, classes)
     stories.worn = _worn(records.users)
+    links = {user: user_link(user, stories) for user in view.shown}
     sections = {
         "Arms": arms_overview(
             view,
@@ -105,7 +106,7 @@ def _run_page(run: Path, records: RunRecords) -> str:
         "Over time": over_time(view, records),
         "Drift": drift_overview(view, records.drift, records.alarms) + drift_heat(view, records),
         "Fairness": fairness(view, records.fairness),
-        "Users": drift_users(view, records)
+        "Users": drift_users(view, records, links)
         + users_tools(view)
         + users_by_dots(view, stories)
         + users_over_time(view, records, drift_marks(records, best), best, stories),

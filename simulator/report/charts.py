@@ -246,7 +246,7 @@ def interval_chart(
     if scale != 1.0:
         figure.add_vline(x=0, line={"color": _INK, "width": 1})
     figure.update_xaxes(title=_title(title), tickformat=".0%" if scale == 1.0 else "+", **_axis())
-    figure.update_yaxes(**_rows_of(order))
+    figure.update_layout(**_rows_of(order, styles, 22))
     return str(figure.to_json())
 
 
@@ -291,15 +291,18 @@ def spread_chart(rows: pd.DataFrame, styles: Mapping[str, ArmStyle], title: str)
             **common,
         )
     figure.update_xaxes(title=_title(title), tickformat=".0%", **_axis())
-    figure.update_yaxes(**_rows_of(order))
+    figure.update_layout(**_rows_of(order, styles, 26))
     return str(figure.to_json())
 
 
-def stacked_bars(rows: pd.DataFrame, parts: Sequence[tuple[str, str]]) -> str:
+def stacked_bars(
+    rows: pd.DataFrame, styles: Mapping[str, ArmStyle], parts: Sequence[tuple[str, str]]
+) -> str:
     """Draw a bar per arm, in seconds, of parts that differ in shade and hatching.
 
     Args:
         rows: arm and the columns of `parts`.
+        styles: by arm.
         parts: column and name of each part.
 
     Returns:
@@ -323,17 +326,21 @@ def stacked_bars(rows: pd.DataFrame, parts: Sequence[tuple[str, str]]) -> str:
         )
     figure.update_layout(barmode="stack", bargap=0.35, legend_traceorder="normal")
     figure.update_xaxes(title=_title("wall time, s"), **_axis())
-    figure.update_yaxes(**_rows_of(order))
+    figure.update_layout(**_rows_of(order, styles, 22))
     return str(figure.to_json())
 
 
-def _rows_of(order: list[str]) -> dict[str, Any]:
-    """Name the rows of a chart, from the top down."""
+def _rows_of(order: list[str], styles: Mapping[str, ArmStyle], step: int) -> dict[str, Any]:
+    """Lay out a chart with a row for each arm, from the top down, each `step` pixels high."""
+    places = {arm: place for place, arm in enumerate(styles)}
     return {
-        "tickvals": list(range(len(order))),
-        "ticktext": [escape(name) for name in order],
-        "range": [len(order) - 0.4, -0.6],
-        **_axis(),
+        "meta": {"rows": [places[arm] for arm in order], "step": step},
+        "yaxis": {
+            "tickvals": list(range(len(order))),
+            "ticktext": [escape(name) for name in order],
+            "range": [len(order) - 0.4, -0.6],
+            **_axis(),
+        },
     }
 
 

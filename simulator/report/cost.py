@@ -132,7 +132,7 @@ def machine_time(view: View, logged: pd.DataFrame, manifest: Mapping[str, Any]) 
             "Another machine, or other work beside, gives other numbers.",
         )
         + chart(
-            stacked_bars(frame, _PARTS),
+            stacked_bars(frame, view.styles, _PARTS),
             f"Bars of the wall time of each arm in seconds: {told}. The table above has the parts.",
             "Wall time of the rounds: devices' work with the server's, checkpoints, and scoring "
             "the holdout. The first rounds of an arm compile, and compiled calls are summed over "

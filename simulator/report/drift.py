@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,16 @@ import pandas as pd
 from simulator.drift_frames import FELL
 from simulator.report.charts import heat_map
 from simulator.report.need import slipped
-from simulator.report.page import Column, arms_table, chart, percent, plain_table, prose
+from simulator.report.page import (
+    Column,
+    arms_table,
+    chart,
+    linked_table,
+    of_arm,
+    percent,
+    plain_table,
+    prose,
+)
 from simulator.report.records import RunRecords
 from simulator.report.rows import each
 from simulator.report.sections import MOST_USERS, View
@@ -118,11 +128,11 @@ def drift_overview(view: View, devices: pd.DataFrame, alarms: pd.DataFrame) -> s
             f"began. Back: within {100 * _MARGIN:.0f} points of the reference at the end.</p>"
         )
     if not alarms.empty:
-        body += "<h3>What detectors noticed</h3>" + _alarms_table(alarms)
+        body += "<h3>What detectors noticed</h3>" + _alarms_table(view, alarms)
     return body
 
 
-def _alarms_table(alarms: pd.DataFrame) -> str:
+def _alarms_table(view: View, alarms: pd.DataFrame) -> str:
     head = [
         "arm", "detector", "of", "drifts", "within 40 answers, %", "95% interval", "missed",
         "median delay", "false per 1,000", "95% interval",
@@ -151,6 +161,7 @@ def _alarms_table(alarms: pd.DataFrame) -> str:
         "Delays in answered windows. False alarms are those of devices that did not drift, or not "
         "yet, by answered windows, of inputs by all windows. The intervals take devices for "
         "independent; where people recur, in variations or seeds, they are too narrow",
+        [of_arm(row[0], view.styles) for row in rows],
     )
 
 
@@ -190,8 +201,16 @@ def _begins(devices: pd.DataFrame, arm: str) -> dict[str, int]:
     return {str(user): int(first) for user, first in own.groupby("user")["begins"].min().items()}
 
 
-def drift_users(view: View, records: RunRecords) -> str:
-    """List users by who needs attention, in the arm that serves people best."""
+def drift_users(
+    view: View, records: RunRecords, links: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """List users by who needs attention, in the arm that serves people best.
+
+    Args:
+        view: see `View`.
+        records: of the run.
+        links: by user, where the name leads.
+    """
     arm = view.rival or view.baseline
     devices = records.drift
     if devices.empty or devices["drop"].isna().all() or arm not in set(devices["arm"]):
@@ -216,8 +235,11 @@ def drift_users(view: View, records: RunRecords) -> str:
         "user", "drift", "since round", "noticed in round", "before, %", "now, %",
         "without drift, %", "lost windows", "state",
     ]  # fmt: skip
-    return f"<h3>{prose(f'Who needs attention, `{arm}`')}</h3>" + plain_table(
-        head, rows, "Farthest below the own reference first; holdout accuracy"
+    return f"<h3>{prose(f'Who needs attention, `{arm}`')}</h3>" + linked_table(
+        head,
+        rows,
+        [links.get(row[0], "") for row in rows],
+        "Farthest below the own reference first; holdout accuracy",
     )
 
 

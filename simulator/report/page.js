@@ -27,6 +27,20 @@ addEventListener("afterprint", () => {
 const arms = [...document.querySelectorAll("#arms-shown input")];
 const armRules = document.head.appendChild(document.createElement("style"));
 const shownArms = () => new Set(arms.filter((box) => box.checked).map((box) => Number(box.value)));
+
+// Charts with a row for each arm close up where some are hidden.
+function showRows(chart, shown) {
+  const {data, layout} = figures.get(chart);
+  if (!layout.meta || !layout.meta.rows) return;
+  const rows = layout.meta.rows.map((_, row) => row).filter((row) => shown.has(layout.meta.rows[row]));
+  const place = new Map(rows.map((row, i) => [row, i]));
+  Plotly.update(chart, {y: data.map((trace) => trace.y.map((row) => place.get(row) ?? null))}, {
+    height: layout.height - layout.meta.step * (layout.meta.rows.length - Math.max(rows.length, 3)),
+    "yaxis.tickvals": rows.map((_, i) => i),
+    "yaxis.ticktext": rows.map((row) => layout.yaxis.ticktext[row]),
+    "yaxis.range": [rows.length - 0.4, -0.6],
+  });
+}
 function showArms() {
   const shown = shownArms();
   const hidden = arms.map((box) => Number(box.value)).filter((arm) => !shown.has(arm));
@@ -35,6 +49,7 @@ function showArms() {
     const traces = figures.get(chart).data;
     const visible = traces.map((trace) => trace.meta === undefined || shown.has(trace.meta));
     if (traces.some((trace) => trace.meta !== undefined)) Plotly.restyle(chart, {visible});
+    showRows(chart, shown);
   }
   const told = document.getElementById("arms-told");
   if (told) told.textContent = `${shown.size} of ${arms.length} shown`;
@@ -86,9 +101,9 @@ function showUsers() {
       "yaxis.range": [order.length - 0.4, -0.6],
     });
   }
+  const way = sorting.selectedOptions[0], all = people.names.length;
   document.getElementById("users-told").textContent =
-    `${order.length} of ${people.names.length} users shown, ` +
-    sorting.selectedOptions[0].textContent;
+    `${order.length === all ? all : `${order.length} of ${all}`} users, ${way.textContent}${way.dataset.told}`;
 }
 if (people && sorting) {
   sorting.addEventListener("change", showUsers);

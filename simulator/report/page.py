@@ -21,6 +21,8 @@ __all__ = [
     "chart",
     "facts",
     "linked_table",
+    "of_arm",
+    "of_user",
     "page",
     "percent",
     "plain_table",
@@ -47,6 +49,17 @@ class Column:
     show: Callable[[float], str]
     best: Literal["high", "low"] | None = None
     group: str = ""
+
+
+def of_arm(arm: str, arms: Iterable[str]) -> str:
+    """Mark an element as an arm's, by its place among all arms, so that it is hidden with it."""
+    places = {name: place for place, name in enumerate(arms)}
+    return f' class="arm-{places[arm]}"' if arm in places else ""
+
+
+def of_user(place: int) -> str:
+    """Mark an element as a user's, by the place among those that are shown."""
+    return f' data-user="{place}"'
 
 
 def percent(value: float) -> str:
@@ -97,9 +110,11 @@ def facts(pairs: Mapping[str, object]) -> str:
     return f"<dl>{rows}</dl>"
 
 
-def plain_table(head: list[str], rows: list[list[str]], caption: str) -> str:
-    """Write a table of text, the first column naming the row."""
-    return linked_table(head, rows, [""] * len(rows), caption)
+def plain_table(
+    head: list[str], rows: list[list[str]], caption: str, marks: Sequence[str] = ()
+) -> str:
+    """Write a table of text, the first column naming the row; `marks` as in `linked_table`."""
+    return linked_table(head, rows, [""] * len(rows), caption, marks)
 
 
 def linked_table(
@@ -107,7 +122,7 @@ def linked_table(
     rows: list[list[str]],
     links: list[str],
     caption: str,
-    users: Sequence[int] = (),
+    marks: Sequence[str] = (),
 ) -> str:
     """Write a table of text whose rows lead somewhere by their name, unless the link is empty.
 
@@ -116,8 +131,8 @@ def linked_table(
         rows: text of each cell.
         links: of each row.
         caption: what the table shows.
-        users: of each row, the place of its user among those that can be sorted; empty for rows
-            that stay where they are.
+        marks: of each row, from `of_arm` or `of_user`, by what it is hidden or sorted; may be
+            empty.
     """
     kinds = [
         "" if all(re.match(r"[\d–+−<]", row[i]) for row in rows) else ' class="name"'
@@ -130,10 +145,16 @@ def linked_table(
     body = ""
     for place, (row, link) in enumerate(zip(rows, links, strict=True)):
         cells = zip(kinds, row[1:], strict=True)
-        whose = f' data-user="{users[place]}"' if users else ""
-        body += f'<tr{whose}><th scope="row">{_linked(row[0], link)}</th>'
+        mark = marks[place] if marks else ""
+        body += f'<tr{mark}><th scope="row">{_linked(row[0], link)}</th>'
         body += "".join(f"<td{kind}>{escape(cell)}</td>" for kind, cell in cells) + "</tr>"
-    return _table("", f"<tr>{titles}</tr>", body, caption, " data-users" if users else "")
+    return _table(
+        "",
+        f"<tr>{titles}</tr>",
+        body,
+        caption,
+        " data-users" if "data-user" in "".join(marks) else "",
+    )
 
 
 def arms_table(
@@ -155,7 +176,7 @@ def arms_table(
     body = ""
     for _, row in frame.iterrows():
         arm = str(row["arm"])
-        body += f"<tr{_of_arm(arm, swatches)}>"
+        body += f"<tr{of_arm(arm, swatches)}>"
         body += f'<th scope="row">{swatches.get(arm, "")} {escape(arm)}</th>'
         body += "".join(_cell(row, column, best[column.key]) for column in shown) + "</tr>"
     titles = '<th class="name" scope="col">arm</th>' + "".join(
@@ -224,12 +245,6 @@ def _linked(text: str, link: str) -> str:
 
 def _anchor(title: str) -> str:
     return re.sub(r"[^a-z]+", "-", title.lower()).strip("-")
-
-
-def _of_arm(arm: str, arms: Iterable[str]) -> str:
-    """Mark a row as an arm's, so that it can be hidden with it."""
-    places = {name: place for place, name in enumerate(arms)}
-    return f' class="arm-{places[arm]}"' if arm in places else ""
 
 
 def _table(kind: str, head: str, body: str, caption: str, more: str = "") -> str:

@@ -13,6 +13,8 @@ from simulator.statistics import FEWEST_PAIRS, LEVEL, Comparison, compared
 
 __all__ = ["Place", "places", "ranking", "ranking_sentences", "verdict"]
 
+_MOST_NAMED = 6  # arms that can be read one after the other
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -168,6 +170,10 @@ def _open_to(place: Place) -> str:
         least = chance(min(known))
         more = "" if least == "p = 1" else " or more"
         return f"not told apart from any other arm ({least}{more})"
+    if len(place.open) > _MOST_NAMED and known:
+        least = chance(min(known))
+        more = "" if least == "p = 1" else " or more"
+        return f"not told apart from {len(place.open)} others ({least}{more}; tests.csv has each)"
     return "not told apart from " + listed([f"`{arm}` ({_chance(p)})" for arm, p in place.open])
 
 

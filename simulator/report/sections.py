@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -17,11 +18,13 @@ from simulator.report.page import (
     arms_table,
     chart,
     linked_table,
+    of_arm,
     percent,
     plain_table,
     prose,
 )
 from simulator.report.records import RunRecords
+from simulator.report.rows import each
 from simulator.report.svg import ArmStyle, swatch
 
 __all__ = [
@@ -35,6 +38,7 @@ __all__ = [
     "told_lines",
 ]
 
+_FEW = re.compile(r"^\d+ good updates of \d+:")  # these numbers differ from round to round
 _FEW_ARMS = 3  # as many bands can lie over each other and still be told apart
 
 
@@ -168,16 +172,20 @@ def over_time(view: View, records: RunRecords) -> str:
     return body
 
 
-def events(found: pd.DataFrame) -> str:
+def events(view: View, found: pd.DataFrame) -> str:
     """Count what happened on the way, such as refused updates."""
     if found.empty:
         return ""
-    rows = [
-        [str(row.arm), str(row.kind), str(row.reason), f"{row.count_:,}"]
-        for row in found.rename(columns={"count": "count_"}).itertuples()
-    ]
+    counts: dict[tuple[str, str, str], int] = {}
+    for row in each(found):
+        key = (str(row.arm), str(row.kind), _FEW.sub("too few good updates:", str(row.reason)))
+        counts[key] = counts.get(key, 0) + int(row.count)
+    rows = [[*key, f"{count:,}"] for key, count in counts.items()]
     return "<h3>Events</h3>" + plain_table(
-        ["arm", "kind", "reason", "count"], rows, "Devices and rounds in which it happened"
+        ["arm", "kind", "reason", "count"],
+        rows,
+        "Devices and rounds in which it happened",
+        [of_arm(arm, view.styles) for arm, _, _ in counts],
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from html import escape
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from simulator.fading import ALPHA
 from simulator.report.charts import dot_plot
 from simulator.report.contrasts import Protocol
 from simulator.report.opened import user_link
-from simulator.report.page import chart, linked_table, percent, prose
+from simulator.report.page import chart, linked_table, of_user, percent, prose
 from simulator.report.records import RunRecords
 from simulator.report.sections import MOST_USERS, View
 from simulator.report.stories import Stories
@@ -31,7 +32,7 @@ def users_tools(view: View) -> str:
         return ""
     rest = len(view.order) - len(view.shown)
     beyond = (
-        f" Of {len(view.order):,} users the first {len(view.shown):,} are shown; the other "
+        f"Of {len(view.order):,} users the first {len(view.shown):,} are shown; the other "
         f"{rest:,} are in the figures of the sections above, and one by one in users.csv."
         if rest
         else ""
@@ -45,14 +46,14 @@ def users_tools(view: View) -> str:
         if order:
             place = {user: i for i, user in enumerate(order)}
             ranks[key] = [place[user] for user in view.shown]
-            options += f'<option value="{key}">by {key}: {told}</option>'
+            options += f'<option value="{key}" data-told=": {escape(told)}">by {key}</option>'
     people = json.dumps(ranks).replace("<", "\\u003c")
     return (
-        f'<p class="note">{prose(f"Users stand by need: {view.need_told}.{beyond}")}</p>'
+        '<p class="note"><span id="users-told" aria-live="polite">'
+        f"{len(view.shown)} users, by need: {escape(view.need_told)}</span>. {beyond}</p>"
         '<p class="tools needs-script"><label>Sorted <select id="users-sorted">'
-        f'{options}<option value="name">by name</option></select></label>'
-        '<label>Only names with <input id="users-named" type="search" size="10"></label>'
-        '<span id="users-told" class="note" aria-live="polite"></span></p>'
+        f'{options}<option value="name" data-told="">by name</option></select></label>'
+        '<label>Only names with <input id="users-named" type="search" size="10"></label></p>'
         f'<script type="application/json" id="people">{people}</script>'
     )
 
@@ -128,6 +129,6 @@ def _users_table(view: View, protocol: Protocol, stories: Stories) -> str:
         rows,
         [user_link(user, stories) for user in view.shown],
         f"{protocol.name.capitalize()} accuracy, %",
-        range(len(rows)),
+        [of_user(place) for place in range(len(rows))],
     )
     return f"<details><summary>The same as a table</summary>{body}</details>"
