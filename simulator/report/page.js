@@ -1,7 +1,5 @@
 // Draws the charts, and shows or hides arms and users. All data stand in the page.
 "use strict";
-document.documentElement.classList.add("script");
-
 const read = (id) => {
   const found = document.getElementById(id);
   return found ? JSON.parse(found.textContent) : null;

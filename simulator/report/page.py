@@ -233,6 +233,7 @@ def page(
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)}</title><style>{STYLE}</style>"
+        '<script>document.documentElement.classList.add("script")</script>'
         f"<script>{plotly}</script></head>\n<body><header>{header}</header>"
         f'<nav aria-label="Sections">{links}</nav>\n<main>{opened}{body}</main><footer></footer>'
         f"<script>{script('page.js')}</script><script>{script('user.js')}</script></body></html>\n"

@@ -123,7 +123,8 @@ def ranking(
         order += _note(
             f"Places are those that the tests leave open, all {tested} pairs of arms taken "
             f"together (Wilcoxon, Holm's correction, level {LEVEL}): an arm is ahead of another "
-            "only where the difference is more than chance. Not told apart does not mean equal."
+            "only where the difference is more than chance. Not told apart does not mean equal. "
+            "tests.csv has the p of every pair."
         )
     rows = [_row(test) for test in held]
     head = ["arm", "mean, points", "95% interval", "median, points", "better / worse / equal"]
@@ -173,7 +174,7 @@ def _open_to(place: Place) -> str:
     if len(place.open) > _MOST_NAMED and known:
         least = chance(min(known))
         more = "" if least == "p = 1" else " or more"
-        return f"not told apart from {len(place.open)} others ({least}{more}; tests.csv has each)"
+        return f"not told apart from {len(place.open)} others ({least}{more})"
     return "not told apart from " + listed([f"`{arm}` ({_chance(p)})" for arm, p in place.open])
 
 

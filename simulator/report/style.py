@@ -83,6 +83,8 @@ figcaption { color: var(--soft); font-size: .9rem; max-width: 46rem; }
   gap: .3rem 1.2rem; }
 .filters label { white-space: nowrap; }
 .filters input { width: 1.1rem; height: 1.1rem; vertical-align: -2px; }
+html:not(.script) .chart { min-height: 0; font-size: .9rem; max-width: 46rem; }
+html:not(.script) .chart::before { content: attr(aria-label); }
 html:not(.script) .needs-script { display: none; }
 section { scroll-margin-top: 2.5rem; }
 [hidden] { display: none !important; }

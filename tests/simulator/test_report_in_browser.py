@@ -72,6 +72,9 @@ def test_arm_that_is_hidden_leaves_charts_tables_and_small_charts(page):
     assert page.run(f"[...document.querySelectorAll('.arm-2')].every({HIDDEN})")
     assert not page.run(f"[...document.querySelectorAll('.arm-1')].some({HIDDEN})")
     assert page.run("document.getElementById('arms-told').textContent") == "6 of 7 shown"
+    rows = page.run("[...document.querySelectorAll('.chart')].filter(e => e.layout.meta?.rows)"
+                    ".map(e => e.layout.yaxis.ticktext)")  # fmt: skip
+    assert rows == [["frozen", "rules", "all", "half", "half-personal", "finetune"]] * 2
 
 
 def test_users_are_sorted_and_filtered_in_chart_table_and_small_charts(page, report):
@@ -82,7 +85,7 @@ def test_users_are_sorted_and_filtered_in_chart_table_and_small_charts(page, rep
     assert names(page, ".multiples figcaption") == by_need
     page.run("const s = document.getElementById('users-sorted'); s.value = 'name'; "
              "s.dispatchEvent(new Event('change'))")  # fmt: skip
-    plot = "[...document.querySelectorAll('.chart')].find(e => e.layout.meta).layout.yaxis.ticktext"
+    plot = "[...document.querySelectorAll('.chart')].find(e => e.layout.meta?.lanes).layout.yaxis.ticktext"
     assert names(page, ".multiples figcaption") == sorted(by_need) == page.run(plot)
     page.run("const n = document.getElementById('users-named'); n.value = 'P003'; "
              "n.dispatchEvent(new Event('input'))")  # fmt: skip
