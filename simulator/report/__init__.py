@@ -138,7 +138,9 @@ def _seeds_page(records: SeedRecords) -> str:
         "Seeds": seeds_overview(view, records.seeds),
         "Drift": drift_overview(view, records.drift, records.alarms),
         "Fairness": fairness(view, pd.DataFrame(), len(records.seeds)),
-        "Users": users_tools(view) + users_by_dots(view, Stories([])),
+        "Users": users_tools(view)
+        + users_by_dots(view, Stories([]))
+        + '<p class="note">Single users open in the report of each seed.</p>',
         "Faults": faults_overview(view, pd.DataFrame()),
         "Cost": cost(view, pd.DataFrame({"arm": records.arms})),
         "Protocol": protocol_in_words(records.scenario, records.manifest),
@@ -210,7 +212,8 @@ def _page(
         "test stands behind it, told under Ranking. How each accuracy is measured is told under "
         "Protocol.</p>"
         '<noscript><p class="warning">Charts are drawn with JavaScript, which is off here. '
-        "Tables, small charts and words are here all the same.</p></noscript>"
+        "In the place of each stands what it would show; tables and small charts are here.</p>"
+        "</noscript>"
     )
     filled = {title: body for title, body in sections.items() if body}
     opened = arms_filter(view) + opened

@@ -47,8 +47,9 @@ def fairness(view: View, scored: pd.DataFrame, seeds: int = 1) -> str:
     if frame.empty:
         return ""
     name, count = view.protocol.name, view.users["user"].nunique()
+    shares = " (of shares, Wilson's)" if "worse_min" in frame else ""
     intervals = (
-        "beneath, 95% bootstrap intervals over users (of shares, Wilson's); the least has none"
+        f"beneath, 95% bootstrap intervals over users{shares}; the least has none"
         if count >= FEWEST_PAIRS
         else f"fewer than {FEWEST_PAIRS} users, so no intervals"
     )

@@ -85,7 +85,8 @@ def test_users_are_sorted_and_filtered_in_chart_table_and_small_charts(page, rep
     assert names(page, ".multiples figcaption") == by_need
     page.run("const s = document.getElementById('users-sorted'); s.value = 'name'; "
              "s.dispatchEvent(new Event('change'))")  # fmt: skip
-    plot = "[...document.querySelectorAll('.chart')].find(e => e.layout.meta?.lanes).layout.yaxis.ticktext"
+    plot = ("[...document.querySelectorAll('.chart')].find(e => e.layout.meta?.lanes)"
+            ".layout.yaxis.ticktext")  # fmt: skip
     assert names(page, ".multiples figcaption") == sorted(by_need) == page.run(plot)
     page.run("const n = document.getElementById('users-named'); n.value = 'P003'; "
              "n.dispatchEvent(new Event('input'))")  # fmt: skip
