@@ -121,10 +121,11 @@ function accuracies(user, arm, others, x, top, width) {
   return [out + "</g>", top + height + 10];
 }
 
-function timeline(user, arm, space) {
+// Long streams are wider than the screen, and scroll; paper has its width.
+function timeline(user, arm, space, onPaper) {
   const story = storyOf(user, arm), count = story.windows;
   const longest = Math.max(...stories.classes.map((name) => name.length), 12);
-  const gutter = Math.min(6.4 * longest + 10, 112), width = Math.max(space, gutter + 1.5 * count);
+  const gutter = Math.min(6.4 * longest + 10, 112), width = onPaper ? space : Math.max(space, gutter + 1.5 * count);
   const x = (window) => gutter + (width - gutter - 8) * window / count;
   const middle = (edges, i) => (edges[i] + edges[i + 1]) / 2;
   const name = stories.styles[arm].arm;
@@ -222,11 +223,11 @@ function table(story) {
 }
 
 let current = null, cameFrom = null, scrolled = 0;
-function draw(space) {
+function draw(paper) {
   if (current === null) return;
   const {user, arm} = current, story = storyOf(user, arm);
   const body = opened.querySelector(".body");
-  body.querySelector(".drawing").innerHTML = timeline(user, arm, space ?? body.clientWidth);
+  body.querySelector(".drawing").innerHTML = timeline(user, arm, paper ?? body.clientWidth, paper !== undefined);
   const right = story.right.filter(Boolean).length, held = story.h.findLast((one) => one !== null);
   opened.querySelector(".figures").textContent =
     `${stories.styles[arm].arm}: ${right} of ${story.windows} windows of the stream predicted rightly ` +
