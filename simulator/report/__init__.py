@@ -5,7 +5,7 @@
 `records` and `reductions` read the folder, `contrasts` holds arms against
 each other, `answer`, `ranking` and `wording` put that into words, `sections`,
 `intervals`, `fairness`, `users`, `confusion`, `cost` and `protocol` say what is
-shown, `stories` and `opened` show one user, `charts` (Plotly), `svg` and the two
+shown, `stories` and `opened` show one user, `charts` and `arm_charts` (Plotly), `svg` and the two
 scripts draw it, `page` and `style` are the paper.
 """
 

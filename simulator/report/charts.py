@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from html import escape
 from typing import Any
 
@@ -10,22 +10,16 @@ import numpy as np
 import pandas as pd
 
 from simulator.report.contrasts import Protocol
-from simulator.report.rows import each
+from simulator.report.layout import INK, axis, faint, layout, title
 from simulator.report.svg import ArmStyle
 
 __all__ = [
     "dot_plot",
     "heat_map",
-    "interval_chart",
     "rounds_chart",
     "spread",
-    "spread_chart",
-    "stacked_bars",
 ]
 
-_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
-_INK, _GRID = "#1b1f24", "#e4e7eb"
-_SHADES = [("#0072B2", ""), ("#56B4E9", "/"), ("#8a929c", ".")]
 _HEAT = [[0.0, "#67001f"], [0.5, "#d6604d"], [0.75, "#fddbc7"], [0.9, "#d1e5f0"], [1.0, "#2166ac"]]
 
 
@@ -54,7 +48,7 @@ def rounds_chart(
     """
     from plotly import graph_objects as go
 
-    figure = go.Figure(layout=_layout(380))
+    figure = go.Figure(layout=layout(380))
     for place, (arm, style) in enumerate(styles.items()):
         rows = means[means["arm"] == arm]
         if rows.empty:
@@ -77,8 +71,8 @@ def rounds_chart(
         )
     figure.update_layout(hovermode="x unified")
     every = max(1, -(-int(means["round"].max()) // 10))
-    figure.update_xaxes(title=_title("round"), tick0=0, dtick=every, **_axis())
-    figure.update_yaxes(title=_title(y_title), tickformat=".0%", **_axis())
+    figure.update_xaxes(title=title("round"), tick0=0, dtick=every, **axis())
+    figure.update_yaxes(title=title(y_title), tickformat=".0%", **axis())
     return str(figure.to_json())
 
 
@@ -105,7 +99,7 @@ def dot_plot(
 
     places = {user: place for place, user in enumerate(order)}
     rows_height = 20 * max(len(order), 4)
-    figure = go.Figure(layout=_layout(130 + rows_height))
+    figure = go.Figure(layout=layout(130 + rows_height))
     users = users[users["user"].isin(places)]
     lanes = []
     for i, (arm, style) in enumerate(styles.items()):
@@ -134,14 +128,15 @@ def dot_plot(
         legend={"y": -16 / rows_height, "yanchor": "top"},
         meta={"lanes": lanes, "users": [escape(user) for user in order]},
     )
-    title = _title(f"{protocol.name} accuracy")
-    figure.update_xaxes(title=title, tickformat=".0%", side="top", **_axis())
+    figure.update_xaxes(
+        title=title(f"{protocol.name} accuracy"), tickformat=".0%", side="top", **axis()
+    )
     figure.update_yaxes(
-        title=_title("user"),
+        title=title("user"),
         tickvals=list(range(len(order))),
         ticktext=[escape(user) for user in order],
         range=[len(order) - 0.4, -0.6],
-        **_axis(),
+        **axis(),
     )
     return str(figure.to_json())
 
@@ -166,7 +161,7 @@ def heat_map(series: pd.DataFrame, order: list[str], begins: Mapping[str, int]) 
         [None if np.isnan(value) else round(float(value), 3) for value in row]
         for row in table.to_numpy(np.float64)
     ]
-    figure = go.Figure(layout=_layout(110 + 15 * max(len(users), 4)))
+    figure = go.Figure(layout=layout(110 + 15 * max(len(users), 4)))
     figure.add_heatmap(
         x=rounds,
         y=list(range(len(users))),
@@ -185,163 +180,20 @@ def heat_map(series: pd.DataFrame, order: list[str], begins: Mapping[str, int]) 
         x=[x for x, _ in marked],
         y=[y for _, y in marked],
         mode="markers",
-        marker={"symbol": "line-ns-open", "size": 9, "color": _INK, "line": {"width": 2}},
+        marker={"symbol": "line-ns-open", "size": 9, "color": INK, "line": {"width": 2}},
         hoverinfo="skip",
         showlegend=False,
     )
     every = max(1, -(-max(rounds, default=1) // 12))
-    figure.update_xaxes(title=_title("round"), tick0=0, dtick=every, **_axis())
+    figure.update_xaxes(title=title("round"), tick0=0, dtick=every, **axis())
     figure.update_yaxes(
-        title=_title("user"),
+        title=title("user"),
         tickvals=list(range(len(users))),
         ticktext=[escape(user) for user in users],
         range=[len(users) - 0.5, -0.5],
-        **_axis(),
+        **axis(),
     )
     return str(figure.to_json())
-
-
-def interval_chart(
-    rows: pd.DataFrame, order: list[str], styles: Mapping[str, ArmStyle], title: str, form: str
-) -> str:
-    """Draw a row per arm: a marker, and a line over its interval.
-
-    Args:
-        rows: arm, value, low, high, shares.
-        order: arms from the top row down.
-        styles: by arm.
-        title: what the values are.
-        form: of numbers; without "%", shares are written in points.
-
-    Returns:
-        A Plotly figure as JSON.
-    """
-    from plotly import graph_objects as go
-
-    scale = 1.0 if form.endswith("%") else 100.0
-    figure = go.Figure(layout=_layout(70 + 22 * max(len(order), 3)))
-    places = {arm: place for place, arm in enumerate(styles)}
-    for row in each(rows):
-        style = styles[str(row.arm)]
-        value, low, high = (scale * float(x) for x in (row.value, row.low, row.high))
-        known = {} if np.isnan(low) else {
-            "error_x": {
-                "type": "data", "symmetric": False, "array": [round(high - value, 5)],
-                "arrayminus": [round(value - low, 5)], "color": style.colour, "thickness": 2,
-                "width": 4,
-            }
-        }  # fmt: skip
-        figure.add_scatter(
-            x=[round(value, 5)],
-            y=[order.index(str(row.arm))],
-            text=[f"{value:{form}} ({low:{form}} to {high:{form}})"],
-            name=escape(str(row.arm)),
-            meta=places[str(row.arm)],
-            mode="markers",
-            marker={"symbol": style.symbol, "size": 10, "color": style.colour},
-            hovertemplate="%{text}",
-            showlegend=False,
-            **known,
-        )
-    if scale != 1.0:
-        figure.add_vline(x=0, line={"color": _INK, "width": 1})
-    figure.update_xaxes(title=_title(title), tickformat=".0%" if scale == 1.0 else "+", **_axis())
-    figure.update_layout(**_rows_of(order, styles, 22))
-    return str(figure.to_json())
-
-
-def spread_chart(rows: pd.DataFrame, styles: Mapping[str, ArmStyle], title: str) -> str:
-    """Draw a box per arm: the middle half of the users, whiskers to the ends.
-
-    Args:
-        rows: arm, minimum, worst_tenth, first, median, third, highest.
-        styles: by arm, from the top row down.
-        title: what the values are.
-
-    Returns:
-        A Plotly figure as JSON.
-    """
-    from plotly import graph_objects as go
-
-    places = {arm: place for place, arm in enumerate(styles)}
-    order = [str(arm) for arm in rows["arm"]]
-    figure = go.Figure(layout=_layout(70 + 26 * max(len(order), 3)))
-    for line, row in enumerate(each(rows)):
-        style, ends = styles[str(row.arm)], {}
-        for key, name in (("lowerfence", "minimum"), ("q1", "first"), ("median", "median"),
-                          ("q3", "third"), ("upperfence", "highest")):  # fmt: skip
-            ends[key] = [round(float(getattr(row, name)), 4)]
-        common = {"name": escape(str(row.arm)), "meta": places[str(row.arm)], "showlegend": False}
-        figure.add_box(
-            y=[line],
-            orientation="h",
-            width=0.55,
-            line={"color": style.colour, "width": 2},
-            fillcolor=_faint(style.colour),
-            hoverinfo="x",
-            **ends,
-            **common,
-        )
-        figure.add_scatter(
-            x=[round(float(row.worst_tenth), 4)],
-            y=[line],
-            mode="markers",
-            marker={"symbol": "diamond", "size": 9, "color": style.colour},
-            hovertemplate="worst tenth %{x:.1%}",
-            **common,
-        )
-    figure.update_xaxes(title=_title(title), tickformat=".0%", **_axis())
-    figure.update_layout(**_rows_of(order, styles, 26))
-    return str(figure.to_json())
-
-
-def stacked_bars(
-    rows: pd.DataFrame, styles: Mapping[str, ArmStyle], parts: Sequence[tuple[str, str]]
-) -> str:
-    """Draw a bar per arm, in seconds, of parts that differ in shade and hatching.
-
-    Args:
-        rows: arm and the columns of `parts`.
-        styles: by arm.
-        parts: column and name of each part.
-
-    Returns:
-        A Plotly figure as JSON.
-    """
-    from plotly import graph_objects as go
-
-    order = [str(arm) for arm in rows["arm"]]
-    figure = go.Figure(layout=_layout(90 + 22 * max(len(order), 3)))
-    for (column, name), (colour, pattern) in zip(parts, _SHADES, strict=True):
-        figure.add_bar(
-            x=[round(float(value), 3) for value in rows[column]],
-            y=list(range(len(order))),
-            orientation="h",
-            name=name,
-            marker={
-                "color": colour,
-                "pattern": {"shape": pattern, "bgcolor": colour, "fgcolor": "#ffffff", "size": 6},
-            },
-            hovertemplate="%{x:.2f} s",
-        )
-    figure.update_layout(barmode="stack", bargap=0.35, legend_traceorder="normal")
-    figure.update_xaxes(title=_title("wall time, s"), **_axis())
-    figure.update_layout(**_rows_of(order, styles, 22))
-    return str(figure.to_json())
-
-
-def _rows_of(order: list[str], styles: Mapping[str, ArmStyle], step: int) -> dict[str, Any]:
-    """Lay out a chart with a row for each arm, from the top down, each `step` pixels high."""
-    places = {arm: place for place, arm in enumerate(styles)}
-    return {
-        "meta": {"rows": [places[arm] for arm in order], "step": step},
-        "yaxis": {
-            "tickvals": list(range(len(order))),
-            "ticktext": [escape(name) for name in order],
-            "range": [len(order) - 0.4, -0.6],
-            **_axis(),
-        },
-    }
 
 
 def _band(
@@ -351,7 +203,7 @@ def _band(
         "x": rounds + rounds[::-1],
         "y": high + low[::-1],
         "fill": "toself",
-        "fillcolor": _faint(style.colour),
+        "fillcolor": faint(style.colour),
         "line": {"width": 0},
         "mode": "lines",
         "hoverinfo": "skip",
@@ -372,35 +224,3 @@ def _with_ranges(rows: pd.DataFrame, protocol: Protocol) -> list[str]:
 
 def _rounded(values: pd.Series[float]) -> list[float]:
     return [round(float(value), 4) for value in values]
-
-
-def _faint(colour: str) -> str:
-    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return f"rgba({red},{green},{blue},0.13)"
-
-
-def _title(text: str) -> dict[str, Any]:
-    return {"text": text, "font": {"size": 13}, "standoff": 6}
-
-
-def _axis() -> dict[str, Any]:
-    return {
-        "gridcolor": _GRID,
-        "linecolor": "#8a929c",
-        "zeroline": False,
-        "automargin": True,
-        "fixedrange": True,
-    }
-
-
-def _layout(height: int) -> dict[str, Any]:
-    return {
-        "template": "none",
-        "height": height,
-        "autosize": True,
-        "font": {"family": _FONT, "size": 13, "color": _INK},
-        "margin": {"l": 8, "r": 12, "t": 16, "b": 8},
-        "paper_bgcolor": "#ffffff",
-        "plot_bgcolor": "#ffffff",
-        "legend": {"orientation": "h", "x": 0, "y": 1.03, "yanchor": "bottom"},
-    }

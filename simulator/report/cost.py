@@ -12,7 +12,7 @@ import pandas as pd
 
 from clients.bounded import read_bounded
 from clients.errors import BadInput
-from simulator.report.charts import stacked_bars
+from simulator.report.arm_charts import stacked_bars
 from simulator.report.page import Column, arms_table, chart, size
 from simulator.report.rows import each
 from simulator.report.sections import View

@@ -11,7 +11,8 @@ from scipy import stats
 
 from simulator.drift import wilson_interval
 from simulator.metrics import worst_tenth
-from simulator.report.charts import rounds_chart, spread_chart
+from simulator.report.arm_charts import spread_chart
+from simulator.report.charts import rounds_chart
 from simulator.report.contrasts import HOLDOUT
 from simulator.report.page import Column, arms_table, chart, percent
 from simulator.report.rows import each

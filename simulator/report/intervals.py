@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from simulator.report.charts import interval_chart
+from simulator.report.arm_charts import interval_chart
 from simulator.report.page import chart, percent
 from simulator.report.rows import each
 from simulator.report.sections import Intervals, View

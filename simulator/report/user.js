@@ -233,7 +233,9 @@ function draw(paper) {
     `${stories.styles[arm].arm}: ${right} of ${story.windows} windows of the stream predicted rightly ` +
     `(${percent(right, story.windows)}, prequential)` +
     (held === undefined ? "." : `; at the end ${held} of ${story.w} holdout windows (${percent(held, story.w)}).`);
+  const unfolded = body.querySelector("details")?.open ?? false;
   body.querySelector(".numbers").innerHTML = key(story) + table(story);
+  body.querySelector("details").open = unfolded;
 }
 
 function open(user) {
@@ -287,7 +289,11 @@ function route() {
 if (stories && opened) {
   addEventListener("hashchange", route);
   addEventListener("arms", () => draw());
-  addEventListener("resize", () => draw());
+  let width = innerWidth;
+  addEventListener("resize", () => {
+    if (innerWidth !== width) draw();  // a phone's bars change the height alone
+    width = innerWidth;
+  });
   addEventListener("beforeprint", () => draw(660));
   addEventListener("afterprint", () => draw());
   opened.querySelector("select").addEventListener("change", (event) => {
