@@ -4,14 +4,16 @@
 
 `records` and `reductions` read the folder, `contrasts` holds arms against
 each other, `answer`, `ranking` and `wording` put that into words, `sections`,
-`confusion` and `protocol` say what is shown, `charts` (Plotly) and `svg` draw
-it, `page` and `style` are the paper.
+`intervals`, `fairness`, `users`, `confusion`, `cost` and `protocol` say what is
+shown, `stories` and `opened` show one user, `charts` and `arm_charts` (Plotly), `svg` and the two
+scripts draw it, `page` and `style` are the paper.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ import pandas as pd
 from simulator.report.answer import answer_sentences
 from simulator.report.confusion import confusion
 from simulator.report.contrasts import accuracies, rival_of, scored_protocol, user_order
+from simulator.report.cost import cost, machine_time, rounds_logged
 from simulator.report.drift import (
     drift_heat,
     drift_marks,
@@ -28,7 +31,11 @@ from simulator.report.drift import (
     drift_sentences,
     drift_users,
 )
+from simulator.report.fairness import fairness
 from simulator.report.faults import fault_sentences, faults_overview
+from simulator.report.intervals import arms_by_intervals, mean_intervals, with_intervals
+from simulator.report.need import by_need
+from simulator.report.opened import arms_filter, foremost_arms, one_user, user_link
 from simulator.report.page import page, prose
 from simulator.report.protocol import data_defects, origins, protocol_in_words
 from simulator.report.ranking import places, ranking
@@ -40,19 +47,15 @@ from simulator.report.records import (
     read_tables,
     seed_folders,
 )
-from simulator.report.sections import (
-    View,
-    arms_overview,
-    cost,
-    over_time,
-    seeds_overview,
-    users_by_dots,
-    users_over_time,
-)
+from simulator.report.sections import View, arms_overview, over_time, seeds_overview
+from simulator.report.stories import Stories, read_stories
 from simulator.report.svg import arm_styles
+from simulator.report.users import users_by_dots, users_over_time, users_tools
 from simulator.statistics import Comparison, paired_tests
 
 __all__ = ["answer_of", "answer_sentences", "write_report"]
+
+_MOST_SENTENCES = 12  # of the answer that stand open; many arms give one each
 
 
 def write_report(run: Path) -> Path:
@@ -67,7 +70,7 @@ def write_report(run: Path) -> Path:
     Raises:
         BadInput: the folder holds no readable scenario.
     """
-    html = _seeds_page(read_seeds(run)) if seed_folders(run) else _run_page(read_run(run))
+    html = _seeds_page(read_seeds(run)) if seed_folders(run) else _run_page(run, read_run(run))
     path, temporary = run / "report.html", run / ".report.html.tmp"
     with temporary.open("w", encoding="utf-8") as file:
         file.write(html)
@@ -84,21 +87,33 @@ def answer_of(run: Path) -> str:
     return answer_sentences(summary, users, paired_tests(users, baseline), baseline)[0]
 
 
-def _run_page(records: RunRecords) -> str:
-    view = _view(records.scenario, records.arms, records.summary, records.users)
+def _run_page(run: Path, records: RunRecords) -> str:
+    view = _view(records)
     tests = paired_tests(records.users, view.baseline)
     best = view.rival or view.baseline
+    classes = [str(name) for name in records.scenario.get("data", {}).get("activities", [])]
+    stories = read_stories(run, foremost_arms(view), view.shown, classes)
+    stories.worn = _worn(records.users)
+    links = {user: user_link(user, stories) for user in view.shown}
     sections = {
-        "Arms": arms_overview(view),
+        "Arms": arms_overview(
+            view,
+            with_intervals(view),
+            "Beneath some, 95% bootstrap intervals over users.",
+        )
+        + arms_by_intervals(view, tests),
         "Ranking": _ranking(view, tests),
         "Over time": over_time(view, records),
         "Drift": drift_overview(view, records.drift, records.alarms) + drift_heat(view, records),
-        "Users": drift_users(view, records)
-        + users_by_dots(view)
-        + users_over_time(view, records, drift_marks(records, best), best),
+        "Fairness": fairness(view, records.fairness),
+        "Users": drift_users(view, records, links)
+        + users_tools(view)
+        + users_by_dots(view, stories)
+        + users_over_time(view, records, drift_marks(records, best), best, stories),
         "Confusions": confusion(view, records),
         "Faults": faults_overview(view, records.events),
-        "Cost": cost(view, records.costs),
+        "Cost": cost(view, records.costs)
+        + machine_time(view, rounds_logged(run), records.manifest),
         "Protocol": protocol_in_words(records.scenario, records.manifest),
         "Data": data_defects(records.scenario, records.manifest),
         "Origins": origins(records.scenario_text, records.manifest),
@@ -110,18 +125,22 @@ def _run_page(records: RunRecords) -> str:
     sentences[1:1] = drift_sentences(records.drift, records.alarms)
     sentences[1:1] = fault_sentences(records.scenario, records.summary)
     sentences += [f"Note: {note}." for note in records.manifest.get("notes", [])]
-    return _page(records.scenario, sentences, sections)
+    return _page(view, records.scenario, sentences, sections, one_user(view, stories))
 
 
 def _seeds_page(records: SeedRecords) -> str:
-    view = _view(records.scenario, records.arms, records.summary, records.users)
+    view = _view(records)
     tests = paired_tests(records.users, view.baseline)
     sections = {
-        "Arms": arms_overview(view),
+        "Arms": arms_overview(view, records.summary, "Beneath, the range over seeds.")
+        + arms_by_intervals(view, tests),
         "Ranking": _ranking(view, tests, len(records.seeds)),
         "Seeds": seeds_overview(view, records.seeds),
         "Drift": drift_overview(view, records.drift, records.alarms),
-        "Users": users_by_dots(view),
+        "Fairness": fairness(view, pd.DataFrame(), len(records.seeds)),
+        "Users": users_tools(view)
+        + users_by_dots(view, Stories([]))
+        + '<p class="note">Single users open in the report of each seed.</p>',
         "Faults": faults_overview(view, pd.DataFrame()),
         "Cost": cost(view, pd.DataFrame({"arm": records.arms})),
         "Protocol": protocol_in_words(records.scenario, records.manifest),
@@ -138,24 +157,25 @@ def _seeds_page(records: SeedRecords) -> str:
     )
     sentences[1:1] = drift_sentences(records.drift, records.alarms)
     sentences[1:1] = fault_sentences(records.scenario, records.summary)
-    return _page(records.scenario, sentences, sections)
+    return _page(view, records.scenario, sentences, sections)
 
 
-def _view(
-    scenario: Mapping[str, Any], arms: list[str], summary: pd.DataFrame, users: pd.DataFrame
-) -> View:
-    baseline = str(scenario.get("baseline", arms[0] if arms else ""))
+def _view(records: RunRecords | SeedRecords) -> View:
+    summary, users, arms = records.summary, records.users, records.arms
+    baseline = str(records.scenario.get("baseline", arms[0] if arms else ""))
     protocol = scored_protocol(summary)
     rival = None if protocol is None else rival_of(summary, baseline, protocol)
-    return View(
-        summary=summary,
-        users=users,
-        baseline=baseline,
-        rival=rival,
-        protocol=protocol,
-        styles=arm_styles(arms),
-        order=user_order(users, baseline, rival, protocol),
-    )
+    view = View(summary, users, baseline, rival, protocol, arm_styles(arms), [])
+    order, told = by_need(users, records.drift, view.spoken, protocol)
+    gain = [] if rival is None else user_order(users, baseline, rival, protocol)
+    return replace(view, order=order, need_told=told, by_gain=gain, intervals=mean_intervals(users))
+
+
+def _worn(users: pd.DataFrame) -> dict[str, int]:
+    """Count the devices of each user."""
+    if "devices" not in users:
+        return {str(user): 1 for user in users["user"]}
+    return {str(user): int(count) for user, count in users.groupby("user")["devices"].max().items()}
 
 
 def _ranking(view: View, tests: Sequence[Comparison], seeds: int = 1) -> str:
@@ -165,11 +185,24 @@ def _ranking(view: View, tests: Sequence[Comparison], seeds: int = 1) -> str:
     return ranking(found, tests, view.baseline, seeds)
 
 
-def _page(scenario: Mapping[str, Any], sentences: list[str], sections: Mapping[str, str]) -> str:
+def _page(
+    view: View,
+    scenario: Mapping[str, Any],
+    sentences: list[str],
+    sections: Mapping[str, str],
+    opened: str = "",
+) -> str:
     from plotly.offline import get_plotlyjs
 
     name = str(scenario.get("name", "run"))
-    answer = "".join(f"<p>{prose(sentence)}</p>" for sentence in sentences)
+    told = [f"<p>{prose(sentence)}</p>" for sentence in sentences]
+    answer = "".join(told)
+    if len(told) > _MOST_SENTENCES:
+        rest = "".join(told[_MOST_SENTENCES:])
+        answer = "".join(told[:_MOST_SENTENCES]) + (
+            f"<details><summary>{len(told) - _MOST_SENTENCES} sentences more, arm by arm</summary>"
+            f"{rest}</details>"
+        )
     header = (
         f"<h1>{escape(name)}</h1>"
         f'<p class="question">{escape(str(scenario.get("question", "")))}</p>'
@@ -178,6 +211,10 @@ def _page(scenario: Mapping[str, Any], sentences: list[str], sections: Mapping[s
         "difference, down to a single window; where a difference is said to be more than chance, a "
         "test stands behind it, told under Ranking. How each accuracy is measured is told under "
         "Protocol.</p>"
+        '<noscript><p class="warning">Charts are drawn with JavaScript, which is off here. '
+        "In the place of each stands what it would show; tables and small charts are here.</p>"
+        "</noscript>"
     )
     filled = {title: body for title, body in sections.items() if body}
-    return page(f"{name}: Wearfleet report", header, filled, str(get_plotlyjs()))
+    opened = arms_filter(view) + opened
+    return page(f"{name}: Wearfleet report", header, filled, str(get_plotlyjs()), opened)

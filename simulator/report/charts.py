@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from simulator.report.contrasts import Protocol
+from simulator.report.layout import INK, axis, faint, layout, title
 from simulator.report.svg import ArmStyle
 
 __all__ = [
@@ -19,8 +20,6 @@ __all__ = [
     "spread",
 ]
 
-_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
-_INK, _GRID = "#1b1f24", "#e4e7eb"
 _HEAT = [[0.0, "#67001f"], [0.5, "#d6604d"], [0.75, "#fddbc7"], [0.9, "#d1e5f0"], [1.0, "#2166ac"]]
 
 
@@ -49,20 +48,21 @@ def rounds_chart(
     """
     from plotly import graph_objects as go
 
-    figure = go.Figure(layout=_layout(380))
-    for arm, style in styles.items():
+    figure = go.Figure(layout=layout(380))
+    for place, (arm, style) in enumerate(styles.items()):
         rows = means[means["arm"] == arm]
         if rows.empty:
             continue
         name, rounds = escape(arm), [int(value) for value in rows["round"]]
         low, high = _rounded(rows["low"]), _rounded(rows["high"])
         if arm in banded:
-            figure.add_scatter(**_band(rounds, low, high, style))
+            figure.add_scatter(**_band(rounds, low, high, style), meta=place)
         figure.add_scatter(
             x=rounds,
             y=_rounded(rows["mean"]),
             customdata=[[a, b] for a, b in zip(low, high, strict=True)],
             name=name,
+            meta=place,
             legendgroup=name,
             mode="lines+markers" if len(rounds) <= 40 else "lines",
             line={"color": style.colour, "dash": style.dash, "width": 2},
@@ -71,8 +71,8 @@ def rounds_chart(
         )
     figure.update_layout(hovermode="x unified")
     every = max(1, -(-int(means["round"].max()) // 10))
-    figure.update_xaxes(title=_title("round"), tick0=0, dtick=every, **_axis())
-    figure.update_yaxes(title=_title(y_title), tickformat=".0%", **_axis())
+    figure.update_xaxes(title=title("round"), tick0=0, dtick=every, **axis())
+    figure.update_yaxes(title=title(y_title), tickformat=".0%", **axis())
     return str(figure.to_json())
 
 
@@ -99,18 +99,22 @@ def dot_plot(
 
     places = {user: place for place, user in enumerate(order)}
     rows_height = 20 * max(len(order), 4)
-    figure = go.Figure(layout=_layout(130 + rows_height))
-    figure.update_layout(legend={"y": -16 / rows_height, "yanchor": "top"})
+    figure = go.Figure(layout=layout(130 + rows_height))
+    users = users[users["user"].isin(places)]
+    lanes = []
     for i, (arm, style) in enumerate(styles.items()):
         lane = 0.56 * ((i + 0.5) / len(styles) - 0.5)  # so that equal values do not hide each other
         rows = users[users["arm"] == arm].dropna(subset=[protocol.column])
         if rows.empty:
             continue
+        lanes.append(round(lane, 3))
         figure.add_scatter(
             x=_rounded(rows[protocol.column]),
             y=[round(places[str(user)] + lane, 3) for user in rows["user"]],
             text=_with_ranges(rows, protocol),
+            customdata=[places[str(user)] for user in rows["user"]],
             name=escape(arm),
+            meta=i,
             mode="markers",
             marker={
                 "color": style.colour,
@@ -120,14 +124,19 @@ def dot_plot(
             },
             hovertemplate="%{x:.1%}, user %{text}",
         )
-    title = _title(f"{protocol.name} accuracy")
-    figure.update_xaxes(title=title, tickformat=".0%", side="top", **_axis())
+    figure.update_layout(
+        legend={"y": -16 / rows_height, "yanchor": "top"},
+        meta={"lanes": lanes, "users": [escape(user) for user in order]},
+    )
+    figure.update_xaxes(
+        title=title(f"{protocol.name} accuracy"), tickformat=".0%", side="top", **axis()
+    )
     figure.update_yaxes(
-        title=_title("user"),
+        title=title("user"),
         tickvals=list(range(len(order))),
         ticktext=[escape(user) for user in order],
         range=[len(order) - 0.4, -0.6],
-        **_axis(),
+        **axis(),
     )
     return str(figure.to_json())
 
@@ -152,7 +161,7 @@ def heat_map(series: pd.DataFrame, order: list[str], begins: Mapping[str, int]) 
         [None if np.isnan(value) else round(float(value), 3) for value in row]
         for row in table.to_numpy(np.float64)
     ]
-    figure = go.Figure(layout=_layout(110 + 15 * max(len(users), 4)))
+    figure = go.Figure(layout=layout(110 + 15 * max(len(users), 4)))
     figure.add_heatmap(
         x=rounds,
         y=list(range(len(users))),
@@ -171,18 +180,18 @@ def heat_map(series: pd.DataFrame, order: list[str], begins: Mapping[str, int]) 
         x=[x for x, _ in marked],
         y=[y for _, y in marked],
         mode="markers",
-        marker={"symbol": "line-ns-open", "size": 9, "color": _INK, "line": {"width": 2}},
+        marker={"symbol": "line-ns-open", "size": 9, "color": INK, "line": {"width": 2}},
         hoverinfo="skip",
         showlegend=False,
     )
     every = max(1, -(-max(rounds, default=1) // 12))
-    figure.update_xaxes(title=_title("round"), tick0=0, dtick=every, **_axis())
+    figure.update_xaxes(title=title("round"), tick0=0, dtick=every, **axis())
     figure.update_yaxes(
-        title=_title("user"),
+        title=title("user"),
         tickvals=list(range(len(users))),
         ticktext=[escape(user) for user in users],
         range=[len(users) - 0.5, -0.5],
-        **_axis(),
+        **axis(),
     )
     return str(figure.to_json())
 
@@ -194,7 +203,7 @@ def _band(
         "x": rounds + rounds[::-1],
         "y": high + low[::-1],
         "fill": "toself",
-        "fillcolor": _faint(style.colour),
+        "fillcolor": faint(style.colour),
         "line": {"width": 0},
         "mode": "lines",
         "hoverinfo": "skip",
@@ -215,35 +224,3 @@ def _with_ranges(rows: pd.DataFrame, protocol: Protocol) -> list[str]:
 
 def _rounded(values: pd.Series[float]) -> list[float]:
     return [round(float(value), 4) for value in values]
-
-
-def _faint(colour: str) -> str:
-    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return f"rgba({red},{green},{blue},0.13)"
-
-
-def _title(text: str) -> dict[str, Any]:
-    return {"text": text, "font": {"size": 13}, "standoff": 6}
-
-
-def _axis() -> dict[str, Any]:
-    return {
-        "gridcolor": _GRID,
-        "linecolor": "#8a929c",
-        "zeroline": False,
-        "automargin": True,
-        "fixedrange": True,
-    }
-
-
-def _layout(height: int) -> dict[str, Any]:
-    return {
-        "template": "none",
-        "height": height,
-        "autosize": True,
-        "font": {"family": _FONT, "size": 13, "color": _INK},
-        "margin": {"l": 8, "r": 12, "t": 16, "b": 8},
-        "paper_bgcolor": "#ffffff",
-        "plot_bgcolor": "#ffffff",
-        "legend": {"orientation": "h", "x": 0, "y": 1.03, "yanchor": "bottom"},
-    }

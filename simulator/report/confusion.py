@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from simulator.report.page import Column, arms_table, percent, prose, shaded_table
+from simulator.report.page import Column, arms_table, of_arm, percent, prose, shaded_table
 from simulator.report.records import RunRecords
 from simulator.report.reductions import IntArray
 from simulator.report.sections import View
@@ -33,7 +33,8 @@ def confusion(view: View, records: RunRecords) -> str:
         "(the macro-F1 above is a mean over users).",
     )
     matrices = "".join(
-        f"<div><h3>{view.swatches[arm]} {prose(f'`{arm}`')}</h3>"
+        f"<div{of_arm(arm, view.styles)}>"
+        f"<h3>{view.swatches[arm]} {prose(f'`{arm}`')}</h3>"
         + shaded_table(
             names,
             records.confusions[arm].tolist(),

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 
 from simulator.drift_frames import FELL
 from simulator.report.charts import heat_map
-from simulator.report.page import Column, arms_table, chart, percent, plain_table, prose
+from simulator.report.need import slipped
+from simulator.report.page import (
+    Column,
+    arms_table,
+    chart,
+    linked_table,
+    of_arm,
+    percent,
+    plain_table,
+    prose,
+)
 from simulator.report.records import RunRecords
-from simulator.report.sections import View
+from simulator.report.rows import each
+from simulator.report.sections import MOST_USERS, View
 from simulator.report.svg import Mark
 from simulator.report.wording import listed, percents, points
 
@@ -79,10 +90,11 @@ def drift_sentences(devices: pd.DataFrame, alarms: pd.DataFrame) -> list[str]:
     sentences = [f"{told}."]
     back = losses[losses["fallen"] > 0]
     if len(back):
-        each = [f"{percents(row.recovered)} with `{row.arm}`" for row in _each(back)]
+        back_at_end = [f"{percents(row.recovered)} with `{row.arm}`" for row in each(back)]
         sentences.append(
             f"Of the devices whose accuracy fell by {100 * FELL:.0f} points or more, so many were "
-            f"within {100 * _MARGIN:.0f} points of their own reference at the end: {listed(each)}."
+            f"within {100 * _MARGIN:.0f} points of their own reference at the end: "
+            f"{listed(back_at_end)}."
         )
     if not alarms.empty:
         fell = alarms[(alarms["whose"] == "fell") & (alarms["spells"] > 0)]
@@ -116,17 +128,17 @@ def drift_overview(view: View, devices: pd.DataFrame, alarms: pd.DataFrame) -> s
             f"began. Back: within {100 * _MARGIN:.0f} points of the reference at the end.</p>"
         )
     if not alarms.empty:
-        body += "<h3>What detectors noticed</h3>" + _alarms_table(alarms)
+        body += "<h3>What detectors noticed</h3>" + _alarms_table(view, alarms)
     return body
 
 
-def _alarms_table(alarms: pd.DataFrame) -> str:
+def _alarms_table(view: View, alarms: pd.DataFrame) -> str:
     head = [
         "arm", "detector", "of", "drifts", "within 40 answers, %", "95% interval", "missed",
         "median delay", "false per 1,000", "95% interval",
     ]  # fmt: skip
     rows = []
-    for row in _each(alarms):
+    for row in each(alarms):
         if not row.spells and row.whose == "fell":
             continue
         rows.append(
@@ -149,12 +161,8 @@ def _alarms_table(alarms: pd.DataFrame) -> str:
         "Delays in answered windows. False alarms are those of devices that did not drift, or not "
         "yet, by answered windows, of inputs by all windows. The intervals take devices for "
         "independent; where people recur, in variations or seeds, they are too narrow",
+        [of_arm(row[0], view.styles) for row in rows],
     )
-
-
-def _each(frame: pd.DataFrame) -> Iterator[Any]:
-    """Go through the rows of a frame, whose columns are attributes."""
-    return frame.itertuples(index=False)
 
 
 def _known(value: float, show: Callable[[float], str]) -> str:
@@ -176,7 +184,8 @@ def drift_heat(view: View, records: RunRecords) -> str:
         own = series[series["arm"] == arm]
         if own.empty:
             continue
-        order = _by_need(records.drift, arm) or view.order
+        order = [str(user) for user in slipped(records.drift, arm)["user"]] or view.order
+        order = order[:MOST_USERS]
         begins = _begins(records.drift, arm)
         body += f"<h3>{prose(f'Users by rounds, `{arm}`')}</h3>" + chart(
             heat_map(own, order, begins),
@@ -187,52 +196,26 @@ def drift_heat(view: View, records: RunRecords) -> str:
     return body
 
 
-def _by_need(devices: pd.DataFrame, arm: str) -> list[str]:
-    return [str(user) for user in needs(devices, arm)["user"]]
-
-
-def needs(devices: pd.DataFrame, arm: str) -> pd.DataFrame:
-    """Sort an arm's users by who needs attention: columns user, drift, begins, below and more.
-
-    First comes who is farthest below the own reference at the end, then who is worst.
-    """
-    own = devices[devices["arm"] == arm].copy()
-    for name in ("reference", "begins", "recovery_rounds", "lost_windows"):
-        if name not in own:
-            own[name] = np.nan
-    own["below"] = own["reference"] - own["holdout_now"]
-    last = own.groupby(["user", "device"], sort=False).tail(1)
-    users = last.groupby("user", sort=False).agg(
-        drift=(
-            "drift",
-            lambda kinds: ", ".join(dict.fromkeys(str(k) for k in kinds.dropna() if k)),
-        ),
-        begins=("begins", "min"),
-        reference=("reference", "mean"),
-        now=("holdout_now", "mean"),
-        before=("holdout_before", "mean"),
-        below=("below", "mean"),
-        lost=("lost_windows", "mean"),
-        back=("recovery_rounds", "min"),
-    )
-    users = users.reset_index().round(9)
-    return users.sort_values(
-        ["below", "now"], ascending=[False, True], na_position="last", kind="stable"
-    )
-
-
 def _begins(devices: pd.DataFrame, arm: str) -> dict[str, int]:
     own = devices[(devices["arm"] == arm) & devices["begins"].notna()]
     return {str(user): int(first) for user, first in own.groupby("user")["begins"].min().items()}
 
 
-def drift_users(view: View, records: RunRecords) -> str:
-    """List users by who needs attention, in the arm that serves people best."""
+def drift_users(
+    view: View, records: RunRecords, links: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """List users by who needs attention, in the arm that serves people best.
+
+    Args:
+        view: see `View`.
+        records: of the run.
+        links: by user, where the name leads.
+    """
     arm = view.rival or view.baseline
     devices = records.drift
     if devices.empty or devices["drop"].isna().all() or arm not in set(devices["arm"]):
         return ""
-    found = needs(devices, arm)
+    found = slipped(devices, arm)
     noticed = _noticed(records.detections, arm)
     rows = [
         [
@@ -246,14 +229,17 @@ def drift_users(view: View, records: RunRecords) -> str:
             _known(row.lost, _windows),
             _state(row.below, row.back, row.begins),
         ]
-        for row in _each(found)
+        for row in each(found.head(MOST_USERS))
     ]
     head = [
         "user", "drift", "since round", "noticed in round", "before, %", "now, %",
         "without drift, %", "lost windows", "state",
     ]  # fmt: skip
-    return f"<h3>{prose(f'Who needs attention, `{arm}`')}</h3>" + plain_table(
-        head, rows, "Farthest below the own reference first; holdout accuracy"
+    return f"<h3>{prose(f'Who needs attention, `{arm}`')}</h3>" + linked_table(
+        head,
+        rows,
+        [links.get(row[0], "") for row in rows],
+        "Farthest below the own reference first; holdout accuracy",
     )
 
 
@@ -273,7 +259,7 @@ def _noticed(detections: pd.DataFrame, arm: str) -> dict[str, str]:
         return {}
     own = detections[(detections["arm"] == arm) & detections["round"].notna()]
     first = own.sort_values("round", kind="stable").drop_duplicates("user")
-    return {str(row.user): f"{row.round:.0f} ({row.detector})" for row in _each(first)}
+    return {str(row.user): f"{row.round:.0f} ({row.detector})" for row in each(first)}
 
 
 def drift_marks(records: RunRecords, arm: str) -> dict[str, Sequence[Mark]]:
@@ -287,7 +273,7 @@ def drift_marks(records: RunRecords, arm: str) -> dict[str, Sequence[Mark]]:
     own = devices[devices["arm"] == arm]
     single = own.groupby("user")["device"].nunique()
     marks: dict[str, list[Mark]] = {}
-    for row in _each(own[own["begins"].notna()]):
+    for row in each(own[own["begins"].notna()]):
         if single[row.user] > 1:
             continue
         found = marks.setdefault(str(row.user), [])
@@ -297,7 +283,7 @@ def drift_marks(records: RunRecords, arm: str) -> dict[str, Sequence[Mark]]:
     if not records.detections.empty and "round" in records.detections:
         alarms = records.detections
         alarms = alarms[(alarms["arm"] == arm) & alarms["round"].notna()]
-        for row in _each(alarms.sort_values("round").drop_duplicates("device")):
+        for row in each(alarms.sort_values("round").drop_duplicates("device")):
             if single.get(row.user, 2) == 1:
                 marks.setdefault(str(row.user), []).append(Mark("alarm", int(row.round)))
     return dict(marks)

@@ -31,18 +31,18 @@ def faults_overview(view: View, found: pd.DataFrame) -> str:
     """Show what became of each arm's updates, and why; nothing where nothing went wrong."""
     known = [column.key for column in _COLUMNS if column.key in view.summary]
     if "updates_sent" not in known:
-        return events(found)
+        return events(view, found)
     wrong = view.summary[["updates_refused", "updates_lost"]].fillna(0).to_numpy().any()
     if not wrong and len(known) == 4:  # and no other figure of faults
-        return events(found)
+        return events(view, found)
     table = view.summary.loc[view.summary["updates_sent"].notna(), ["arm", *known]]
     if table.empty:
-        return events(found)
+        return events(view, found)
     note = (
         "Sent = accepted + refused + lost; a duplicate is sent and refused. In arms that do not "
         "wait, updates count in the round in which they arrive."
     )
-    return arms_table(table, _COLUMNS, view.swatches, note) + events(found)
+    return arms_table(table, _COLUMNS, view.swatches, note) + events(view, found)
 
 
 def fault_sentences(scenario: Mapping[str, Any], summary: pd.DataFrame) -> list[str]:

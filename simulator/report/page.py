@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from importlib.resources import files
 from itertools import groupby
 from typing import Literal
 
 import pandas as pd
 
-from simulator.report.style import SCRIPT, STYLE
+from simulator.report.style import STYLE
 
 __all__ = [
     "Column",
@@ -20,6 +21,8 @@ __all__ = [
     "chart",
     "facts",
     "linked_table",
+    "of_arm",
+    "of_user",
     "page",
     "percent",
     "plain_table",
@@ -48,6 +51,17 @@ class Column:
     group: str = ""
 
 
+def of_arm(arm: str, arms: Iterable[str]) -> str:
+    """Mark an element as an arm's, by its place among all arms, so that it is hidden with it."""
+    places = {name: place for place, name in enumerate(arms)}
+    return f' class="arm-{places[arm]}"' if arm in places else ""
+
+
+def of_user(place: int) -> str:
+    """Mark an element as a user's, by the place among those that are shown."""
+    return f' data-user="{place}"'
+
+
 def percent(value: float) -> str:
     """Write a share as a number of percent, without its sign: 0.912 -> "91.2"."""
     return f"{100 * value:.1f}"
@@ -66,6 +80,11 @@ def prose(sentence: str) -> str:
     """Escape a sentence; `arms` between backticks become code, numbers keep to their unit."""
     text = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(sentence))
     return re.sub(r"(\d[\d.]*(?:%| points?))", r'<span class="number">\1</span>', text)
+
+
+def script(name: str) -> str:
+    """Read a script of the page."""
+    return files("simulator.report").joinpath(name).read_text(encoding="utf-8")
 
 
 def section(title: str, body: str) -> str:
@@ -91,13 +110,30 @@ def facts(pairs: Mapping[str, object]) -> str:
     return f"<dl>{rows}</dl>"
 
 
-def plain_table(head: list[str], rows: list[list[str]], caption: str) -> str:
-    """Write a table of text, the first column naming the row."""
-    return linked_table(head, rows, [""] * len(rows), caption)
+def plain_table(
+    head: list[str], rows: list[list[str]], caption: str, marks: Sequence[str] = ()
+) -> str:
+    """Write a table of text, the first column naming the row; `marks` as in `linked_table`."""
+    return linked_table(head, rows, [""] * len(rows), caption, marks)
 
 
-def linked_table(head: list[str], rows: list[list[str]], links: list[str], caption: str) -> str:
-    """Write a table of text whose rows lead somewhere by their name, unless the link is empty."""
+def linked_table(
+    head: list[str],
+    rows: list[list[str]],
+    links: list[str],
+    caption: str,
+    marks: Sequence[str] = (),
+) -> str:
+    """Write a table of text whose rows lead somewhere by their name, unless the link is empty.
+
+    Args:
+        head: titles of the columns.
+        rows: text of each cell.
+        links: of each row.
+        caption: what the table shows.
+        marks: of each row, from `of_arm` or `of_user`, by what it is hidden or sorted; may be
+            empty.
+    """
     kinds = [
         "" if all(re.match(r"[\d–+−<]", row[i]) for row in rows) else ' class="name"'
         for i in range(1, len(head))
@@ -107,11 +143,18 @@ def linked_table(head: list[str], rows: list[list[str]], links: list[str], capti
         for kind, title in zip(kinds, head[1:], strict=True)
     )
     body = ""
-    for row, link in zip(rows, links, strict=True):
+    for place, (row, link) in enumerate(zip(rows, links, strict=True)):
         cells = zip(kinds, row[1:], strict=True)
-        body += f'<tr><th scope="row">{_linked(row[0], link)}</th>'
+        mark = marks[place] if marks else ""
+        body += f'<tr{mark}><th scope="row">{_linked(row[0], link)}</th>'
         body += "".join(f"<td{kind}>{escape(cell)}</td>" for kind, cell in cells) + "</tr>"
-    return _table("", f"<tr>{titles}</tr>", body, caption)
+    return _table(
+        "",
+        f"<tr>{titles}</tr>",
+        body,
+        caption,
+        " data-users" if "data-user" in "".join(marks) else "",
+    )
 
 
 def arms_table(
@@ -133,7 +176,8 @@ def arms_table(
     body = ""
     for _, row in frame.iterrows():
         arm = str(row["arm"])
-        body += f'<tr><th scope="row">{swatches.get(arm, "")} {escape(arm)}</th>'
+        body += f"<tr{of_arm(arm, swatches)}>"
+        body += f'<th scope="row">{swatches.get(arm, "")} {escape(arm)}</th>'
         body += "".join(_cell(row, column, best[column.key]) for column in shown) + "</tr>"
     titles = '<th class="name" scope="col">arm</th>' + "".join(
         f'<th scope="col">{escape(column.title)}</th>' for column in shown
@@ -171,17 +215,28 @@ def shaded_table(names: list[str], counts: list[list[int]], caption: str) -> str
     return _table("matrix", head + "</tr>", body, caption)
 
 
-def page(title: str, header: str, sections: Mapping[str, str], plotly: str) -> str:
-    """Put a whole page together; `plotly` is the library's source, needed once."""
+def page(
+    title: str, header: str, sections: Mapping[str, str], plotly: str, opened: str = ""
+) -> str:
+    """Put a whole page together.
+
+    Args:
+        title: of the window.
+        header: what stands above the sections, in HTML.
+        sections: by title, in HTML.
+        plotly: the library's source, needed once.
+        opened: what stands in the sections' place while one user is open.
+    """
     links = "".join(f'<a href="#{_anchor(name)}">{escape(name)}</a> ' for name in sections)
     body = "".join(section(name, content) for name, content in sections.items())
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)}</title><style>{STYLE}</style>"
+        '<script>document.documentElement.classList.add("script")</script>'
         f"<script>{plotly}</script></head>\n<body><header>{header}</header>"
-        f'<nav aria-label="Sections">{links}</nav>\n<main>{body}</main><footer></footer>'
-        f"<script>{SCRIPT}</script></body></html>\n"
+        f'<nav aria-label="Sections">{links}</nav>\n<main>{opened}{body}</main><footer></footer>'
+        f"<script>{script('page.js')}</script><script>{script('user.js')}</script></body></html>\n"
     )
 
 
@@ -193,11 +248,11 @@ def _anchor(title: str) -> str:
     return re.sub(r"[^a-z]+", "-", title.lower()).strip("-")
 
 
-def _table(kind: str, head: str, body: str, caption: str) -> str:
+def _table(kind: str, head: str, body: str, caption: str, more: str = "") -> str:
     return (
         f'<p class="caption">{escape(caption)}</p><div class="scroll" tabindex="0">'
         f'<table class="{kind}" aria-label="{escape(caption)}">'
-        f"<thead>{head}</thead><tbody>{body}</tbody></table></div>"
+        f"<thead>{head}</thead><tbody{more}>{body}</tbody></table></div>"
     )
 
 

@@ -13,6 +13,8 @@ from simulator.statistics import FEWEST_PAIRS, LEVEL, Comparison, compared
 
 __all__ = ["Place", "places", "ranking", "ranking_sentences", "verdict"]
 
+_MOST_NAMED = 6  # arms that can be read one after the other
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -121,7 +123,8 @@ def ranking(
         order += _note(
             f"Places are those that the tests leave open, all {tested} pairs of arms taken "
             f"together (Wilcoxon, Holm's correction, level {LEVEL}): an arm is ahead of another "
-            "only where the difference is more than chance. Not told apart does not mean equal."
+            "only where the difference is more than chance. Not told apart does not mean equal. "
+            "tests.csv has the p of every pair."
         )
     rows = [_row(test) for test in held]
     head = ["arm", "mean, points", "95% interval", "median, points", "better / worse / equal"]
@@ -168,6 +171,10 @@ def _open_to(place: Place) -> str:
         least = chance(min(known))
         more = "" if least == "p = 1" else " or more"
         return f"not told apart from any other arm ({least}{more})"
+    if len(place.open) > _MOST_NAMED and known:
+        least = chance(min(known))
+        more = "" if least == "p = 1" else " or more"
+        return f"not told apart from {len(place.open)} others ({least}{more})"
     return "not told apart from " + listed([f"`{arm}` ({_chance(p)})" for arm, p in place.open])
 
 

@@ -82,7 +82,10 @@ def arm_styles(arms: list[str]) -> dict[str, ArmStyle]:
 
 def legend(styles: Mapping[str, ArmStyle]) -> str:
     """Name the arms beside their line and marker, in HTML."""
-    items = "".join(f"<li>{swatch(style)} {escape(arm)}</li>" for arm, style in styles.items())
+    items = "".join(
+        f'<li class="arm-{place}">{swatch(style)} {escape(arm)}</li>'
+        for place, (arm, style) in enumerate(styles.items())
+    )
     return f'<ul class="legend">{items}</ul>'
 
 
@@ -102,6 +105,7 @@ def small_multiples(
     styles: Mapping[str, ArmStyle],
     protocol: str,
     marks: Mapping[str, Sequence[Mark]] = MappingProxyType({}),
+    links: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """Draw a small chart per user, all on the same axes, one line per arm, in HTML and SVG.
 
@@ -111,18 +115,30 @@ def small_multiples(
         styles: by arm.
         protocol: what the accuracy is, for those who hear the page.
         marks: by user.
+        links: by user, where the chart leads; empty for nowhere.
     """
     floor = max(0.0, float(series["accuracy"].min()) // 0.1 * 0.1)
     first, last = int(series["round"].min()), int(series["round"].max())
     by_user = {str(user): rows for user, rows in series.groupby("user")}
-    cells = [
-        _small_chart(
-            user, by_user[user], styles, (first, last, floor), protocol, marks.get(user, ())
-        )
-        for user in order
-        if user in by_user
-    ]
-    return f'<div class="multiples">{"".join(cells)}</div>'
+    cells = []
+    for place, user in enumerate(order):
+        if user in by_user:
+            frame = (first, last, floor)
+            cell = _small_chart(user, by_user[user], styles, frame, protocol, marks.get(user, ()))
+            link = escape(links.get(user, ""))
+            cell = f'<a href="{link}">{cell}</a>' if link else cell
+            cells.append(f'<div data-user="{place}">{cell}</div>')
+    return f'{_symbols(styles)}<div class="multiples" data-users>{"".join(cells)}</div>'
+
+
+def _symbols(styles: Mapping[str, ArmStyle]) -> str:
+    """Draw the marker of each arm once, for all small charts."""
+    drawn = "".join(
+        f'<path id="mark-{place}" transform="scale(.7)" d="{_SHAPES[style.symbol]}" '
+        f'fill="{style.colour}"/>'
+        for place, style in enumerate(styles.values())
+    )
+    return f'<svg class="hidden" aria-hidden="true"><defs>{drawn}</defs></svg>'
 
 
 def _small_chart(
@@ -137,7 +153,7 @@ def _small_chart(
     first, last, floor = frame
     width, height = 132.0, 84.0
     lines, told = [], []
-    for arm, style in styles.items():
+    for place, (arm, style) in enumerate(styles.items()):
         found = rows[rows["arm"] == arm].sort_values("round")
         if found.empty:
             continue
@@ -145,10 +161,10 @@ def _small_chart(
         ys = 6 + (1.0 - found["accuracy"]) / max(1.0 - floor, 0.1) * height
         points = [f"{x:.1f},{y:.1f}" for x, y in zip(xs, ys, strict=True)]
         path = "M" + "L".join(points)
-        lines.append(f'<path d="{path}" stroke="{style.colour}"{_svg_dash(style)}/>')
+        end_x, end_y = points[-1].split(",")
         lines.append(
-            f'<path transform="translate({points[-1]}) scale(.7)" d="{_SHAPES[style.symbol]}" '
-            f'fill="{style.colour}"/>'
+            f'<g class="arm-{place}"><path d="{path}" stroke="{style.colour}"{_svg_dash(style)}/>'
+            f'<use href="#mark-{place}" x="{end_x}" y="{end_y}"/></g>'
         )
         told.append(f"{arm} {found['accuracy'].iloc[-1]:.1%}")
     for mark in marks:

@@ -44,15 +44,15 @@ def test_report_is_one_page_that_needs_no_network(run: Path):
 
 def test_every_chart_and_small_chart_has_a_label(run: Path):
     html = page_without_plotly(write_report(run))
-    assert html.count('class="chart"') == 3
-    assert len(re.findall(r'class="chart" role="img" aria-label="[^"]{40,}"', html)) == 3
+    assert html.count('class="chart"') == 6
+    assert len(re.findall(r'class="chart" role="img" aria-label="[^"]{40,}"', html)) == 6
     assert len(re.findall(r'role="img" viewBox="[^"]+" aria-label="User \d+, preq', html)) == 6
 
 
 def test_chart_data_is_json(run: Path):
     html = page_without_plotly(write_report(run))
     figures = re.findall(r'<script type="application/json">(.*?)</script>', html)
-    assert [set(json.loads(figure)) for figure in figures] == [{"data", "layout"}] * 3
+    assert [set(json.loads(figure)) for figure in figures] == [{"data", "layout"}] * 6
 
 
 def test_answer_of_a_hand_written_run(tmp_path: Path):
@@ -78,10 +78,19 @@ def test_f1_of_a_hand_written_run(tmp_path: Path):
     assert "76.9" in told
 
 
-def test_report_does_not_need_the_windows(run: Path):
+def test_without_windows_no_user_opens_and_every_figure_is_there(run: Path):
     before = page_without_plotly(write_report(run))
+    assert (
+        len(re.findall(r'href="#user=\d', before)) == 12
+    )  # from the table, and from the small charts
+    assert 'id="one-user"' in before
     shutil.rmtree(run / "windows")
-    assert page_without_plotly(write_report(run)) == before
+    after = page_without_plotly(write_report(run))
+    assert not re.search(r'href="#user=\d', after)
+    assert 'id="one-user"' not in after
+    assert "No single windows were written down, so no user can be opened." in words(after)
+    charts = r'<script type="application/json">.*?</script>'
+    assert re.findall(charts, after) == re.findall(charts, before)
 
 
 @pytest.mark.parametrize(

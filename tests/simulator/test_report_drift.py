@@ -16,11 +16,13 @@ from simulator.report.drift import (
     drift_overview,
     drift_sentences,
     drift_users,
-    needs,
 )
+from simulator.report.need import slipped
 from simulator.report.records import RunRecords, read_csv, read_run
-from simulator.report.sections import View, users_over_time
+from simulator.report.sections import View
+from simulator.report.stories import Stories
 from simulator.report.svg import Mark, arm_styles
+from simulator.report.users import users_over_time
 from tests.simulator.made_runs import fake_run
 
 NAN = float("nan")
@@ -114,7 +116,7 @@ def section(html, title):
 
 def cells(table):
     """Return the text of each row's cells."""
-    rows = re.findall(r"<tr>(.*?)</tr>", table, re.DOTALL)
+    rows = re.findall(r"<tr[^>]*>(.*?)</tr>", table, re.DOTALL)
     found = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL) for row in rows]
     return [[unescape(re.sub(r"<[^>]+>", "", cell)).strip() for cell in row] for row in found]
 
@@ -247,13 +249,13 @@ def test_of_those_equally_far_below_the_worst_comes_first():
         ("a", user, "gain", 2, reference, 0.2, NAN, NAN, 0, 1.0, now, 0.9)
         for user, reference, now in (("x", 0.75, 0.5), ("y", 0.5, 0.25), ("z", 0.75, 0.25))
     ]
-    assert needs(devices_frame(spells), "a")["user"].tolist() == ["z", "y", "x"]
+    assert slipped(devices_frame(spells), "a")["user"].tolist() == ["z", "y", "x"]
 
 
 def test_several_devices_of_a_user_are_averaged():
     frame = devices_frame([SPELLS[0], SPELLS[0]])
     frame.loc[1, ["device", "holdout_now", "begins", "drift"]] = ["1600-1", 0.5, 3, "bias"]
-    (row,) = needs(frame, "local").itertuples()
+    (row,) = slipped(frame, "local").itertuples()
     assert row.below == pytest.approx((0.02 + 0.4) / 2)
     assert row.begins == 2
     assert row.drift == "gain, bias"
@@ -279,7 +281,7 @@ def test_users_of_several_devices_have_no_marks(records):
 
 def test_marks_are_drawn_at_their_rounds_in_the_charts_of_the_answers_arm(records):
     view = view_of(records)
-    html = users_over_time(view, records, drift_marks(records, "local"), "local")
+    html = users_over_time(view, records, drift_marks(records, "local"), "local", Stories([]))
     chart = re.search(r"<figure><figcaption>1600</figcaption>.*?</figure>", html, re.DOTALL)[0]
     # Rounds 1 to 4 lie on 24 to 156: round 2 at 68, round 3 at 112.
     assert 'd="M68.0,6V90"' in chart
@@ -290,7 +292,7 @@ def test_marks_are_drawn_at_their_rounds_in_the_charts_of_the_answers_arm(record
     other = re.search(r"<figure><figcaption>1603</figcaption>.*?</figure>", html, re.DOTALL)[0]
     assert "V90" not in other.replace("M24,6H156M24,90H156", "")
     assert "are those of <code>local</code>" in html
-    assert "Dashed line" not in users_over_time(view, records, {}, "local")
+    assert "Dashed line" not in users_over_time(view, records, {}, "local", Stories([]))
 
 
 def figures(html):
@@ -343,7 +345,7 @@ def test_names_are_escaped_wherever_they_stand(records):
     marks = drift_marks(strange, "local")
     assert NAME in marks
     html = drift_users(view, strange) + drift_heat(view, strange)
-    html += users_over_time(view, strange, marks, "local")
+    html += users_over_time(view, strange, marks, "local", Stories([]))
     alarms = records.alarms.assign(detector="<s>", arm="<u>")
     html += drift_overview(view, drift.assign(arm="<u>"), alarms)
     for raw in (NAME, "<i>", "<u>", "<s>"):
@@ -359,7 +361,7 @@ def test_state_of_a_device_is_that_of_its_last_spell():
     """It came back from the first spell; in the second nobody knows how it was before."""
     first = ("a", "x", "gain", 2, 0.9, 0.3, 2, 8, 1, 1.0, 0.6, 0.6)
     second = ("a", "x", "gain", 6, 0.62, 0.3, NAN, NAN, 0, 4.0, 0.6, 0.6)
-    (row,) = needs(devices_frame([first, second]), "a").itertuples()
+    (row,) = slipped(devices_frame([first, second]), "a").itertuples()
     assert row.begins == 6
     assert row.below == pytest.approx(0.02)
     assert np.isnan(row.back)

@@ -1,0 +1,73 @@
+"""In which order users are shown: who needs attention first."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from simulator.report.contrasts import Protocol
+
+__all__ = ["by_need", "slipped"]
+
+
+def by_need(
+    users: pd.DataFrame, devices: pd.DataFrame, arm: str | None, protocol: Protocol | None
+) -> tuple[list[str], str]:
+    """Order users by need in the arm that serves people best, and say in words by what.
+
+    Where devices drifted, those come first who ended farthest below what they had before; the
+    others, and all where nothing drifted, by their accuracy.
+
+    Args:
+        users: the columns of `users.csv`.
+        devices: those of `drift.csv`; empty where nothing drifted.
+        arm: in which need is measured.
+        protocol: which accuracy.
+    """
+    names = sorted({str(user) for user in users["user"]})
+    if arm is None or protocol is None or protocol.column not in users:
+        return names, "by name"
+    own = users[users["arm"] == arm].set_index("user")[protocol.column].astype(float)
+    told = f"least accurate first ({protocol.name}, {arm})"
+    keys = pd.DataFrame({"accuracy": own.reindex(names)}, index=names)
+    keys["below"] = np.nan
+    if not devices.empty and "drop" in devices and devices["drop"].notna().any():
+        found = slipped(devices, arm).set_index("user")
+        keys["below"] = found["below"].where(found["begins"].notna()).reindex(names)
+        told = f"farthest below their own accuracy before the drift first, then {told}"
+    keys = keys.sort_values(["below", "accuracy"], ascending=[False, True], kind="stable")
+    return [str(user) for user in keys.index], told
+
+
+def slipped(devices: pd.DataFrame, arm: str) -> pd.DataFrame:
+    """Sort an arm's users by who needs attention: columns user, drift, begins, below and more.
+
+    First comes who is farthest below the own reference at the end, then who is worst.
+
+    Args:
+        devices: the columns of `drift.csv`.
+        arm: whose rows count.
+    """
+    own = devices[devices["arm"] == arm].copy()
+    for name in ("reference", "begins", "recovery_rounds", "lost_windows"):
+        if name not in own:
+            own[name] = np.nan
+    own["below"] = own["reference"] - own["holdout_now"]
+    last = own.groupby(["user", "device"], sort=False).tail(1)
+    users = last.groupby("user", sort=False).agg(
+        drift=(
+            "drift",
+            lambda kinds: ", ".join(dict.fromkeys(str(k) for k in kinds.dropna() if k)),
+        ),
+        begins=("begins", "min"),
+        reference=("reference", "mean"),
+        now=("holdout_now", "mean"),
+        before=("holdout_before", "mean"),
+        below=("below", "mean"),
+        lost=("lost_windows", "mean"),
+        back=("recovery_rounds", "min"),
+    )
+    users = users.reset_index().round(9)
+    return users.sort_values(
+        ["below", "now"], ascending=[False, True], na_position="last", kind="stable"
+    )
