@@ -87,7 +87,7 @@ def _replace_gradients(function: Any, written: dict[tuple[Any, ...], Any]) -> No
 
 
 Substitute = tuple[tuple[Any, ...], list[int], str, Callable[[str], Any]]
-"""A key of equal ones (name, type, ...), types of the inputs, name of the output, what writes it."""
+"""A key of equal ones (name, type, ...), types of inputs, the output's name, what writes it."""
 
 
 def _substitute(node: Any, nodes: Mapping[str, Any]) -> Substitute | None:

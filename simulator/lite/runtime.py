@@ -35,6 +35,7 @@ class LiteProgram:
             # The message that it moves to a package of its own, which TensorFlow does not need.
             warnings.simplefilter("ignore", UserWarning)
             self._interpreter = tf.lite.Interpreter(model_content=content, num_threads=1)
+            self._interpreter.allocate_tensors()
             self._signatures = {
                 name: self._interpreter.get_signature_runner(name)
                 for name in self._interpreter.get_signature_list()

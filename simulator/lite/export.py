@@ -1,0 +1,158 @@
+"""A program written as a file for LiteRT, once it was compared with what it was made from."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from clients.errors import RunFailed
+from clients.program import Program
+from simulator.lite.check import (
+    Learnt,
+    Said,
+    check_learning,
+    check_predictions,
+    milliseconds,
+    rows_timed,
+)
+from simulator.lite.conversion import Converted, Quantize, convert
+from simulator.lite.questions import Questions, is_series, questions_from, synthetic_questions
+from simulator.lite.runtime import LiteProgram, ops_of
+from simulator.programs import need_new
+
+__all__ = ["Asked", "Report", "write_lite"]
+
+_SERIES, _MIXED = 32, 16  # samples of a question; windows of one, and as many from memory
+_WINDOWS = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked for.
+
+    Attributes:
+        quantize: how parameters are stored; anything but "none" gives a file that does not learn.
+        learns: whether learning is tried.
+        batch: windows of a call to `learn`, None = 32 samples or 16 windows.
+        windows: a run whose windows are compared, or how many synthetic ones.
+        trusted: whether the program may hold ops that can do more than compute.
+    """
+
+    quantize: Quantize = "none"
+    learns: bool = True
+    batch: int | None = None
+    windows: Path | int = _WINDOWS
+    trusted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What came of it.
+
+    Attributes:
+        converted: the file.
+        own: LiteRT's ops in it.
+        other: TensorFlow's ops in it.
+        said: how its predictions compare.
+        learnt: how its learning compares, None where it has none.
+        rows: windows of a timed call of `predict`.
+        predict_ms: time of that call.
+        learn_ms: time of a step, None where it has none.
+    """
+
+    converted: Converted
+    own: tuple[str, ...]
+    other: tuple[str, ...]
+    said: Said
+    learnt: Learnt | None
+    rows: int
+    predict_ms: float
+    learn_ms: float | None
+
+    def figures(self) -> dict[str, Any]:
+        """Return all as plain numbers and texts."""
+        form = self.converted.form
+        return {
+            "bytes": len(self.converted.content),
+            "signatures": ["predict", *(["learn", "save", "restore"] if form.learns else [])],
+            "predict_windows": form.rows,
+            "learn_windows": form.batch if form.learns else None,
+            "own_ops": list(self.own),
+            "tensorflow_ops": list(self.other),
+            "predictions": asdict(self.said),
+            "learning": asdict(self.learnt) if self.learnt else None,
+            "timed_windows": self.rows,
+            "predict_ms": self.predict_ms,
+            "learn_ms": self.learn_ms,
+            "state": [[name, list(shape)] for name, shape in self.converted.kept.items()]
+            if form.learns
+            else [],
+            "refused": [list(pair) for pair in self.converted.refused],
+        }
+
+
+def write_lite(source: Path, out: Path, asked: Asked) -> Report:
+    """Convert a program, compare the result with it, and write it.
+
+    Args:
+        source: a SavedModel.
+        out: a file that is not there yet.
+        asked: how.
+
+    Raises:
+        BadProgram: no SavedModel, or one that breaks the contract.
+        BadInput: `out` is there already, or there is nothing to compare with.
+        RunFailed: it does not convert, or the result predicts or learns otherwise.
+    """
+    need_new(out)
+    program = Program(source, trusted=asked.trusted)
+    batch = asked.batch or (_SERIES if is_series(program) else _MIXED)
+    questions = _questions(program, batch, asked)
+    with TemporaryDirectory() as folder:
+        learns = asked.learns and asked.quantize == "none"
+        converted = convert(
+            source, Path(folder), batch, _sequences(program, batch), asked.quantize, learns
+        )
+    lite = LiteProgram(converted.content, converted.form, converted.kept)
+    said = check_predictions(program, lite, questions)
+    if said.clear and asked.quantize == "none":
+        raise RunFailed(
+            f"the converted program predicts otherwise: {said.clear} of {said.windows} windows get "
+            "another class by more than rounding; nothing is written"
+        )
+    learnt = None
+    if converted.form.learns:
+        learnt = check_learning(program, lite, questions, converted)
+        learnt.need_alike()
+    rows = rows_timed(converted, program)
+    x, labels = questions.x[0], questions.labels[0]
+    own, other = ops_of(converted.content)
+    report = Report(
+        converted,
+        tuple(own),
+        tuple(other),
+        said,
+        learnt,
+        rows,
+        milliseconds(lambda: lite.predict(x[:rows])),
+        milliseconds(lambda: lite.learn(x, labels)) if learnt else None,
+    )
+    unfinished = out.with_name(f".{out.name}.unfinished")
+    unfinished.write_bytes(converted.content)
+    unfinished.replace(out)
+    return report
+
+
+def _questions(program: Program, batch: int, asked: Asked) -> Questions:
+    if isinstance(asked.windows, Path):
+        return questions_from(asked.windows, program, batch, _WINDOWS, trusted=asked.trusted)
+    return synthetic_questions(program, batch, asked.windows)
+
+
+def _sequences(program: Program, batch: int) -> int | None:
+    """Return how many series a recurrent cell follows: its windows, or the one of its samples."""
+    if program.functions is None:
+        return None
+    return 1 if is_series(program) else batch
