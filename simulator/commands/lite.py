@@ -93,7 +93,7 @@ def _rows(report: Report, quantize: str) -> list[tuple[str, str]]:
         rows.append(("a learning step", f"{report.learn_ms:.3f} ms, {_of(form.batch)}"))
     if quantize != "none":
         rows.append(("not converted", "learn: quantized parameters cannot be learnt"))
-    return rows + [("not converted", f"{what}: {why}") for what, why in report.converted.refused]
+    return rows + [("not so", f"{what}: {why}") for what, why in report.refused]
 
 
 def _told(said: Said) -> str:

@@ -1,4 +1,4 @@
-"""Conversion by TensorFlow, in the first form of those that it can convert."""
+"""Conversion by TensorFlow, in one of several ways."""
 
 from __future__ import annotations
 
@@ -10,17 +10,34 @@ from typing import Any, Literal
 
 import tensorflow as tf
 
-from clients.errors import RunFailed
 from simulator.hush import hushed
-from simulator.lite.lowering import lower
 from simulator.lite.module import Form, Kept, write_module
 
-__all__ = ["Converted", "Quantize", "convert"]
+__all__ = ["Converted", "Quantize", "Try", "Unconverted", "convert", "tries"]
 
 Quantize = Literal["none", "float16", "dynamic"]
 
 _OPS = tf.lite.OpsSet
 _LONGEST = 160  # of a reason
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One way to convert a program.
+
+    Attributes:
+        form: what the file is to hold.
+        select: whether ops of TensorFlow are permitted, which need a larger interpreter.
+    """
+
+    form: Form
+    select: bool
+
+    def __str__(self) -> str:
+        what = "learn and predict" if self.form.learns else "predict"
+        rows = "any number of" if self.form.rows is None else str(self.form.rows)
+        ops = "with ops of TensorFlow" if self.select else "own ops"
+        return f"{what}, {rows} windows a call, {ops}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,54 +48,51 @@ class Converted:
         content: its bytes.
         form: what is in it.
         kept: what its `save` returns, in order.
-        refused: what was tried before and did not convert, with the converter's words.
     """
 
     content: bytes
     form: Form
     kept: Kept
-    refused: Sequence[tuple[str, str]]
 
 
-def convert(
-    source: Path, folder: Path, batch: int, sequences: int | None, quantize: Quantize, learns: bool
-) -> Converted:
-    """Convert a program: with learning if that can be, and in LiteRT's own ops if that can be.
+class Unconverted(Exception):
+    """The converter does not know how; its words, short."""
+
+
+def tries(batch: int, *, learns: bool) -> Sequence[Try]:
+    """Return ways to convert a program, the best first.
 
     Args:
-        source: a SavedModel that was inspected.
-        folder: where SavedModels that are needed on the way are written.
         batch: windows of a call to `learn`.
-        sequences: as `lower` takes them.
-        quantize: how parameters are stored; anything but "none" only without `learn`.
         learns: whether learning is tried.
-
-    Raises:
-        RunFailed: not even `predict` converts.
     """
-    lowered, refused = folder / "lowered", list[tuple[str, str]]()
-    lower(source, lowered, sequences)
-    for number, (form, select) in enumerate(_tries(batch, learns)):
-        module = folder / str(number)
-        try:
-            with hushed():
-                kept = write_module(lowered, module, form)
-                content = _converted(module, form, quantize, select=select)
-            return Converted(content, form, kept, refused)
-        except Exception as error:  # the converter raises nearly anything
-            refused.append((_told(form, select=select), _reason(error)))
-    tried = "; ".join(f"{what}: {why}" for what, why in refused)
-    raise RunFailed(f"{source}: TensorFlow converts no part of it. {tried}")
-
-
-def _tries(batch: int, learns: bool) -> list[tuple[Form, bool]]:
-    """Return forms, the best first, with whether TensorFlow's own ops are permitted."""
     return [
-        (Form(batch, rows, learning), select)
+        Try(Form(batch, rows, learning), select)
         for learning in ((True, False) if learns else (False,))
         for select in (False, True)
         for rows in (None, batch)
     ]
+
+
+def convert(lowered: Path, folder: Path, way: Try, quantize: Quantize) -> Converted:
+    """Convert a program in one way.
+
+    Args:
+        lowered: the program, as `lower` writes it.
+        folder: where a SavedModel that is needed on the way is written; not there yet.
+        way: how.
+        quantize: how parameters are stored; anything but "none" only without `learn`.
+
+    Raises:
+        Unconverted: the converter does not know how.
+    """
+    try:
+        with hushed():
+            kept = write_module(lowered, folder, way.form)
+            content = _converted(folder, way.form, quantize, select=way.select)
+    except Exception as error:  # the converter raises nearly anything
+        raise Unconverted(_reason(error)) from error
+    return Converted(content, way.form, kept)
 
 
 def _converted(module: Path, form: Form, quantize: Quantize, *, select: bool) -> bytes:
@@ -95,13 +109,6 @@ def _converted(module: Path, form: Form, quantize: Quantize, *, select: bool) ->
     if quantize == "float16":
         converter.target_spec.supported_types = [tf.float16]
     return bytes(converter.convert())
-
-
-def _told(form: Form, *, select: bool) -> str:
-    """Say what was tried."""
-    what = "learn and predict" if form.learns else "predict"
-    rows = "any number of" if form.rows is None else str(form.rows)
-    return f"{what}, {rows} windows, {'with ops of TensorFlow' if select else 'own ops'}"
 
 
 def _reason(error: Exception) -> str:

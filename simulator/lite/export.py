@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +18,8 @@ from simulator.lite.check import (
     milliseconds,
     rows_timed,
 )
-from simulator.lite.conversion import Converted, Quantize, convert
+from simulator.lite.conversion import Converted, Quantize, Unconverted, convert, tries
+from simulator.lite.lowering import lower
 from simulator.lite.questions import Questions, is_series, questions_from, synthetic_questions
 from simulator.lite.runtime import LiteProgram, ops_of
 from simulator.programs import need_new
@@ -60,16 +62,18 @@ class Report:
         rows: windows of a timed call of `predict`.
         predict_ms: time of that call.
         learn_ms: time of a step, None where it has none.
+        refused: ways that were tried before, each with what is wrong with it.
     """
 
     converted: Converted
-    own: tuple[str, ...]
-    other: tuple[str, ...]
+    own: Sequence[str]
+    other: Sequence[str]
     said: Said
     learnt: Learnt | None
     rows: int
     predict_ms: float
     learn_ms: float | None
+    refused: tuple[tuple[str, str], ...]
 
     def figures(self) -> dict[str, Any]:
         """Return all as plain numbers and texts."""
@@ -89,12 +93,12 @@ class Report:
             "state": [[name, list(shape)] for name, shape in self.converted.kept.items()]
             if form.learns
             else [],
-            "refused": [list(pair) for pair in self.converted.refused],
+            "refused": [list(pair) for pair in self.refused],
         }
 
 
 def write_lite(source: Path, out: Path, asked: Asked) -> Report:
-    """Convert a program, compare the result with it, and write it.
+    """Convert a program in the first way whose result predicts and learns alike, and write that.
 
     Args:
         source: a SavedModel.
@@ -104,45 +108,65 @@ def write_lite(source: Path, out: Path, asked: Asked) -> Report:
     Raises:
         BadProgram: no SavedModel, or one that breaks the contract.
         BadInput: `out` is there already, or there is nothing to compare with.
-        RunFailed: it does not convert, or the result predicts or learns otherwise.
+        RunFailed: it does not convert, or no result predicts alike.
     """
     need_new(out)
     program = Program(source, trusted=asked.trusted)
     batch = asked.batch or (_SERIES if is_series(program) else _MIXED)
     questions = _questions(program, batch, asked)
-    with TemporaryDirectory() as folder:
+    begin, refused = program.read_state(), list[tuple[str, str]]()
+    with TemporaryDirectory() as made:
+        folder = Path(made)
+        lower(source, folder / "lowered", _sequences(program, batch))
         learns = asked.learns and asked.quantize == "none"
-        converted = convert(
-            source, Path(folder), batch, _sequences(program, batch), asked.quantize, learns
-        )
-    lite = LiteProgram(converted.content, converted.form, converted.kept)
+        for number, way in enumerate(tries(batch, learns=learns)):
+            try:
+                converted = convert(folder / "lowered", folder / str(number), way, asked.quantize)
+            except Unconverted as error:
+                refused.append((str(way), str(error)))
+                continue
+            program.assign_state(begin)
+            report, unlike = _compared(program, converted, questions, tuple(refused))
+            if not unlike or asked.quantize != "none":
+                _write(converted.content, out)
+                return report
+            refused.append((str(way), unlike))
+    tried = "; ".join(f"{what}: {why}" for what, why in refused)
+    raise RunFailed(f"{source}: no part of it converts to what it is. {tried}")
+
+
+def _compared(
+    program: Program,
+    converted: Converted,
+    questions: Questions,
+    refused: tuple[tuple[str, str], ...],
+) -> tuple[Report, str]:
+    """Compare a file with its program; returns what is wrong with it too, nothing where all is."""
+    lite = LiteProgram(converted)
     said = check_predictions(program, lite, questions)
-    if said.clear and asked.quantize == "none":
-        raise RunFailed(
-            f"the converted program predicts otherwise: {said.clear} of {said.windows} windows get "
-            "another class by more than rounding; nothing is written"
-        )
     learnt = None
-    if converted.form.learns:
+    if converted.form.learns and not said.clear:
         learnt = check_learning(program, lite, questions, converted)
-        learnt.need_alike()
     rows = rows_timed(converted, program)
     x, labels = questions.x[0], questions.labels[0]
-    own, other = ops_of(converted.content)
     report = Report(
         converted,
-        tuple(own),
-        tuple(other),
+        *ops_of(converted.content),
         said,
         learnt,
         rows,
         milliseconds(lambda: lite.predict(x[:rows])),
         milliseconds(lambda: lite.learn(x, labels)) if learnt else None,
+        refused,
     )
+    return report, said.unlike() or (learnt.unlike() if learnt else "")
+
+
+def _write(content: bytes, out: Path) -> None:
+    """Write a file whole or not at all."""
     unfinished = out.with_name(f".{out.name}.unfinished")
-    unfinished.write_bytes(converted.content)
+    unfinished.write_bytes(content)
     unfinished.replace(out)
-    return report
 
 
 def _questions(program: Program, batch: int, asked: Asked) -> Questions:

@@ -14,7 +14,7 @@ from tensorflow.lite.python import schema_py_generated as schema
 
 from clients.prediction import Prediction
 from simulator.hush import hushed
-from simulator.lite.module import Form, Kept
+from simulator.lite.conversion import Converted
 
 __all__ = ["LiteProgram", "ops_of"]
 
@@ -22,24 +22,23 @@ __all__ = ["LiteProgram", "ops_of"]
 class LiteProgram:
     """A file that is loaded; its variables live as long."""
 
-    def __init__(self, content: bytes, form: Form, kept: Kept) -> None:
-        """Load a file, computed with one thread.
-
-        Args:
-            content: its bytes.
-            form: what is in it.
-            kept: what its `save` returns, in order.
-        """
-        self._form, self._kept = form, kept
+    def __init__(self, converted: Converted) -> None:
+        """Load a file, computed with one thread."""
+        self._form, self._kept = converted.form, converted.kept
         with hushed(), warnings.catch_warnings():
             # The message that it moves to a package of its own, which TensorFlow does not need.
             warnings.simplefilter("ignore", UserWarning)
-            self._interpreter = tf.lite.Interpreter(model_content=content, num_threads=1)
+            self._interpreter = tf.lite.Interpreter(model_content=converted.content, num_threads=1)
             self._interpreter.allocate_tensors()
             self._signatures = {
                 name: self._interpreter.get_signature_runner(name)
                 for name in self._interpreter.get_signature_list()
             }
+
+    @property
+    def any_number(self) -> bool:
+        """Whether `predict` takes any number of windows."""
+        return self._form.rows is None
 
     def predict(self, x: NDArray[np.float32]) -> Prediction:
         """Predict windows, float32 [B, T, C], at most as many as the form's rows at once."""
