@@ -92,8 +92,8 @@ def _rows(report: Report, quantize: str) -> list[tuple[str, str]]:
     if report.learn_ms is not None:
         rows.append(("a learning step", f"{report.learn_ms:.3f} ms, {_of(form.batch)}"))
     if quantize != "none":
-        rows.append(("not converted", "learn: quantized parameters cannot be learnt"))
-    return rows + [("not so", f"{what}: {why}") for what, why in report.refused]
+        rows.append(("not tried", "learn: quantized parameters cannot be learnt"))
+    return rows + [("passed over", f"{what}: {why}") for what, why in report.refused]
 
 
 def _told(said: Said) -> str:

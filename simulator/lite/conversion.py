@@ -117,5 +117,5 @@ def _reason(error: Exception) -> str:
     lacks: Any = re.search(r"(TF Select|Custom) ops: .*", text)
     if lacks:
         return str(lacks.group(0))
-    told = re.search(r"error: (?:loc\(.*\): )?(?:error: )?('[^\n]*)", text)
-    return (told.group(1) if told else " ".join(text.split()))[:_LONGEST]
+    told = re.search(r"'tf\.\w+' op (?!is neither)[^\n]*", text)
+    return (told.group(0) if told else " ".join(text.split()))[:_LONGEST]

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from clients.errors import RunFailed
+from clients.errors import BadProgram, RunFailed
 from clients.program import Program
 from simulator.lite.check import (
     Learnt,
@@ -114,25 +114,38 @@ def write_lite(source: Path, out: Path, asked: Asked) -> Report:
     program = Program(source, trusted=asked.trusted)
     batch = asked.batch or (_SERIES if is_series(program) else _MIXED)
     questions = _questions(program, batch, asked)
-    begin, refused = program.read_state(), list[tuple[str, str]]()
     with TemporaryDirectory() as made:
-        folder = Path(made)
-        lower(source, folder / "lowered", _sequences(program, batch))
-        learns = asked.learns and asked.quantize == "none"
-        for number, way in enumerate(tries(batch, learns=learns)):
-            try:
-                converted = convert(folder / "lowered", folder / str(number), way, asked.quantize)
-            except Unconverted as error:
-                refused.append((str(way), str(error)))
-                continue
-            program.assign_state(begin)
+        report = _first_alike(program, questions, asked, batch, Path(made))
+    _write(report.converted.content, out)
+    return report
+
+
+def _first_alike(
+    program: Program, questions: Questions, asked: Asked, batch: int, folder: Path
+) -> Report:
+    """Convert in one way after the other, until a file is what the program is."""
+    lowered, begin, refused = folder / "lowered", program.read_state(), list[tuple[str, str]]()
+    lower(program.path, lowered, _sequences(program, batch))
+    runs_all = True  # whether the interpreter has TensorFlow's ops
+    for number, way in enumerate(tries(batch, learns=asked.learns and asked.quantize == "none")):
+        if way.select and not runs_all:
+            continue
+        program.assign_state(begin)
+        try:
+            converted = convert(lowered, folder / str(number), way, asked.quantize)
             report, unlike = _compared(program, converted, questions, tuple(refused))
+        except Unconverted as error:
+            refused.append((str(way), str(error)))
+        except RuntimeError as error:
+            runs_all = not way.select
+            told = " ".join(str(error).split())
+            refused.append((str(way), f"the installed interpreter cannot run it: {told:.160}"))
+        else:
             if not unlike or asked.quantize != "none":
-                _write(converted.content, out)
                 return report
             refused.append((str(way), unlike))
     tried = "; ".join(f"{what}: {why}" for what, why in refused)
-    raise RunFailed(f"{source}: no part of it converts to what it is. {tried}")
+    raise RunFailed(f"{program.path}: no part of it converts to what it is. {tried}")
 
 
 def _compared(
@@ -170,9 +183,16 @@ def _write(content: bytes, out: Path) -> None:
 
 
 def _questions(program: Program, batch: int, asked: Asked) -> Questions:
-    if isinstance(asked.windows, Path):
-        return questions_from(asked.windows, program, batch, _WINDOWS, trusted=asked.trusted)
-    return synthetic_questions(program, batch, asked.windows)
+    """Return what is compared, which the program must take."""
+    try:
+        if isinstance(asked.windows, Path):
+            found = questions_from(asked.windows, program, batch, _WINDOWS, trusted=asked.trusted)
+        else:
+            found = synthetic_questions(program, batch, asked.windows)
+        program.predict_aside(found.x[0])
+    except BadProgram as error:
+        raise BadProgram(f"{error}; --batch says how many windows it takes in a call") from error
+    return found
 
 
 def _sequences(program: Program, batch: int) -> int | None:

@@ -122,8 +122,8 @@ def _dealt(
         dealt = order[: min(len(x), most) // batch * batch].reshape(-1, batch)
     if not len(dealt):
         raise BadInput(
-            f"{min(len(x), most)} windows: too few to compare with, as a question has {batch}; give more by "
-            "--windows, or a smaller --batch"
+            f"{min(len(x), most)} windows: too few to compare with, as a question has {batch}; "
+            "give more by --windows, or a smaller --batch"
         )
     return _labelled(x[dealt], labels[dealt], program)
 
