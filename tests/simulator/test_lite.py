@@ -141,7 +141,7 @@ def test_another_program_is_told_from_the_one_in_the_file(version, written):
 def test_a_recurrent_tracker_learns_in_the_interpreters_own_ops(tmp_path, capsys):
     export_builtin("tracker_lstm", tmp_path / "tracker", seed=0)
     file = tmp_path / "tracker.tflite"
-    told = ["--windows", "256", "--json"]
+    told = ["--windows", "64", "--json"]
     with pytest.raises(SystemExit) as ended:
         main(["model", "lite", str(tmp_path / "tracker"), "--out", str(file), *told])
     assert not ended.value.code
@@ -149,7 +149,7 @@ def test_a_recurrent_tracker_learns_in_the_interpreters_own_ops(tmp_path, capsys
     assert figures["bytes"] == file.stat().st_size
     assert figures["tensorflow_ops"] == []
     assert {"WHILE", "TANH", "ASSIGN_VARIABLE"} <= set(figures["own_ops"])
-    assert figures["predictions"]["equal"] == figures["predictions"]["windows"] == 256
+    assert figures["predictions"]["equal"] == figures["predictions"]["windows"] == 64
     assert figures["learning"]["share"] < 0.01
     assert figures["learn_ms"] > 0.0
     learnt = sum(math.prod(shape) for _, shape in figures["state"])
