@@ -62,6 +62,9 @@ class Unconverted(Exception):
 def tries(batch: int, *, learns: bool) -> Sequence[Try]:
     """Return ways to convert a program, the best first.
 
+    Beside `learn`, `predict` takes a fixed number of windows: over variables and sizes that change,
+    the interpreter's default kernels give wrong logits now and then.
+
     Args:
         batch: windows of a call to `learn`.
         learns: whether learning is tried.
@@ -70,7 +73,7 @@ def tries(batch: int, *, learns: bool) -> Sequence[Try]:
         Try(Form(batch, rows, learning), select)
         for learning in ((True, False) if learns else (False,))
         for select in (False, True)
-        for rows in (None, batch)
+        for rows in ((batch,) if learning else (None, batch))
     ]
 
 

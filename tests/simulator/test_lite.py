@@ -101,7 +101,7 @@ def test_a_devices_file_says_what_the_device_says(version, written):
     signatures = tf.lite.Interpreter(model_path=str(file), num_threads=1)
     predict = signatures.get_signature_runner("predict")
     program = Program(version)
-    x = np.random.default_rng(1).normal(0.0, 5.0, (7, 80, 3)).astype(np.float32)
+    x = np.random.default_rng(1).normal(0.0, 5.0, (16, 80, 3)).astype(np.float32)
     np.testing.assert_allclose(
         predict(sensor_data=x)["logits"], program.predict(x).logits, atol=1e-4
     )
