@@ -30,6 +30,7 @@ ALLOWED = {
         "simulator/compiled.py",
         "simulator/blocks.py",
         "simulator/composed.py",
+        "simulator/lite/*",
         "simulator/worker.py",
         "simulator/programs.py",
     ],

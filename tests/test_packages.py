@@ -73,7 +73,7 @@ def modules(names):
         name
         for name in names
         if name.startswith(("clients/", "server/", "simulator/"))
-        and name.endswith((".py", ".template", ".toml"))
+        and name.endswith((".py", ".template", ".toml", ".js"))
     }
 
 

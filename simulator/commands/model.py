@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from clients.errors import BadInput
+from simulator.commands.lite import lite
 from simulator.commands.shared import (
     FileArgument,
     SetOption,
@@ -21,6 +22,7 @@ from simulator.console import Display, print_rows, print_table
 __all__ = ["model_app"]
 
 model_app = typer.Typer(help="Export, inspect and train programs.", no_args_is_help=True)
+model_app.command()(lite)
 
 
 @model_app.command("export")

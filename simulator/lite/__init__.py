@@ -1,0 +1,1 @@
+"""A device's program as one file for phones and watches (LiteRT, once TensorFlow Lite)."""
