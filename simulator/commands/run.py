@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,12 +13,14 @@ import typer
 from clients.containment import need_contained
 from clients.errors import BadInput
 from simulator.commands.shared import FileArgument, SetOption, TrustOption
-from simulator.console import Display, print_summary
+from simulator.console import print_summary
+from simulator.displays import display_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from simulator.fleet import Fleet
+    from simulator.fold_run import Watcher
     from simulator.scenario import Scenario
     from simulator.store import RunFolder
 
@@ -28,6 +31,11 @@ AddressOption = Annotated[
     str | None, typer.Option(help="A running Ray cluster, such as 10.0.0.1:6379.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print summary.csv as JSON.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="Show no progress and no notes.")]
+TensorBoardOption = Annotated[
+    Path | None,
+    typer.Option(help="Where event files for TensorBoard go when the run ends.", metavar="DIR"),
+]
 
 
 def run(
@@ -42,6 +50,8 @@ def run(
     seeds: Annotated[int, typer.Option(min=1, help="Repeat with this many seeds.")] = 1,
     trusted: TrustOption = False,
     as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    tensorboard: TensorBoardOption = None,
 ) -> None:
     """Run a scenario and compare its arms."""
     from simulator.full_disk import full_disk_told
@@ -54,7 +64,7 @@ def run(
     existed = out is not None and out.exists()
     folder = new_folder(scenario.name, out)
 
-    def work(fleet: Fleet, display: Display) -> pd.DataFrame:
+    def work(fleet: Fleet, display: Watcher) -> pd.DataFrame:
         from simulator.run import run_scenario  # while the workers start
         from simulator.seeds import run_seeds
 
@@ -65,7 +75,8 @@ def run(
     with full_disk_told(folder), locked(folder):
         RunFolder(folder).clear()
         try:
-            summary = _compute(workers or scenario.fleet.workers, ray_address, work)
+            display = display_of(folder, quiet=quiet)
+            summary = _compute(workers or scenario.fleet.workers, ray_address, display, work)
         except BadInput as error:
             if not _begun(folder):
                 discard(folder, keep_folder=existed)
@@ -76,7 +87,7 @@ def run(
                 discard(folder, keep_folder=existed)
             _say_interrupted(folder if begun else None)
             raise
-    _show(summary, scenario, folder, as_json=as_json)
+    _show(summary, scenario, folder, as_json=as_json, tensorboard=tensorboard)
 
 
 def resume(
@@ -85,6 +96,8 @@ def resume(
     ray_address: AddressOption = None,
     trusted: TrustOption = False,
     as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    tensorboard: TensorBoardOption = None,
 ) -> None:
     """Go on with a run that was stopped, from its last checkpoint."""
     from simulator.full_disk import full_disk_told
@@ -100,7 +113,7 @@ def resume(
     need_contained(folder)
     seeds, scenario = kept.seeds, kept.scenario()
 
-    def work(fleet: Fleet, display: Display) -> pd.DataFrame:
+    def work(fleet: Fleet, display: Watcher) -> pd.DataFrame:
         from simulator.run import run_scenario
         from simulator.seeds import run_seeds
 
@@ -118,28 +131,29 @@ def resume(
         with full_disk_told(folder), locked(folder):
             kept.clear()
             try:
-                summary = _compute(workers or scenario.fleet.workers, ray_address, work)
+                display = display_of(folder, quiet=quiet)
+                summary = _compute(workers or scenario.fleet.workers, ray_address, display, work)
             except KeyboardInterrupt:
                 _say_interrupted(folder)
                 raise
-    _show(summary, scenario, folder, as_json=as_json)
+    _show(summary, scenario, folder, as_json=as_json, tensorboard=tensorboard)
 
 
 def _compute(
     workers: int | str,
     ray_address: str | None,
-    work: Callable[[Fleet, Display], pd.DataFrame],
+    display: AbstractContextManager[Watcher],
+    work: Callable[[Fleet, Watcher], pd.DataFrame],
 ) -> pd.DataFrame:
     """Start workers, let them work, and end them, who may still be writing."""
     from simulator.fleet import Fleet
     from simulator.workers import start_workers
 
     fleet: Fleet | None = None
-    display = Display()
     try:
-        with display:
+        with display as watcher:
             fleet = Fleet(start_workers(workers, ray_address))
-            return work(fleet, display)
+            return work(fleet, watcher)
     finally:
         if fleet is not None:
             fleet.stop()
@@ -159,8 +173,19 @@ def _done(kept: RunFolder) -> pd.DataFrame:
     return read_csv(kept.path / "summary.csv")
 
 
-def _show(summary: pd.DataFrame, scenario: Scenario, folder: Path, *, as_json: bool) -> None:
-    """Print the arms' figures, and where the report is."""
+def _show(
+    summary: pd.DataFrame,
+    scenario: Scenario,
+    folder: Path,
+    *,
+    as_json: bool,
+    tensorboard: Path | None,
+) -> None:
+    """Print the arms' figures, and where the report is; write event files where they are wanted."""
+    if tensorboard is not None:
+        from simulator.export.tensorboard import write_events
+
+        write_events(folder, tensorboard)
     if as_json:
         rows: list[dict[str, Any]] = json.loads(summary.round(6).to_json(orient="records"))
         typer.echo(json.dumps(rows, indent=1))

@@ -1,0 +1,222 @@
+"""The lines of `log.jsonl`, as they come, and what they tell of a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+__all__ = ["FAULTS", "LogReader", "Passed", "Story"]
+
+FAULTS = {
+    "refused": "refused", "lost": "lost", "dropped_out": "dropped out", "unreachable": "unreachable",
+}  # fmt: skip
+"""What may befall devices in a round, and how it is called."""
+
+_LATEST = 10  # rounds from which the present speed is taken
+_LONGEST = 2**20  # bytes of a line, and times 16 of what is read at once
+
+
+class LogReader:
+    """Reads the log of a run as it grows; half a line is read when its other half is there."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._place, self._half = path, 0, b""
+
+    def lines(self) -> Iterator[Mapping[str, Any]]:
+        """Go through the lines that are new; what is no line of a log is left out."""
+        while True:
+            try:
+                with self._path.open("rb") as file:
+                    file.seek(self._place)
+                    read = file.read(16 * _LONGEST)
+            except OSError:
+                return
+            if not read:
+                return
+            self._place += len(read)
+            *whole, self._half = (self._half + read).split(b"\n")
+            self._half = self._half[-_LONGEST:]
+            for line in whole:
+                try:
+                    told = json.loads(line)
+                except (ValueError, RecursionError):
+                    continue
+                if isinstance(told, dict):
+                    yield told
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A round that is over.
+
+    Attributes:
+        wall_s: seconds that it took, with all that belongs to it.
+        devices: of the fold.
+        windows, correct: that were predicted, and rightly; 0 where the log does not say.
+        faults: how often each of `FAULTS` befell a device.
+    """
+
+    wall_s: float
+    devices: int
+    windows: int
+    correct: int
+    faults: Mapping[str, int]
+
+
+@dataclass(slots=True)
+class Story:
+    """What the log of one run has told so far; every fact may be missing.
+
+    Attributes:
+        name, seed: of the scenario.
+        arms: their names, in the scenario's order.
+        folds, rounds: how many, rounds in each fold; 0 until they are known.
+        notes: what a person should know, in order.
+        workers_lost: since the run began.
+        began: when, in seconds since 1970, it was started, or gone on with.
+        heard: when the last line was written.
+        ended: arms and folds that are done.
+        passed: by arm and fold, the rounds that count.
+        present: arm and fold of the last round.
+    """
+
+    name: str = ""
+    seed: int | None = None
+    arms: list[str] = field(default_factory=list)
+    folds: int = 0
+    rounds: int = 0
+    notes: list[str] = field(default_factory=list)
+    workers_lost: int = 0
+    began: float | None = None
+    heard: float | None = None
+    ended: set[tuple[str, int]] = field(default_factory=set)
+    passed: dict[tuple[str, int], dict[int, Passed]] = field(default_factory=dict)
+    present: tuple[str, int] | None = None
+    _closing_s: list[float] = field(default_factory=list)
+
+    def hear(self, line: Mapping[str, Any]) -> None:
+        """Take in a line; one that is not as a run writes it changes nothing."""
+        try:
+            self._hear(line)
+        except (KeyError, TypeError, ValueError, OverflowError):
+            return
+
+    def _hear(self, line: Mapping[str, Any]) -> None:
+        what, at = line["what"], float(line["at"])
+        if what == "workers":
+            self.began = at - float(line["ready_s"])
+        elif what == "plan":
+            self.name, self.seed = str(line["name"]), int(line["seed"])
+            self.arms = [str(arm) for arm in line["arms"]]
+            self.folds, self.rounds = int(line["folds"]), int(line["rounds"])
+            self._note(*map(str, line["notes"]))
+        elif what in ("fold begins", "restored", "round", "fold done", "fold damaged"):
+            self._of_fold(what, (str(line["arm"]), int(line["fold"])), line)
+        elif what == "worker lost":
+            self.workers_lost += 1
+            self._note(f"a worker was lost {line['when']}")
+        elif what == "checkpoint damaged":
+            self._note(f"the checkpoint after round {int(line['round'])} is damaged")
+        elif what == "resumed":
+            self._note(*map(str, line["differences"]))
+        self.heard = at
+
+    def _of_fold(self, what: str, place: tuple[str, int], line: Mapping[str, Any]) -> None:
+        """Take in a line about one arm in one fold."""
+        passed = self.passed.setdefault(place, {})
+        if what == "round":
+            passed[int(line["round"])] = Passed(
+                float(line["wall_s"]),
+                int(line["devices"]),
+                int(line.get("windows", 0)),
+                int(line.get("correct", 0)),
+                {name: int(line.get(name, 0)) for name in FAULTS},
+            )
+        elif what == "fold done":
+            self.ended.add(place)
+            self._closing_s.append(float(line["wall_s"]))
+        else:
+            self.ended.discard(place)
+            last = int(line["round"]) if what == "restored" else 0
+            if what != "fold damaged":  # then it says itself from where it goes on
+                self.passed[place] = {n: one for n, one in passed.items() if n <= last}
+        self.present = place
+
+    def _note(self, *texts: str) -> None:
+        """Keep notes, each once."""
+        self.notes += [text for text in texts if text not in self.notes]
+
+    def done(self, arm: str) -> int:
+        """Count the rounds of an arm that are done, over all folds."""
+        return sum(len(rounds) for (own, _), rounds in self.passed.items() if own == arm)
+
+    @property
+    def all_rounds(self) -> int:
+        """How many rounds there are, over all arms and folds."""
+        return len(self.arms) * self.folds * self.rounds
+
+    @property
+    def all_done(self) -> int:
+        """How many of them are done."""
+        return sum(map(len, self.passed.values()))
+
+    def standing(self, arm: str) -> float | None:
+        """Return the share of all windows of an arm so far that were predicted rightly."""
+        rounds = [one for (own, _), all_ in self.passed.items() if own == arm
+                  for one in all_.values()]  # fmt: skip
+        windows = sum(one.windows for one in rounds)
+        return sum(one.correct for one in rounds) / windows if windows else None
+
+    def latest(self) -> Sequence[Passed]:
+        """Return the latest rounds of the present arm and fold."""
+        rounds = {} if self.present is None else self.passed.get(self.present, {})
+        return [rounds[number] for number in sorted(rounds)[-_LATEST:]]
+
+    def faults(self) -> Mapping[str, int]:
+        """Count what befell devices in the last round; what did not is left out."""
+        latest = self.latest()
+        return {k: v for k, v in latest[-1].faults.items() if v} if latest else {}
+
+    def speed(self) -> float | None:
+        """Return devices per second in the latest rounds."""
+        latest = self.latest()
+        wall_s = sum(one.wall_s for one in latest)
+        return sum(one.devices for one in latest) / wall_s if wall_s > 0.0 else None
+
+    def left_s(self, now: float | None = None) -> float | None:
+        """Estimate the seconds that all arms and folds will still take; None where nothing tells.
+
+        What is left of the present arm goes on as its latest rounds do; the arms after it are
+        taken to be as fast as all rounds so far, what they compiled included.
+
+        Args:
+            now: in seconds since 1970, while the run is at work.
+        """
+        every = [one.wall_s for rounds in self.passed.values() for one in rounds.values()]
+        if not every or not self.all_rounds or self.present is None:
+            return None
+        latest, arm = self.latest(), self.present[0]
+        each = sum(one.wall_s for one in latest) / len(latest) if latest else sum(every) / len(every)
+        own = max(self.folds * self.rounds - self.done(arm), 0)
+        others = max(self.all_rounds - self.all_done - own, 0)
+        estimate = own * each + others * sum(every) / len(every)
+        if self._closing_s:
+            folds_left = len(self.arms) * self.folds - len(self.ended)
+            estimate += folds_left * sum(self._closing_s) / len(self._closing_s)
+        if now is not None and self.heard is not None:
+            estimate -= min(max(now - self.heard, 0.0), each)  # of the round that is under way
+        return max(estimate, 0.0)
+
+    def took_s(self, now: float | None = None) -> float | None:
+        """Return the seconds since the run was started, or gone on with.
+
+        Args:
+            now: in seconds since 1970, while the run is at work.
+        """
+        end = self.heard if now is None else now
+        return None if self.began is None or end is None else max(end - self.began, 0.0)
+
+
