@@ -13,7 +13,7 @@ from rich.text import Text
 from simulator.followed import Followed
 from simulator.run_log import FAULTS, Story
 
-__all__ = ["duration", "line", "picture"]
+__all__ = ["duration", "line", "picture", "where"]
 
 _NOTES = 3  # as many of the latest are shown
 _TOLD = "so far: share of all windows predicted rightly before learning, all devices together"
@@ -129,6 +129,19 @@ def line(run: Followed) -> str:
     if left is not None:
         told.append(f"about {duration(left)} left")
     return ", ".join(told)
+
+
+def where(run: Followed) -> str:
+    """Say which seed, arm, fold and round a run is in, or what else it is at."""
+    story = run.story
+    if story.present is None or story.all_done >= story.all_rounds:
+        told = run.stage()
+    else:
+        done = len(story.passed.get(story.present, {}))
+        told = f"{_place(story)}, round {done} of {story.rounds}"
+        arms = sum(story.done(arm) == story.folds * story.rounds for arm in story.arms)
+        told += f", {arms} of {len(story.arms)} arms done"
+    return told if run.seeds is None else f"seed {run.seed}: {told}"
 
 
 def _faults(story: Story) -> str:

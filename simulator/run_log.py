@@ -11,8 +11,11 @@ from typing import Any
 __all__ = ["FAULTS", "LogReader", "Passed", "Story"]
 
 FAULTS = {
-    "refused": "refused", "lost": "lost", "dropped_out": "dropped out", "unreachable": "unreachable",
-}  # fmt: skip
+    "refused": "refused",
+    "lost": "lost",
+    "dropped_out": "dropped out",
+    "unreachable": "out of reach",
+}
 """What may befall devices in a round, and how it is called."""
 
 _LATEST = 10  # rounds from which the present speed is taken
@@ -53,12 +56,14 @@ class Passed:
     """A round that is over.
 
     Attributes:
+        at: when it was over, in seconds since 1970.
         wall_s: seconds that it took, with all that belongs to it.
         devices: of the fold.
         windows, correct: that were predicted, and rightly; 0 where the log does not say.
         faults: how often each of `FAULTS` befell a device.
     """
 
+    at: float
     wall_s: float
     devices: int
     windows: int
@@ -129,6 +134,7 @@ class Story:
         passed = self.passed.setdefault(place, {})
         if what == "round":
             passed[int(line["round"])] = Passed(
+                float(line["at"]),
                 float(line["wall_s"]),
                 int(line["devices"]),
                 int(line.get("windows", 0)),
@@ -199,10 +205,12 @@ class Story:
         if not every or not self.all_rounds or self.present is None:
             return None
         latest, arm = self.latest(), self.present[0]
-        each = sum(one.wall_s for one in latest) / len(latest) if latest else sum(every) / len(every)
+        each = (
+            sum(one.wall_s for one in latest) / len(latest) if latest else sum(every) / len(every)
+        )
         own = max(self.folds * self.rounds - self.done(arm), 0)
         others = max(self.all_rounds - self.all_done - own, 0)
-        estimate = own * each + others * sum(every) / len(every)
+        estimate = own * each + others * mean
         if self._closing_s:
             folds_left = len(self.arms) * self.folds - len(self.ended)
             estimate += folds_left * sum(self._closing_s) / len(self._closing_s)
@@ -218,5 +226,3 @@ class Story:
         """
         end = self.heard if now is None else now
         return None if self.began is None or end is None else max(end - self.began, 0.0)
-
-
