@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -37,10 +38,11 @@ class Picture:
             folder: of the run, from whose log the numbers come.
             console: where to draw; standard error.
         """
-        self._run, self._stage, self._status = Followed(folder), "", "running"
+        self._run, self._stage, self._status = Followed(folder), "starting", "running"
+        self._console = console or _own_console()
         self._live = Live(
             get_renderable=self._draw,
-            console=console or Console(stderr=True),
+            console=self._console,
             refresh_per_second=_PICTURES_PER_S,
         )
 
@@ -55,6 +57,7 @@ class Picture:
         trace: TracebackType | None,
     ) -> None:
         self._status = "done" if kind is None else "stopped"
+        self._live.transient = not self._run.story.arms  # nothing is left where nothing began
         self._live.stop()
 
     def stage(self, name: str, rounds: int) -> None:
@@ -66,13 +69,13 @@ class Picture:
 
     def note(self, text: str) -> None:
         """Print what a person should know."""
-        self._live.console.print(f"note: {escape(text)}", soft_wrap=True)
+        self._console.print(f"note: {escape(text)}", soft_wrap=True)
 
     def _draw(self) -> RenderableType:
         """Draw the state of the run as it is now."""
         self._run.look()
-        lines = self._live.console.height
-        return picture(self._run, self._status, self._stage, lines=lines, notes=False)
+        lines, stage = self._console.height, self._stage or self._run.stage()
+        return picture(self._run, self._status, stage, lines=lines, notes=False)
 
 
 class Lines:
@@ -155,6 +158,11 @@ def display_of(folder: Path, *, quiet: bool = False) -> AbstractContextManager[W
     if sys.stderr is not None and sys.stderr.isatty():
         return Picture(folder)
     return Lines(folder)
+
+
+def _own_console() -> Console:
+    """Return a console on standard error as it is now, whatever is hushed there later."""
+    return Console(file=os.fdopen(os.dup(2), "w", encoding="utf-8"))
 
 
 def _say(text: str) -> None:

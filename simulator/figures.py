@@ -147,9 +147,9 @@ def users_figure(
     for number, (arm, style) in enumerate(there.items()):
         lane = 10 * ((number + 0.5) / len(there) - 0.5)  # equal values do not hide each other
         for _, row in scored[scored["arm"] == arm].iterrows():
-            y = places.get(str(row["user"]))
-            if y is not None:
-                parts.append(_marker(axis.at(float(row[protocol.column])), y + lane, style, 0.9))
+            if (place := places.get(str(row["user"]))) is not None:
+                x = axis.at(float(row[protocol.column]))
+                parts.append(_marker(x, place + lane, style, 0.9))
     label = f"{protocol.name.capitalize()} accuracy of {len(order)} users with {len(there)} arms"
     return _svg(bottom + 34, parts, label)
 

@@ -16,7 +16,10 @@ from simulator.run_log import FAULTS, Story
 __all__ = ["duration", "line", "picture", "where"]
 
 _NOTES = 3  # as many of the latest are shown
-_TOLD = "so far: share of all windows predicted rightly before learning, all devices together"
+_TOLD = (
+    "prequential: share of all windows so far that were predicted rightly before they were learnt "
+    "from, all devices together"
+)
 
 
 def duration(seconds: float) -> str:
@@ -84,7 +87,7 @@ def _arms(story: Story, room: int, *, running: bool) -> Table:
     table.add_column("", min_width=6, max_width=24)
     table.add_column("rounds", justify="right", no_wrap=True)
     table.add_column("devices/s", justify="right", no_wrap=True)
-    table.add_column("so far", justify="right", no_wrap=True)
+    table.add_column("prequential", justify="right", no_wrap=True)
     shown = _shown(story, room)
     total = story.folds * story.rounds
     for arm in shown:
@@ -94,7 +97,7 @@ def _arms(story: Story, room: int, *, running: bool) -> Table:
         table.add_row(
             Text(_printable(arm), style="bold" if now and running else ""),
             f"{ended}/{story.folds}",
-            ProgressBar(total=max(total, 1), completed=done, width=20),
+            ProgressBar(total=max(total, 1), completed=done),
             f"{done}/{total}",
             "" if speed is None else f"{speed:,.0f}",
             "" if standing is None else f"{100 * standing:.1f}%",

@@ -205,9 +205,8 @@ class Story:
         if not every or not self.all_rounds or self.present is None:
             return None
         latest, arm = self.latest(), self.present[0]
-        each = (
-            sum(one.wall_s for one in latest) / len(latest) if latest else sum(every) / len(every)
-        )
+        mean = sum(every) / len(every)
+        each = sum(one.wall_s for one in latest) / len(latest) if latest else mean
         own = max(self.folds * self.rounds - self.done(arm), 0)
         others = max(self.all_rounds - self.all_done - own, 0)
         estimate = own * each + others * mean

@@ -65,7 +65,7 @@ def differences(runs: Sequence[Opened]) -> list[Difference]:
 
 def _flat(table: Mapping[str, Any], before: str = "") -> dict[str, str]:
     """Write a table's values under keys with dots; tables in a list by name, kind or number."""
-    found = {}
+    found: dict[str, str] = {}
     for key, value in table.items():
         path = f"{before}{key}"
         if isinstance(value, Mapping):

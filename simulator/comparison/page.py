@@ -29,12 +29,13 @@ th:first-child, td:first-child, .name { text-align: left; }
 def comparison_page(compared: Compared) -> str:
     """Write a comparison as HTML."""
     told = "".join(f"<li>{escape(text)}</li>" for text in sentences(compared))
+    title = f"{len(compared.runs)} runs compared"
     body = "".join(map(_table, tables(compared)))
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{len(compared.runs)} runs compared: Wearfleet</title><style>{_STYLE}</style></head>"
-        f"<body><h1>{len(compared.runs)} runs compared</h1><ul>{told}</ul>"
+        f"<title>{title}: Wearfleet</title><style>{_STYLE}</style></head>"
+        f"<body><h1>{title}</h1><ul>{told}</ul>"
         f"{_figure(compared)}{body}</body></html>\n"
     )
 

@@ -39,7 +39,7 @@ def pairs_of(runs: Sequence[Opened], protocol: Protocol) -> list[Pair]:
         for arm in other.arms:
             against = arm if arm in first.arms else first.baseline
             ours, theirs = first.scores(against, protocol), other.scores(arm, protocol)
-            differences = (theirs - ours).dropna().to_numpy(np.float64)
+            differences = np.asarray((theirs - ours).dropna(), np.float64)
             if differences.size:
                 test = comparison_of(arm, against, protocol.name, differences)
                 found.append(Pair(other.letter, first.letter, test))

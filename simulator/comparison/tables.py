@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from clients.errors import BadInput
@@ -129,7 +130,7 @@ def _of_arms(compared: Compared) -> Table:
     for arm in arms:
         row = [arm]
         for run in compared.runs:
-            scores = run.scores(arm, compared.protocol).to_numpy()
+            scores = np.asarray(run.scores(arm, compared.protocol), np.float64)
             row += (
                 [f"{100 * scores.mean():.1f}", f"{100 * worst_tenth(scores):.1f}"]
                 if scores.size
@@ -189,7 +190,7 @@ def _cut(text: str) -> str:
 
 def as_json(compared: Compared) -> dict[str, Any]:
     """Return a comparison as JSON; what is not known is null."""
-    frame = frame_of(compared)
+    frame, letters = frame_of(compared), [run.letter for run in compared.runs]
     return {
         "by": compared.protocol.name,
         "runs": [
@@ -209,7 +210,7 @@ def as_json(compared: Compared) -> dict[str, Any]:
         "differences": [
             {
                 "key": one.key,
-                **dict(zip((r.letter for r in compared.runs), one.values, strict=True)),
+                **dict(zip(letters, one.values, strict=True)),
             }
             for one in compared.differences
         ],
@@ -224,7 +225,7 @@ def frame_of(compared: Compared) -> pd.DataFrame:
     rows = []
     for run in compared.runs:
         for arm in run.arms:
-            scores = run.scores(arm, compared.protocol).to_numpy()
+            scores = np.asarray(run.scores(arm, compared.protocol), np.float64)
             if not scores.size:
                 continue
             row: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""A run as one DuckDB file: views over its Parquet files, or tables, and tables of its CSV files."""
+"""A run as one DuckDB file: its Parquet files as views or tables, its CSV files as tables."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ def write_duckdb(folder: Path, path: Path, *, copy: bool) -> list[str]:
     made = []
     with whole(path) as unfinished:
         try:
-            settings = {"autoinstall_known_extensions": "false"}  # nothing is to be downloaded
+            settings: dict[str, Any] = {
+                "autoinstall_known_extensions": "false"
+            }  # nothing is to be downloaded
             with duckdb.connect(str(unfinished), config=settings) as file:
                 for kind in KINDS:
                     query = _query(folder, kind)
