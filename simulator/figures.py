@@ -138,7 +138,10 @@ def users_figure(
     left, top, step = _margin(order), 84 + 20 * rows, 20
     bottom = top + step * len(order)
     axis = _Axis(*_range(list(scored[protocol.column])), left, _WIDTH - 24)
-    parts = [_title(f"{protocol.name.capitalize()} accuracy of each user", ""), *legend]
+    parts = [
+        _title(f"{protocol.name.capitalize()} accuracy of each user", "a mark for each arm"),
+        *legend,
+    ]
     parts += _upright(axis, top, bottom)
     places = {user: top + step * (number + 0.5) for number, user in enumerate(order)}
     for user, y in places.items():

@@ -46,7 +46,8 @@ def picture(
     story = run.story
     parts: list[RenderableType] = [_head(run, status, stage)]
     if story.arms:
-        parts.append(_arms(story, max(lines - 9 - _NOTES * notes, 3), running=status == "running"))
+        room = lines - 8 - len(story.notes[-_NOTES:]) * notes
+        parts.append(_arms(story, max(room, 3), running=status == "running"))
         if any(story.standing(arm) is not None for arm in story.arms):
             parts.append(Text(_TOLD, style="dim"))
     faults = _faults(story)

@@ -58,9 +58,19 @@ class Bytes:
 def differences(runs: Sequence[Opened]) -> list[Difference]:
     """List the keys that differ between the scenarios of runs, in order."""
     flat = [_flat(run.scenario) for run in runs]
+    methods = [_methods(run.scenario) for run in runs]
+    arms = list(dict.fromkeys(arm for one in methods for arm in one))
+    lone = [arm for arm in arms if any(arm not in one for one in methods)]
     keys = list(dict.fromkeys(key for one in flat for key in one))
+    keys = [key for key in keys if not key.startswith(tuple(f"arms.{arm}." for arm in lone))]
     found = [Difference(key, tuple(one.get(key, "") for one in flat)) for key in keys]
+    found += [Difference(f"arms.{a}", tuple(one.get(a, "") for one in methods)) for a in lone]
     return [one for one in found if len(set(one.values)) > 1]
+
+
+def _methods(scenario: Mapping[str, Any]) -> dict[str, str]:
+    """Return the methods of arms by their names; an arm that some run lacks is told by them."""
+    return {str(arm["name"]): str(arm.get("method")) for arm in scenario.get("arms", [])}
 
 
 def _flat(table: Mapping[str, Any], before: str = "") -> dict[str, str]:

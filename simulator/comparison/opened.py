@@ -95,9 +95,10 @@ def _open(letter: str, folder: Path) -> Opened:
             "`wearfleet resume` it"
         )
     whole = read_manifest(folder)
-    manifests = {
-        int(own.name.removeprefix("seed-")): read_manifest(own) for own in seed_folders(folder)
-    }
+    seeds = seed_folders(folder)
+    manifests = {int(own.name.removeprefix("seed-")): read_manifest(own) for own in seeds}
+    if seeds:  # their scenarios are filled in as their programs have it
+        scenario = read_tables(seeds[0])[0]
     return Opened(
         letter,
         folder,

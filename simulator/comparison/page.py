@@ -55,7 +55,7 @@ def _figure(compared: Compared) -> str:
 
 def _table(table: Table) -> str:
     numbers = [
-        all(row[place][:1] in "0123456789–+−<" for row in table.rows)
+        all(row[place][:1] in "0123456789-+−<" for row in table.rows)
         for place in range(len(table.head))
     ]
     kinds = ["" if one else ' class="name"' for one in numbers]

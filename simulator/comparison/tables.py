@@ -134,7 +134,7 @@ def _of_arms(compared: Compared) -> Table:
             row += (
                 [f"{100 * scores.mean():.1f}", f"{100 * worst_tenth(scores):.1f}"]
                 if scores.size
-                else ["–", "–"]
+                else ["-", "-"]
             )
         rows.append(row)
     head = [title for run in compared.runs for title in (run.letter, f"{run.letter} worst tenth")]
@@ -150,33 +150,33 @@ def _of_pairs(compared: Compared) -> Table:
     for pair in compared.pairs:
         test = pair.test
         interval = f"{signed(test.interval_low)} to {signed(test.interval_high)}"
-        rows.append([
-            f"{pair.letter} {test.arm}",
-            f"{pair.against} {test.against}",
-            str(test.pairs),
-            signed(test.mean_difference),
-            interval if test.tested else "–",
-            signed(test.median_difference),
-            f"{test.better} / {test.worse} / {test.equal}",
-            chance(test.p_all).removeprefix("p = ").removeprefix("p ") if test.tested else "–",
-        ])  # fmt: skip
+        rows.append(
+            [
+                f"{pair.letter} {test.arm}",
+                f"{pair.against} {test.against}",
+                signed(test.mean_difference),
+                interval if test.tested else "-",
+                f"{test.better}/{test.worse}/{test.equal}",
+                chance(test.p_all).removeprefix("p = ").removeprefix("p ") if test.tested else "-",
+            ]
+        )
     tested = sum(pair.test.tested for pair in compared.pairs)
     note = (
-        f"One pair for each user whom both runs scored. p: Wilcoxon's signed-rank test, two-sided, "
-        f"after Holm's correction over {tested} pairs of arms. The interval is of the mean, "
-        "resampled over users, of each pair by itself."
+        "In points, user by user, over the users whom both runs scored; +/−/=: those for whom the "
+        "arm is better, worse, equal. p: Wilcoxon's signed-rank test, two-sided, after Holm's "
+        f"correction over {tested} pairs of arms. The interval is of the mean, resampled over "
+        "users, of each pair by itself."
         if tested
         else f"Nothing is claimed of these differences: the test needs {FEWEST_PAIRS} users."
     )
-    head = ["arm", "against", "users", "mean, points", "95% interval", "median, points",
-            "better / worse / equal", "p"]  # fmt: skip
-    title = f"Differences in {compared.protocol.name} accuracy, user by user"
+    head = ["arm", "against", "mean", "95% interval", "+/−/=", "p"]
+    title = f"Differences in {compared.protocol.name} accuracy"
     return Table(title, head, rows, note)
 
 
 def _of_differences(compared: Compared) -> Table:
     rows = [
-        [one.key, *(_cut(value) or "–" for value in one.values)] for one in compared.differences
+        [one.key, *(_cut(value) or "-" for value in one.values)] for one in compared.differences
     ]
     return Table(
         "What differs between the scenarios", ["key", *(run.letter for run in compared.runs)], rows
