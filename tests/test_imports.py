@@ -32,6 +32,7 @@ ALLOWED = {
         "simulator/composed.py",
         "simulator/worker.py",
         "simulator/programs.py",
+        "simulator/export/tensorboard.py",
     ],
     "flwr": [
         "clients/app.py",
