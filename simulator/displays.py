@@ -69,7 +69,7 @@ class Picture:
 
     def note(self, text: str) -> None:
         """Print what a person should know."""
-        self._console.print(f"note: {escape(text)}", soft_wrap=True)
+        self._console.print(f"note: {escape(text)}", soft_wrap=True, highlight=False)
 
     def _draw(self) -> RenderableType:
         """Draw the state of the run as it is now."""
