@@ -102,7 +102,7 @@ def warnings(runs: Sequence[Opened], found: Sequence[Difference], protocol: Prot
         shared = prints[0].keys() & prints[1].keys()
         if first.seeds != other.seeds:
             told.append(
-                f"{first.letter} has seed {_seeds(first)}, {other.letter} has {_seeds(other)}"
+                f"{first.letter} has seed {_seeds(first)}, and {other.letter} has {_seeds(other)}"
             )
         if any(prints[0][seed] != prints[1][seed] for seed in shared) or (
             not shared and set(prints[0].values()) != set(prints[1].values())
