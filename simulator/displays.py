@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Lines", "Picture", "Silence", "display_of"]
 
-_PICTURES_PER_S = 3
+_PICTURES_PER_S = 2
 _LEAST_S = 1.0  # between two lines about one stage
 
 

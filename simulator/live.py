@@ -93,7 +93,7 @@ def _arms(story: Story, room: int, *, running: bool) -> Table:
     total = story.folds * story.rounds
     for arm in shown:
         done, now = story.done(arm), story.present is not None and story.present[0] == arm
-        ended = sum(own == arm for own, _ in story.ended)
+        ended = sum(own.ended for own in story.folds_of(arm))
         standing, speed = story.standing(arm), story.speed() if now and running else None
         table.add_row(
             Text(_printable(arm), style="bold" if now and running else ""),
@@ -141,7 +141,7 @@ def where(run: Followed) -> str:
     if story.present is None or story.all_done >= story.all_rounds:
         told = run.stage()
     else:
-        done = len(story.passed.get(story.present, {}))
+        done = len(story.told[story.present].rounds)
         told = f"{_place(story)}, round {done} of {story.rounds}"
         arms = sum(story.done(arm) == story.folds * story.rounds for arm in story.arms)
         told += f", {arms} of {len(story.arms)} arms done"

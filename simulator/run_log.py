@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-__all__ = ["FAULTS", "LogReader", "Passed", "Story"]
+__all__ = ["FAULTS", "FoldStory", "LogReader", "Passed", "Story"]
 
 FAULTS = {
     "refused": "refused",
@@ -72,6 +73,46 @@ class Passed:
 
 
 @dataclass(slots=True)
+class FoldStory:
+    """The rounds of one arm in one fold, with their sums at hand.
+
+    Attributes:
+        rounds: those that count, by number, in order.
+        wall_s, windows, correct: of all of them.
+        ended: whether the fold is done.
+    """
+
+    rounds: dict[int, Passed] = field(default_factory=dict)
+    wall_s: float = 0.0
+    windows: int = 0
+    correct: int = 0
+    ended: bool = False
+
+    def add(self, number: int, passed: Passed) -> None:
+        """Take in a round, which may come in the place of one that was lost."""
+        if number in self.rounds:
+            self.keep(number - 1)
+        self.rounds[number] = passed
+        self._count(passed)
+
+    def keep(self, last: int) -> None:
+        """Forget all rounds after one."""
+        self.rounds = {n: one for n, one in self.rounds.items() if n <= last}
+        self.wall_s, self.windows, self.correct = 0.0, 0, 0
+        for one in self.rounds.values():
+            self._count(one)
+
+    def _count(self, passed: Passed) -> None:
+        self.wall_s += passed.wall_s
+        self.windows += passed.windows
+        self.correct += passed.correct
+
+    def latest(self) -> list[Passed]:
+        """Return the latest rounds, the last one first."""
+        return list(islice(reversed(self.rounds.values()), _LATEST))
+
+
+@dataclass(slots=True)
 class Story:
     """What the log of one run has told so far; every fact may be missing.
 
@@ -83,8 +124,7 @@ class Story:
         workers_lost: since the run began.
         began: when, in seconds since 1970, it was started, or gone on with.
         heard: when the last line was written.
-        ended: arms and folds that are done.
-        passed: by arm and fold, the rounds that count.
+        told: what is known of each arm and fold that has begun.
         present: arm and fold of the last round.
     """
 
@@ -97,8 +137,7 @@ class Story:
     workers_lost: int = 0
     began: float | None = None
     heard: float | None = None
-    ended: set[tuple[str, int]] = field(default_factory=set)
-    passed: dict[tuple[str, int], dict[int, Passed]] = field(default_factory=dict)
+    told: dict[tuple[str, int], FoldStory] = field(default_factory=dict)
     present: tuple[str, int] | None = None
     _closing_s: list[float] = field(default_factory=list)
 
@@ -131,9 +170,9 @@ class Story:
 
     def _of_fold(self, what: str, place: tuple[str, int], line: Mapping[str, Any]) -> None:
         """Take in a line about one arm in one fold."""
-        passed = self.passed.setdefault(place, {})
+        own = self.told.setdefault(place, FoldStory())
         if what == "round":
-            passed[int(line["round"])] = Passed(
+            passed = Passed(
                 float(line["at"]),
                 float(line["wall_s"]),
                 int(line["devices"]),
@@ -141,23 +180,27 @@ class Story:
                 int(line.get("correct", 0)),
                 {name: int(line.get(name, 0)) for name in FAULTS},
             )
+            own.add(int(line["round"]), passed)
         elif what == "fold done":
-            self.ended.add(place)
+            own.ended = True
             self._closing_s.append(float(line["wall_s"]))
         else:
-            self.ended.discard(place)
-            last = int(line["round"]) if what == "restored" else 0
+            own.ended = False
             if what != "fold damaged":  # then it says itself from where it goes on
-                self.passed[place] = {n: one for n, one in passed.items() if n <= last}
+                own.keep(int(line["round"]) if what == "restored" else 0)
         self.present = place
 
     def _note(self, *texts: str) -> None:
         """Keep notes, each once."""
         self.notes += [text for text in texts if text not in self.notes]
 
+    def folds_of(self, arm: str) -> list[FoldStory]:
+        """Return what is known of the folds of an arm that have begun."""
+        return [own for (name, _), own in self.told.items() if name == arm]
+
     def done(self, arm: str) -> int:
         """Count the rounds of an arm that are done, over all folds."""
-        return sum(len(rounds) for (own, _), rounds in self.passed.items() if own == arm)
+        return sum(len(own.rounds) for own in self.folds_of(arm))
 
     @property
     def all_rounds(self) -> int:
@@ -167,24 +210,22 @@ class Story:
     @property
     def all_done(self) -> int:
         """How many of them are done."""
-        return sum(map(len, self.passed.values()))
+        return sum(len(own.rounds) for own in self.told.values())
 
     def standing(self, arm: str) -> float | None:
         """Return the share of all windows of an arm so far that were predicted rightly."""
-        rounds = [one for (own, _), all_ in self.passed.items() if own == arm
-                  for one in all_.values()]  # fmt: skip
-        windows = sum(one.windows for one in rounds)
-        return sum(one.correct for one in rounds) / windows if windows else None
+        folds = self.folds_of(arm)
+        windows = sum(own.windows for own in folds)
+        return sum(own.correct for own in folds) / windows if windows else None
 
-    def latest(self) -> Sequence[Passed]:
-        """Return the latest rounds of the present arm and fold."""
-        rounds = {} if self.present is None else self.passed.get(self.present, {})
-        return [rounds[number] for number in sorted(rounds)[-_LATEST:]]
+    def latest(self) -> list[Passed]:
+        """Return the latest rounds of the present arm and fold, the last one first."""
+        return [] if self.present is None else self.told[self.present].latest()
 
     def faults(self) -> Mapping[str, int]:
         """Count what befell devices in the last round; what did not is left out."""
         latest = self.latest()
-        return {k: v for k, v in latest[-1].faults.items() if v} if latest else {}
+        return {k: v for k, v in latest[0].faults.items() if v} if latest else {}
 
     def speed(self) -> float | None:
         """Return devices per second in the latest rounds."""
@@ -201,17 +242,17 @@ class Story:
         Args:
             now: in seconds since 1970, while the run is at work.
         """
-        every = [one.wall_s for rounds in self.passed.values() for one in rounds.values()]
-        if not every or not self.all_rounds or self.present is None:
+        if not self.all_done or not self.all_rounds or self.present is None:
             return None
         latest, arm = self.latest(), self.present[0]
-        mean = sum(every) / len(every)
+        mean = sum(own.wall_s for own in self.told.values()) / self.all_done
         each = sum(one.wall_s for one in latest) / len(latest) if latest else mean
-        own = max(self.folds * self.rounds - self.done(arm), 0)
-        others = max(self.all_rounds - self.all_done - own, 0)
-        estimate = own * each + others * mean
+        present = max(self.folds * self.rounds - self.done(arm), 0)
+        others = max(self.all_rounds - self.all_done - present, 0)
+        estimate = present * each + others * mean
         if self._closing_s:
-            folds_left = len(self.arms) * self.folds - len(self.ended)
+            ended = sum(own.ended for own in self.told.values())
+            folds_left = max(len(self.arms) * self.folds - ended, 0)
             estimate += folds_left * sum(self._closing_s) / len(self._closing_s)
         if now is not None and self.heard is not None:
             estimate -= min(max(now - self.heard, 0.0), each)  # of the round that is under way

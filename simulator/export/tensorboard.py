@@ -67,8 +67,7 @@ def _scalars(run: Path, arm: str, story: Story) -> dict[str, dict[int, float]]:
                 by_round.agg(lambda values: worst_tenth(values.to_numpy(np.float64)))
             )
     found["loss"] = _loss(run, arm)
-    passed = [one for (own, _), rounds in story.passed.items() if own == arm
-              for one in rounds.items()]  # fmt: skip
+    passed = [one for own in story.folds_of(arm) for one in own.rounds.items()]
     for name in FAULTS:
         counts: dict[int, float] = {}
         for round_, one in passed:
@@ -102,9 +101,11 @@ def _numbers(values: pd.Series[float]) -> dict[int, float]:
 
 def _times(story: Story, arm: str) -> dict[int, float]:
     """Return when each round was over, in the last fold that came so far."""
-    rounds = [one for (own, _), all_ in story.passed.items() if own == arm
-              for one in all_.items()]  # fmt: skip
-    return {round_: max(one.at for other, one in rounds if other == round_) for round_, _ in rounds}
+    rounds = [one for own in story.folds_of(arm) for one in own.rounds.items()]
+    found: dict[int, float] = {}
+    for round_, one in rounds:
+        found[round_] = max(one.at, found.get(round_, 0.0))
+    return found
 
 
 def _write(
