@@ -62,6 +62,8 @@ def run(
     chosen = [f"fleet.engine={engine}"] if engine is not None else []
     scenario = load_scenario(file, [*(overrides or []), *chosen])
     existed = out is not None and out.exists()
+    if out is not None:
+        _need_room(out, tensorboard)
     folder = new_folder(scenario.name, out)
 
     def work(fleet: Fleet, display: Watcher) -> pd.DataFrame:
@@ -111,6 +113,7 @@ def resume(
             "runs/<name>, or run the scenario anew"
         )
     need_contained(folder)
+    _need_room(folder, tensorboard)
     seeds, scenario = kept.seeds, kept.scenario()
 
     def work(fleet: Fleet, display: Watcher) -> pd.DataFrame:
@@ -171,6 +174,14 @@ def _done(kept: RunFolder) -> pd.DataFrame:
             kept.clear()
             write_report(kept.path)
     return read_csv(kept.path / "summary.csv")
+
+
+def _need_room(folder: Path, tensorboard: Path | None) -> None:
+    """Refuse, before a run begins, a folder in which event files of it are already."""
+    if tensorboard is not None and (tensorboard / folder.resolve().name).exists():
+        raise BadInput(
+            f"--tensorboard {tensorboard}: has {folder.resolve().name} already; give another folder"
+        )
 
 
 def _show(

@@ -41,17 +41,19 @@ def write_events(folder: Path, out: Path) -> list[Path]:
     Raises:
         BadInput: they are there already, or records of the run are damaged.
     """
+    own = out / folder.resolve().name
+    if own.exists():
+        raise BadInput(f"{own}: is there already; move it away, or give another folder")
     written = []
     for name, run in runs_of(folder).items():
         story = Story()
         for line in LogReader(run / "log.jsonl").lines():
             story.hear(line)
-        for arm in read_tables(run)[0].get("arms", []):
-            own = str(arm["name"])
-            scalars = _scalars(run, own, story)
+        for arm in [str(table["name"]) for table in read_tables(run)[0].get("arms", [])]:
+            scalars = _scalars(run, arm, story)
             if scalars:
-                place = out / folder.resolve().name / name / file_name(own)
-                written.append(_write(place, scalars, _times(story, own)))
+                place = own / name / file_name(arm)
+                written.append(_write(place, scalars, _times(story, arm)))
     return written
 
 
@@ -114,8 +116,6 @@ def _write(
     """Write an event file: records of TensorFlow's, each an `Event`, in order of rounds."""
     import tensorflow as tf
 
-    if any(folder.glob("events.out.tfevents.*")):
-        raise BadInput(f"{folder}: has event files already; move them away, or give another folder")
     need_folder(folder)
     v1: Any = tf.compat.v1
     begun = min(times.values(), default=0.0)
