@@ -22,6 +22,7 @@ _FAMILIES = f"{FONT}, 'Segoe UI', 'DejaVu Sans', Arial, sans-serif"
 _INK, _SOFT, _GRID = "#1b1f24", "#57606a", "#e4e7eb"
 _WIDTH = 760
 _LONGEST = 30  # characters of a name
+_MOST_USERS = 100  # that are drawn
 
 
 def arms_figure(
@@ -133,13 +134,17 @@ def users_figure(
     scored = users.dropna(subset=[protocol.column])
     if scored.empty:
         return ""
+    note = "a mark for each arm"
+    if len(order) > _MOST_USERS:
+        note += f"; the first and the last {_MOST_USERS // 2} of {len(order):,} users"
+        order = order[: _MOST_USERS // 2] + order[-(_MOST_USERS // 2) :]
     there = {arm: style for arm, style in styles.items() if (scored["arm"] == arm).any()}
     legend, rows = _legend(there, 66)
     left, top, step = _margin(order), 84 + 20 * rows, 20
     bottom = top + step * len(order)
     axis = _Axis(*_range(list(scored[protocol.column])), left, _WIDTH - 24)
     parts = [
-        _title(f"{protocol.name.capitalize()} accuracy of each user", "a mark for each arm"),
+        _title(f"{protocol.name.capitalize()} accuracy of each user", note),
         *legend,
     ]
     parts += _upright(axis, top, bottom)

@@ -37,7 +37,7 @@ def compare(
         raise BadInput(f"--out {out}: give a file that ends in .html or .csv")
     for folder in folders:
         need_run(folder)
-    with records_of(folders[0]):
+    with records_of(Path(", ".join(map(str, folders)))):
         from simulator.comparison.tables import compare_runs
 
         compared = compare_runs(folders, by)
