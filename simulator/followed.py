@@ -78,7 +78,7 @@ class Followed:
         if story.all_rounds and story.all_done >= story.all_rounds:
             return "writing figures"
         if story.began is not None:
-            return "starting rounds"
+            return "first round"  # which compiles
         return "training base models" if (own / SCENARIO).is_file() else "reading recordings"
 
     def left_s(self) -> float | None:
@@ -90,4 +90,5 @@ class Followed:
         over = [took for seed, one in self.stories.items()
                 if seed != self.seed and (took := one.took_s()) is not None]  # fmt: skip
         each = sum(over) / len(over) if over else (story.took_s(now) or 0.0) + left
-        return left + each * max(self.seeds - len(self.stories), 0)
+        begun = sum(one.heard is not None for one in self.stories.values())
+        return left + each * max(self.seeds - begun, 0)

@@ -32,7 +32,7 @@ def write_csv(folder: Path, out: Path) -> list[Path]:
         out: where the files go.
 
     Returns:
-        the files; one of which a run has no rows is not written.
+        the files; of what a run has not recorded there is none.
 
     Raises:
         BadInput: a file is there already, or one of the run is damaged.

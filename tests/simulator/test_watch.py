@@ -92,6 +92,7 @@ def test_seeds_are_followed_one_after_the_other(tmp_path):
     written(parent / "seed-3", [{**WORKERS, "ready_s": 0.0, "at": 13.0}, PLAN, *rounds])
     later = {**WORKERS, "ready_s": 0.0, "at": 500.0}
     written(parent / "seed-4", [later, {**PLAN, "at": 500.0}, round_line("local", 0, 1, at=502.0)])
+    (parent / "seed-5").mkdir()  # which has not begun
     run = Followed(parent)
     run.look()
     assert (run.seeds, run.seed, run.status()) == (3, 4, "killed")
