@@ -10,13 +10,16 @@ from typing import Annotated
 import typer
 
 from clients.errors import BadInput, WearfleetError
+from simulator.commands.compare import compare
 from simulator.commands.data import data_app
 from simulator.commands.deploy import deploy_app
 from simulator.commands.device import device
+from simulator.commands.export import export
 from simulator.commands.machine import doctor, licences
 from simulator.commands.model import model_app
 from simulator.commands.run import resume, run
 from simulator.commands.shared import FileArgument, SetOption, TrustOption, need_run, records_of
+from simulator.commands.watch import watch
 from simulator.console import Display, print_rows, print_table
 from simulator.hush import quiet
 
@@ -32,6 +35,9 @@ app.add_typer(model_app, name="model")
 app.add_typer(deploy_app, name="deploy")
 app.command()(run)
 app.command()(resume)
+app.command()(watch)
+app.command()(compare)
+app.command()(export)
 app.command()(device)
 app.command()(doctor)
 app.command()(licences)

@@ -16,6 +16,7 @@ from simulator.arrays_file import Written
 from simulator.patience import Patience
 from simulator.plan import Plan
 from simulator.prepared import Prepared
+from simulator.pulse import Pulse
 from simulator.reply import Reply, Terms, Used
 from simulator.scenario import Arm
 from simulator.store import RunFolder
@@ -30,12 +31,14 @@ class Fleet:
     Attributes:
         nodes: the node that each worker is on, once they know of a run.
         used: what each worker had used when it was last told to compute.
+        pulse: how the last round of the open fold went.
     """
 
     def __init__(self, workers: Workers) -> None:
         self._workers = workers
         self.nodes: Sequence[str] = ()
         self.used: Sequence[Used] = [Used(0.0, 0.0, None)] * workers.count
+        self.pulse = Pulse()
 
     def prepare(self, plan: Plan, folder: Path) -> list[Prepared]:
         """Make the base models of all folds, side by side, and tell all workers of them.
@@ -120,9 +123,10 @@ class Fleet:
         chosen = self._workers.share(participants)
         arguments = [(round_, chosen, sent, terms)] * self._workers.count
         done = self._workers.call("work", arguments)
-        self.used = [used for *_, used in done]
+        self.used = [used for _, _, used, _ in done]
+        self.pulse = Pulse.joined(pulse for *_, pulse in done)
         replies = sorted((r for some, *_ in done for r in some), key=lambda reply: reply.cohort)
-        return replies, np.concatenate([flat for _, flat, _ in done])
+        return replies, np.concatenate([flat for _, flat, *_ in done])
 
     def pool(self, round_: int) -> Arrays:
         """Let one model learn what all users answered in a round; returns its parameters."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Protocol
 
 from clients.errors import WorkerLost
@@ -143,6 +144,7 @@ class FoldRun:
         self._fleet.open(session.arm, session.fold)
         self._serve = Server(self._plan, session, self._prepared, self._fleet)
         if manifest is None:
+            self._run.log("fold begins", arm=session.arm.name, fold=session.fold)
             session.events.clear()
             self._opened = True
             self._fleet.score(0, None)
@@ -205,6 +207,7 @@ class FoldRun:
                 ],
                 peak_rss_mib=[now.peak_rss_mib for now in used],
                 rss_mib=[now.rss_mib for now in used],
+                **asdict(self._fleet.pulse),
             )
             before = used
             self._tell(round_)

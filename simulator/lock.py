@@ -50,9 +50,8 @@ def _say_whose(place: int) -> None:
 
 def holder(folder: Path) -> int | None:
     """Return the process that writes into a folder, 0 for one unknown; None if there is none."""
-    try:
-        place = os.open(folder / LOCK, os.O_RDWR)
-    except OSError:
+    place = _opened(folder / LOCK)
+    if place is None:
         return None
     try:
         fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -61,6 +60,14 @@ def holder(folder: Path) -> int | None:
         return int(told) if told.isdigit() else 0
     finally:
         os.close(place)
+    return None
+
+
+def _opened(path: Path) -> int | None:
+    """Open a lock to look at it, which a reader may who cannot write; None where there is none."""
+    for how in (os.O_RDWR, os.O_RDONLY):
+        with suppress(OSError):
+            return os.open(path, how)
     return None
 
 

@@ -31,6 +31,7 @@ from simulator.journey import REASONS
 from simulator.noticing import Noticing
 from simulator.plan import Cohort, Plan
 from simulator.prepared import Prepared
+from simulator.pulse import Pulse, pulse_of
 from simulator.reacting import Reacting
 from simulator.records import Records, RoundRows
 from simulator.reply import Reply, Terms, reply_of
@@ -47,6 +48,7 @@ class OpenCohort:
 
     Attributes:
         answered: what its users answered in the last round, where the arm pools it.
+        pulse: how the last round went.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class OpenCohort:
         self._noticing, self._reacting = self._new_noticing(), self._new_reacting()
         self._served = np.zeros(len(wear), np.bool_)  # who has what is downloaded once
         self.answered: Answered | None = None
+        self.pulse = Pulse()
 
     def _new_records(self) -> Records:
         scenario = self._plan.scenario
@@ -183,6 +186,7 @@ class OpenCohort:
         befallen, told = self._adversity.settle(
             round_, joins & method.uploads, uploads, fate, outcome, down + up, reply
         )
+        self.pulse = pulse_of(outcome, befallen, told)
         drifted, in_force = self._wear.drifted(outcome.windows), self._in_force(round_)
         self._records.add(
             RoundRows(

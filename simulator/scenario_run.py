@@ -83,6 +83,7 @@ def _run(
     try:
         run.start(_resolved(plan, prepared))
         run.log("workers", nodes=list(fleet.nodes), ready_s=time.time() - started)
+        run.log("plan", **_outline(plan, prepared))
         for arm in scenario.arms:
             run_arm(plan, arm, prepared, fleet, run, watcher)
         status = "done"
@@ -127,6 +128,19 @@ def _prepare(
     for note in _mute(prepared):
         watcher.note(note)
     return plan, prepared
+
+
+def _outline(plan: Plan, prepared: Sequence[Prepared]) -> dict[str, Any]:
+    """Return what those who follow a run need to know of it."""
+    return {
+        "name": plan.scenario.name,
+        "seed": plan.scenario.seed,
+        "arms": [arm.name for arm in plan.scenario.arms],
+        "folds": len(plan.folds),
+        "rounds": plan.rounds,
+        "devices": plan.devices,
+        "notes": [*plan.notes, *_mute(prepared)],
+    }
 
 
 def _mute(prepared: Sequence[Prepared]) -> list[str]:

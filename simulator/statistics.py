@@ -21,6 +21,7 @@ __all__ = [
     "Comparison",
     "bootstrap_interval",
     "compared",
+    "comparison_of",
     "frame_of_tests",
     "holm",
     "paired_tests",
@@ -115,7 +116,7 @@ def paired_tests(users: pd.DataFrame, baseline: str) -> list[Comparison]:
     for arm, against in with_baseline + others:
         differences = (scores[arm].round(6) - scores[against].round(6)).dropna()
         if not differences.empty:
-            found.append(_compare(arm, against, protocol, differences.to_numpy(np.float64)))
+            found.append(comparison_of(arm, against, protocol, differences.to_numpy(np.float64)))
     p_all = holm([one.p for one in found])
     of_baseline = [one.against == baseline for one in found]
     p_baseline = holm(
@@ -241,7 +242,9 @@ def snapped(differences: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.sign(differences) * size
 
 
-def _compare(arm: str, against: str, protocol: str, differences: NDArray[np.float64]) -> Comparison:
+def comparison_of(
+    arm: str, against: str, protocol: str, differences: NDArray[np.float64]
+) -> Comparison:
     """Compare two arms by the differences of their users, float64 [U]; Holm's columns are left."""
     tied = snapped(differences)
     enough = tied.size >= FEWEST_PAIRS

@@ -28,6 +28,7 @@ from simulator.plan import Cohort, Plan
 from simulator.pooled import Pooled
 from simulator.prepared import Prepared
 from simulator.prepared_files import prepared_in
+from simulator.pulse import Pulse
 from simulator.reply import Reply, Terms, Used
 from simulator.scenario import Arm
 
@@ -84,7 +85,7 @@ class Worker:
         participants: NDArray[np.int64],
         shared: Arrays | None,
         terms: Terms,
-    ) -> tuple[list[Reply], NDArray[np.int64], Used]:
+    ) -> tuple[list[Reply], NDArray[np.int64], Used, Pulse]:
         """Let every device work through its questions of one round.
 
         Args:
@@ -95,11 +96,13 @@ class Worker:
 
         Returns:
             replies of the cohorts that send something, int64 [n], the devices whose battery is too
-            low for another round, and what this worker has used so far.
+            low for another round, what this worker has used so far, and how the round went.
         """
         replies = [cohort.work(round_, participants, shared, terms) for cohort in self._cohorts]
         flat = [np.zeros(0, np.int64), *(cohort.flat for cohort in self._cohorts)]
-        return [one for one in replies if one is not None], np.concatenate(flat), self.used()
+        pulse = Pulse.joined(cohort.pulse for cohort in self._cohorts)
+        sent = [one for one in replies if one is not None]
+        return sent, np.concatenate(flat), self.used(), pulse
 
     def answered(self) -> list[Answered]:
         """Hand over what users answered in the last round, where the arm pools it."""

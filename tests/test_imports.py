@@ -33,6 +33,7 @@ ALLOWED = {
         "simulator/lite/*",
         "simulator/worker.py",
         "simulator/programs.py",
+        "simulator/export/tensorboard.py",
     ],
     "flwr": [
         "clients/app.py",

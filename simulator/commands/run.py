@@ -11,7 +11,8 @@ import typer
 from clients.containment import need_contained
 from clients.errors import BadInput
 from simulator.commands.shared import FileArgument, SetOption, TrustOption
-from simulator.console import Display, print_summary
+from simulator.console import print_summary
+from simulator.displays import display_of
 from simulator.launch import begun, compute, interrupted, launch
 
 if TYPE_CHECKING:
@@ -29,6 +30,11 @@ AddressOption = Annotated[
     str | None, typer.Option(help="A running Ray cluster, such as 10.0.0.1:6379.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print summary.csv as JSON.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="Show no progress and no notes.")]
+TensorBoardOption = Annotated[
+    Path | None,
+    typer.Option(help="Where event files for TensorBoard go when the run ends.", metavar="DIR"),
+]
 
 
 def run(
@@ -43,6 +49,8 @@ def run(
     seeds: Annotated[int, typer.Option(min=1, help="Repeat with this many seeds.")] = 1,
     trusted: TrustOption = False,
     as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    tensorboard: TensorBoardOption = None,
 ) -> None:
     """Run a scenario and compare its arms."""
     from simulator.scenario_file import load_scenario
@@ -51,18 +59,20 @@ def run(
     chosen = [f"fleet.engine={engine}"] if engine is not None else []
     scenario = load_scenario(file, [*(overrides or []), *chosen])
     existed = out is not None and out.exists()
+    if out is not None:
+        _need_room(out, tensorboard)
     folder = new_folder(scenario.name, out)
     try:
         summary = launch(
-            scenario, folder, Display(), workers=workers, ray_address=ray_address, seeds=seeds,
-            trusted=trusted, keep_folder=existed,
+            scenario, folder, display_of(folder, quiet=quiet), workers=workers,
+            ray_address=ray_address, seeds=seeds, trusted=trusted, keep_folder=existed,
         )  # fmt: skip
     except BadInput as error:
         raise BadInput(f"{file}: {error}") from None
     except KeyboardInterrupt:
         typer.echo(interrupted(folder if begun(folder) else None), err=True)
         raise
-    _show(summary, scenario, folder, as_json=as_json)
+    _show(summary, scenario, folder, as_json=as_json, tensorboard=tensorboard)
 
 
 def resume(
@@ -71,6 +81,8 @@ def resume(
     ray_address: AddressOption = None,
     trusted: TrustOption = False,
     as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    tensorboard: TensorBoardOption = None,
 ) -> None:
     """Go on with a run that was stopped, from its last checkpoint."""
     from simulator.full_disk import full_disk_told
@@ -85,6 +97,7 @@ def resume(
             "runs/<name>, or run the scenario anew"
         )
     need_contained(folder)
+    _need_room(folder, tensorboard)
     need_plugins(kept.manifest(), folder)
     seeds, scenario = kept.seeds, kept.scenario()
 
@@ -106,11 +119,12 @@ def resume(
         with full_disk_told(folder), locked(folder):
             kept.clear()
             try:
-                summary = compute(workers or scenario.fleet.workers, ray_address, Display(), work)
+                display = display_of(folder, quiet=quiet)
+                summary = compute(workers or scenario.fleet.workers, ray_address, display, work)
             except KeyboardInterrupt:
                 typer.echo(interrupted(folder), err=True)
                 raise
-    _show(summary, scenario, folder, as_json=as_json)
+    _show(summary, scenario, folder, as_json=as_json, tensorboard=tensorboard)
 
 
 def _done(kept: RunFolder) -> pd.DataFrame:
@@ -127,8 +141,27 @@ def _done(kept: RunFolder) -> pd.DataFrame:
     return read_csv(kept.path / "summary.csv")
 
 
-def _show(summary: pd.DataFrame, scenario: Scenario, folder: Path, *, as_json: bool) -> None:
-    """Print the arms' figures, and where the report is."""
+def _need_room(folder: Path, tensorboard: Path | None) -> None:
+    """Refuse, before a run begins, a folder in which event files of it are already."""
+    if tensorboard is not None and (tensorboard / folder.resolve().name).exists():
+        raise BadInput(
+            f"--tensorboard {tensorboard}: has {folder.resolve().name} already; give another folder"
+        )
+
+
+def _show(
+    summary: pd.DataFrame,
+    scenario: Scenario,
+    folder: Path,
+    *,
+    as_json: bool,
+    tensorboard: Path | None,
+) -> None:
+    """Print the arms' figures, and where the report is; write event files where they are wanted."""
+    if tensorboard is not None:
+        from simulator.export.tensorboard import write_events
+
+        write_events(folder, tensorboard)
     if as_json:
         rows: list[dict[str, Any]] = json.loads(summary.round(6).to_json(orient="records"))
         typer.echo(json.dumps(rows, indent=1))

@@ -55,6 +55,7 @@ def kept(sandbox):
         for answer in (0, 1, 1):
             wearable.take(x, wearable.predict(x), answer)
     shutil.rmtree(folder / "run" / "windows")
+    shutil.copytree(folder / "run", folder / "twin")
     saved(folder / "program")
     (folder / "data_1600_accel_watch.txt").write_bytes(WATCH)
     return folder
@@ -108,6 +109,38 @@ def test_run_folders_that_are_reported(sandbox, kept, data):
         ends_in_words(sandbox, "report", "report", kept / "run")
     finally:
         put_back()
+
+
+@inputs(0.004)
+@given(data=st.data())
+def test_run_folders_that_are_looked_at(sandbox, kept, data):
+    run, out = kept / "run", sandbox.inside / "looked"
+    kinds = ["*.csv", "*.toml", "*.json", "*.jsonl", "rounds/*/*", "events/**/*.parquet"]
+    words = data.draw(
+        st.sampled_from(
+            [
+                ["compare", run, kept / "twin"],
+                ["compare", kept / "twin", run, "--by", "prequential", "--json"],
+                ["export", run, "--to", out],
+                ["export", run, "--to", out / "run.duckdb"],
+                ["export", run, "--to", out, "--figures", "svg"],
+                ["export", run, "--tensorboard", out],
+                ["watch", run, "--once"],
+            ]
+        )
+    )
+    put_back = damage(data, run, data.draw(st.sampled_from(kinds)))
+    try:
+        with sandbox.only_refusals(words[0]):
+            code, told = say(*words)
+            # Those of a run that had failed, or was interrupted, are what its manifest says.
+            assert code in ((0, 1, 2, 130) if words[0] == "watch" else (0, 2))
+            assert "Traceback" not in told
+            assert (code == 0) == (not told.startswith("wearfleet: "))
+            assert all(c.isprintable() or c == "\n" for c in told)
+    finally:
+        put_back()
+        shutil.rmtree(out, ignore_errors=True)
 
 
 @inputs(0.002)

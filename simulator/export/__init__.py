@@ -1,0 +1,1 @@
+"""What a run holds, written out for other programs: CSV, DuckDB, TensorBoard, figures."""

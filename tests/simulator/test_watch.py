@@ -1,0 +1,195 @@
+"""A run that is followed: in its own terminal, and from another one."""
+
+import io
+import json
+import shutil
+import threading
+
+import pytest
+from rich.console import Console
+
+from simulator.cli import main
+from simulator.displays import Lines, Picture, Silence, display_of
+from simulator.followed import Followed
+from simulator.live import duration, picture
+from simulator.lock import locked
+from simulator.manifest_file import write_seeds
+from tests.simulator.made_logs import PLAN, WORKERS, round_line, written
+
+
+def told_by(capsys, *arguments):
+    """Run a command in this process; returns its exit code, and what it said."""
+    with pytest.raises(SystemExit) as ended:
+        main([str(argument) for argument in arguments])
+    said = capsys.readouterr()
+    return ended.value.code, said.out, said.err
+
+
+def test_a_finished_run_is_told_and_ends_with_zero(finished, capsys):
+    code, out, err = told_by(capsys, "watch", finished.path, "--once")
+    assert (code, err) == (0, "")
+    assert out.startswith("small · done · ")
+    rounds, users = finished.rounds(), finished.summary.set_index("arm")
+    for arm in ("frozen", "rules", "local", "all", "half", "half-personal", "finetune"):
+        row = next(line.split() for line in out.splitlines() if line.split()[:1] == [arm])
+        own = rounds[rounds["arm"] == arm]
+        assert (row[1], row[3]) == ("2/2", "8/8")
+        assert row[-1] == f"{100 * own['correct'].sum() / own['windows'].sum():.1f}%"
+        assert abs(float(row[-1][:-1]) / 100 - users.loc[arm, "prequential_accuracy"]) < 0.05
+
+
+@pytest.mark.parametrize(("status", "code"), [("failed", 1), ("interrupted", 130), ("running", 1)])
+def test_the_exit_code_is_that_of_the_run(tmp_path, capsys, status, code):
+    run = written(tmp_path / "run", [WORKERS, PLAN, round_line("local", 0, 1)])
+    (run / "manifest.json").write_text(json.dumps({"status": status}))
+    found, out, err = told_by(capsys, "watch", run)
+    assert found == code
+    assert "local, fold 0, round 1 of 4, 0 of 2 arms done" in out
+    assert f"`wearfleet resume {run}` goes on with it" in err
+    assert ("killed" in err) == (status == "running")  # nobody holds the lock
+
+
+def test_a_run_is_followed_until_it_ends(tmp_path, capsys):
+    run = written(tmp_path / "run", [WORKERS, PLAN, round_line("local", 0, 1, refused=3)])
+    (run / "manifest.json").write_text(json.dumps({"status": "running"}))
+    begun, ending = threading.Event(), threading.Event()
+
+    def hold():
+        with locked(run):
+            begun.set()
+            ending.wait(30)
+            (run / "manifest.json").write_text(json.dumps({"status": "done"}))
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    begun.wait(30)
+    once = told_by(capsys, "watch", run, "--once")
+    threading.Timer(0.2, ending.set).start()
+    code, out, _ = told_by(capsys, "watch", run)
+    thread.join()
+    assert once[0] == 0
+    assert "made · running" in once[1]
+    assert "last round of local, fold 0: 3 refused" in once[1]
+    assert "note: two users are short" in once[1]
+    first, last = out.splitlines()
+    assert first.startswith("running: local, fold 0, round 1 of 4")
+    assert "75.0% right so far (prequential), last round: 3 refused, about " in first
+    assert (code, last.partition(":")[0]) == (0, "done")
+
+
+def test_no_run_is_one_message(tmp_path, capsys):
+    code, out, err = told_by(capsys, "watch", tmp_path)
+    assert (code, out) == (2, "")
+    assert f"{tmp_path}: no run" in err
+
+
+def test_seeds_are_followed_one_after_the_other(tmp_path):
+    parent = tmp_path / "seeds"
+    parent.mkdir()
+    write_seeds(parent, 3, "x", tmp_path)
+    (parent / "scenario.toml").write_text('name = "made"\n')
+    rounds = [round_line(a, f, n, at=n + 109.0) for a in PLAN["arms"] for f in (0, 1) for n in (1, 2, 3, 4)]  # fmt: skip # noqa: E501
+    written(parent / "seed-3", [{**WORKERS, "ready_s": 0.0, "at": 13.0}, PLAN, *rounds])
+    later = {**WORKERS, "ready_s": 0.0, "at": 500.0}
+    written(parent / "seed-4", [later, {**PLAN, "at": 500.0}, round_line("local", 0, 1, at=502.0)])
+    (parent / "seed-5").mkdir()  # which has not begun
+    run = Followed(parent)
+    run.look()
+    assert (run.seeds, run.seed, run.status()) == (3, 4, "killed")
+    # 15 rounds of 2 s are left of this seed (less what has passed of one), and the next one is
+    # taken for as long as the first, which took from 13 to 113.
+    assert run.left_s() == pytest.approx(15 * 2 - 2 + 100)
+    console = Console(file=io.StringIO(), width=90)
+    console.print(picture(run, "killed"))
+    assert console.file.getvalue().startswith("made · seed 2 of 3 · killed")
+
+
+def test_the_picture_in_a_terminal_follows_the_log(tmp_path):
+    run = written(tmp_path / "run", [WORKERS, PLAN])
+    console = Console(file=io.StringIO(), force_terminal=True, width=90, height=30)
+    with Picture(run, console) as shown:
+        shown.stage("local", 8)
+        written(run, [round_line("local", 0, 1, lost=2)])
+        shown.advance()
+        shown.note("[bold]as it is")
+        shown._live.refresh()
+    drawn = console.file.getvalue()
+    assert "note: [bold]as it is" in drawn
+    assert "about" in drawn
+    assert "last round of local, fold 0: 2 lost" in drawn
+    last = drawn[drawn.rindex("made") :]
+    assert "done" in last
+    assert "1/8" in last
+    assert "75.0%" in last
+
+
+def test_arms_that_find_no_room_are_counted(tmp_path):
+    arms = [f"arm-{n}" for n in range(30)]
+    run = Followed(written(tmp_path / "run", [{**PLAN, "arms": arms}, round_line("arm-20", 0, 1)]))
+    run.look()
+    console = Console(file=io.StringIO(), width=90)
+    console.print(picture(run, "running", lines=16))
+    text = console.file.getvalue()
+    assert len(text.splitlines()) <= 16
+    assert "arm-20" in text
+    shown = sum(line.startswith("arm-") for line in text.splitlines())
+    assert f"and {30 - shown} more" in text
+
+
+def test_without_a_terminal_there_is_a_line_for_each_tenth(tmp_path):
+    run, said, now = written(tmp_path / "run", [WORKERS, PLAN]), [], [0.0]
+    with Lines(run, said.append, lambda: now[0]) as shown:
+        shown.stage("reading recordings", 0)
+        shown.stage("local", 40)
+        written(run, [round_line("local", 0, 1)])
+        for _ in range(40):
+            now[0] += 5.0
+            shown.advance()
+        shown.note("a note")
+    assert said[:2] == ["reading recordings", "local: 40 rounds"]
+    assert [line.split(",")[0] for line in said[2:-1]] == [
+        f"local: round {n} of 40" for n in range(4, 41, 4)
+    ]
+    assert "5 devices/s, 75.0% right so far (prequential), about" in said[2]
+    assert said[-1] == "note: a note"
+
+
+def test_fast_rounds_are_told_once_a_second_and_at_their_end(tmp_path):
+    said = []
+    with Lines(written(tmp_path / "run", []), said.append, lambda: 0.0) as shown:
+        shown.stage("local", 20)
+        for _ in range(20):
+            shown.advance()
+    assert said == ["local: 20 rounds", "local: round 20 of 20"]
+
+
+def test_quiet_shows_nothing(tmp_path, capsys):
+    with display_of(tmp_path, quiet=True) as shown:
+        assert isinstance(shown, Silence)
+        shown.stage("local", 2)
+        shown.advance()
+        shown.note("a note")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_what_a_stranger_wrote_cannot_steer_the_terminal(tmp_path):
+    lines = [{**PLAN, "name": "a\x1b[2J", "arms": ["\x1b]0;x\x07"], "notes": ["\x1b[31m\rred"]}]
+    run = Followed(written(tmp_path / "run", [*lines, round_line("\x1b]0;x\x07", 0, 1, lost=1)]))
+    run.look()
+    console = Console(file=io.StringIO(), width=90)
+    console.print(picture(run, "running"))
+    assert "\x1b" not in console.file.getvalue()
+    assert "\x07" not in console.file.getvalue()
+
+
+def test_a_log_that_is_gone_is_no_error(tmp_path):
+    run = Followed(tmp_path / "none")
+    run.look()
+    assert (run.story.all_done, run.left_s(), run.stage()) == (0, None, "reading recordings")
+    shutil.rmtree(tmp_path)
+    run.look()
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(9.4, "9 s"), (75, "1:15 min"), (7260, "2:01 h")])
+def test_times_are_told_as_a_person_says_them(seconds, text):
+    assert duration(seconds) == text
