@@ -1,6 +1,7 @@
 """Wearfleet as others get it: a wheel, installed away from the checkout."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -34,9 +35,13 @@ method = "fedavg"
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """Build both packages; gives their folder."""
-    out = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(ROOT)]
+    """Build both packages from a copy, as building leaves traces; gives their folder."""
+    out, copy = (tmp_path_factory.mktemp(name) for name in ("dist", "copy"))
+    for name in ("clients", "server", "simulator", "scenarios"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md"):
+        shutil.copy(ROOT / name, copy / name)
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(copy)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return out
