@@ -6,7 +6,7 @@ import contextlib
 import time
 from pathlib import Path
 
-from clients.errors import BadInput
+from clients.errors import WearfleetError
 from simulator.lock import holder
 from simulator.manifest_file import SCENARIO, read_manifest, read_seeds
 from simulator.run_log import LogReader, Story
@@ -34,7 +34,7 @@ class Followed:
 
     def look(self) -> None:
         """Read what is new."""
-        with contextlib.suppress(BadInput):  # while it begins, a file may not be there yet
+        with contextlib.suppress(WearfleetError, OSError):  # while it begins, it may not be there
             if self.seeds is None and (told := read_seeds(self.folder)) is not None:
                 self.seeds = int(told["seeds"])
         for seed, folder in self._folders().items():

@@ -32,7 +32,7 @@ def compare(
         Path | None, typer.Option(help="Write it to a file too: FILE.html or FILE.csv.")
     ] = None,
 ) -> None:
-    """Compare the arms of several runs, person by person, and say what differs between the runs."""
+    """Hold the arms of runs against the first run's, person by person; say what differs in them."""
     if out is not None and out.suffix not in (".html", ".csv"):
         raise BadInput(f"--out {out}: give a file that ends in .html or .csv")
     for folder in folders:
