@@ -62,8 +62,8 @@ class Unconverted(Exception):
 def tries(batch: int, *, learns: bool) -> Sequence[Try]:
     """Return ways to convert a program, the best first.
 
-    Beside `learn`, `predict` takes a fixed number of windows: over variables and sizes that change,
-    the interpreter's default kernels give wrong logits now and then.
+    Beside `learn`, `predict` takes a fixed number of windows: with variables and sizes that change,
+    the interpreter's default kernels (XNNPACK) were seen to give wrong logits.
 
     Args:
         batch: windows of a call to `learn`.
