@@ -62,8 +62,8 @@ def run(
     folder = new_folder(chosen.name, place)
     try:
         launch(
-            chosen, folder, shown(progress), workers=workers, ray_address=ray_address, seeds=seeds,
-            trusted=trusted, keep_folder=existed,
+            chosen, folder, shown(folder, progress=progress), workers=workers,
+            ray_address=ray_address, seeds=seeds, trusted=trusted, keep_folder=existed,
         )  # fmt: skip
     except KeyboardInterrupt:
         print(interrupted(folder if begun(folder) else None), file=sys.stderr)

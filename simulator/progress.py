@@ -7,13 +7,14 @@ import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
-from simulator.console import Display
+from simulator.displays import Silence, display_of
 from simulator.fold_run import Watcher
 
-__all__ = ["InNotebook", "Nobody", "Shows", "shown"]
+__all__ = ["InNotebook", "Shows", "shown"]
 
 _LOOK_S = 0.2  # between two pictures of one stage
 
@@ -35,25 +36,6 @@ class _Stage:
     began: float
     done: int = 0
     took_s: float | None = None
-
-
-class Nobody:
-    """A watcher that shows nothing."""
-
-    def __enter__(self) -> Watcher:
-        return self
-
-    def __exit__(self, *what: object) -> None:
-        """Have nothing to end."""
-
-    def stage(self, name: str, rounds: int) -> None:
-        """Let it pass."""
-
-    def advance(self) -> None:
-        """Let it pass."""
-
-    def note(self, text: str) -> None:
-        """Let it pass; the manifest keeps what a person should know of the data."""
 
 
 class InNotebook:
@@ -146,17 +128,18 @@ class _Handle:
         self._handle.update(self._wrap(page))
 
 
-def shown(progress: bool) -> AbstractContextManager[Watcher]:
+def shown(folder: Path, *, progress: bool) -> AbstractContextManager[Watcher]:
     """Choose who shows how a run goes: the notebook or terminal that there is.
 
     Args:
+        folder: of the run.
         progress: whether anybody is to.
     """
     if progress and _in_notebook():
         return InNotebook(_Handle)
     if progress and sys.stderr is not None and sys.stderr.isatty():
-        return Display()
-    return Nobody()
+        return display_of(folder)
+    return Silence()
 
 
 def _in_notebook() -> bool:

@@ -12,7 +12,8 @@ import pytest
 import simulator
 from clients.errors import BadInput, BadScenario
 from simulator import Scenario, load_run, run
-from simulator.progress import InNotebook, Nobody, shown
+from simulator.displays import Silence
+from simulator.progress import InNotebook, shown
 from simulator.scenario_file import load_scenario
 from tests.simulator.conftest import read_all
 from tests.simulator.made_runs import fake_seeds
@@ -223,9 +224,9 @@ def test_progress_of_what_was_broken_off_is_not_said_to_be_done():
     assert "<progress></progress>" in cell.pages[-1]
 
 
-def test_nobody_is_shown_progress_without_a_notebook_or_a_terminal(capsys):
-    assert isinstance(shown(True), Nobody)  # pytest is neither
-    with shown(True) as watcher:
+def test_nobody_is_shown_progress_without_a_notebook_or_a_terminal(tmp_path, capsys):
+    assert isinstance(shown(tmp_path, progress=True), Silence)  # pytest is neither
+    with shown(tmp_path, progress=True) as watcher:
         watcher.stage("local", 2)
         watcher.advance()
         watcher.note("hear")
