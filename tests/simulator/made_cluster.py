@@ -70,7 +70,7 @@ def cluster_of_two(folder):
                     )
                 )
                 _wait_for(port)
-            time.sleep(5.0)  # until the second node has told the head of itself
+            _wait_for_nodes(made.address, 2)
             yield made
         finally:
             for process in reversed(made.nodes):
@@ -87,3 +87,19 @@ def _wait_for(port, seconds=60.0):
                 return
         time.sleep(0.2)
     pytest.fail(f"no Ray cluster at port {port} after {seconds} s")
+
+
+def _wait_for_nodes(address, count, seconds=120.0):
+    """Wait until so many nodes have told the head of themselves; Ray starts no worker on others."""
+    asked = (
+        "import ray, sys, time\n"
+        "ray.init(address=sys.argv[1], log_to_driver=False)\n"
+        "while ray.cluster_resources().get('CPU', 0) < int(sys.argv[2]):\n"
+        "    time.sleep(0.2)\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", asked, address, str(count)],
+        check=True,
+        capture_output=True,
+        timeout=seconds,
+    )

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.kills import promised, workers_of
+from simulator.run_log import LogReader
 from tests.simulator.made_cluster import cluster_of_two
 
 WEARFLEET = Path(sys.executable).with_name("wearfleet")
@@ -104,12 +105,17 @@ def test_an_address_of_another_form_is_refused(scenario, address, tmp_path):
 
 LONG = [
     "--set",
-    "data.minutes=4",
+    "data.minutes=6",
     "--set",
-    "stream.rounds=6",
+    "stream.rounds=12",
     "--set",
     "checkpoints.every_rounds=2",
 ]
+
+
+def kinds(out):
+    """Return what a run's log tells of."""
+    return {line["what"] for line in LogReader(out / "log.jsonl").lines()}
 
 
 @contextmanager
@@ -126,8 +132,11 @@ def frozen(scenario, out, *arguments):
     while not list(out.glob("checkpoints/*/*/0*")) and time.monotonic() < end:
         time.sleep(0.02)
     process.send_signal(signal.SIGSTOP)  # a fast run would end before it notices a loss
-    yield process
-    process.send_signal(signal.SIGCONT)
+    try:
+        assert "fold done" not in kinds(out), "the run ended before it was stopped"
+        yield process
+    finally:
+        process.send_signal(signal.SIGCONT)
 
 
 @pytest.fixture(scope="module")
@@ -142,8 +151,7 @@ def alone(scenario, tmp_path_factory):
 def assert_went_on(process, out, alone):
     _, stderr = process.communicate(timeout=300)
     assert process.returncode == 0, stderr
-    lines = map(json.loads, (out / "log.jsonl").read_text().splitlines())
-    assert "worker lost" in {line["what"] for line in lines}
+    assert "worker lost" in kinds(out)
     assert promised(out) == promised(alone)
 
 
@@ -153,6 +161,8 @@ def test_a_node_that_is_lost_takes_the_run_back_and_it_goes_on(
     with cluster_of_two(tmp_path_factory.mktemp("ray")) as cluster:
         out = tmp_path / "run"
         with frozen(scenario, out, "--ray-address", cluster.address) as process:
+            first = json.loads((out / "log.jsonl").read_text().splitlines()[0])
+            assert len(set(first["nodes"])) == 2
             cluster.kill(1)
         assert_went_on(process, out, alone)
 
