@@ -45,7 +45,7 @@ docs-serve: docs
 
 # The tables of scenario keys and the JSON Schema, from the schema by which files are checked.
 reference: $(READY)
-	$(BIN)/python -m simulator.reference
+	$(BIN)/python -m simulator.scenario.reference
 
 # Wearfleet beside other simulators; BENCH="--sizes 100 --workloads w1" measures less.
 bench: $(READY)

@@ -30,7 +30,7 @@ from clients.export import Blueprint
 from clients.recordings import Recording, read_recordings
 from clients.training import Recipe, predict_windows, scaled, train_base
 from clients.windows import Windows, cut_windows, draw_holdout, read_windows
-from simulator.sections import Training
+from simulator.scenario.sections import Training
 
 ACTIVITIES = ("walking", "jogging", "stairs", "sitting", "standing")
 SPLITS = ("random windows", "later windows", "unseen users")

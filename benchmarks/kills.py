@@ -21,7 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from simulator.store import RunFolder
+from simulator.folder.store import RunFolder
 
 __all__ = ["SCENARIO", "promised", "workers_of"]
 

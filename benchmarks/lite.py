@@ -20,8 +20,8 @@ from clients.export import Blueprint, export_program
 from clients.models import MODELS
 from clients.optimizers import OPTIMIZERS
 from simulator.commands.shared import start_tensorflow
-from simulator.hush import quiet
 from simulator.lite.export import Asked, Report, write_lite
+from simulator.process.hush import quiet
 
 CLASSES = ("walking", "jogging", "upstairs", "downstairs", "sitting", "standing")
 SHAPES = {"features": (1, 43), "tracker_dense": (1, 3), "tracker_lstm": (1, 3)}

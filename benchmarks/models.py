@@ -36,12 +36,12 @@ from clients.losses import balanced_loss
 from clients.models import Model
 from clients.optimizers import OPTIMIZERS
 from clients.training import Base, predict_windows, scaled, train_base
-from simulator.metrics import worst_tenth
-from simulator.origin import blueprint_of, recipe_of, training_spans
-from simulator.plan import Plan, build_plan
-from simulator.population import donated_windows
-from simulator.scenario_file import load_scenario
-from simulator.worker import use_one_thread
+from simulator.base.origin import blueprint_of, recipe_of, training_spans
+from simulator.cohort.worker import use_one_thread
+from simulator.measures.metrics import worst_tenth
+from simulator.plan.plan import Plan, build_plan
+from simulator.plan.population import donated_windows
+from simulator.scenario.file import load_scenario
 
 SCENARIO = Path(__file__).parents[1] / "scenarios" / "wisdm_watch.toml"
 GROUPS, BATCH, STEPS = 3, 16, 128

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from benchmarks.forest import Labelled, accuracy, forest
 from benchmarks.published_curve import SIZES
 from clients.pool import Pool
-from simulator.plan import Plan, build_plan
-from simulator.population import donated_windows
-from simulator.rounds_file import names_of, numbers_of, read_rounds
-from simulator.scenario_file import load_scenario
+from simulator.folder.rounds_file import names_of, numbers_of, read_rounds
+from simulator.plan.plan import Plan, build_plan
+from simulator.plan.population import donated_windows
+from simulator.scenario.file import load_scenario
 
 __all__ = ["MODELS", "Curves", "curves_of", "seeds_of"]
 

@@ -52,7 +52,7 @@ class MethodPlugin:
         device: its half on the device.
         strategy: the name of its half on the server: of a built-in method with a server, or of the
             group `wearfleet.strategies`; empty for one without a server.
-        keys: a subclass of `simulator.sections.Section` whose fields are the keys that an arm may
+        keys: a subclass of `simulator.Section` whose fields are the keys that an arm may
             have for it, each with a default; None for none.
         private: whether it keeps some of a model's parameters on the device, as `private` says.
         personal: whether devices answer with parameters that no download replaces.
@@ -72,7 +72,7 @@ class DriftPlugin:
     Attributes:
         signal: (what devices measure, the drift, draws [D, 3] in [0, 1)) -> what they measure
             under it.
-        keys: a subclass of `simulator.sections.Section` whose fields are the numbers that say how
+        keys: a subclass of `simulator.Section` whose fields are the numbers that say how
             strong it is, each with a default; None for none.
         of_time: whether it changes how samples follow one another.
     """

@@ -2,7 +2,7 @@
 
     from simulator import Scenario, load_run, run
 
-What these need is loaded when they are first used.
+What these need is loaded when they are first used. Plug-ins say their keys as a `Section`.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from simulator.api import load_run, run
-    from simulator.scenario import Scenario
+    from simulator.scenario.scenario import Scenario
+    from simulator.scenario.sections import Section
 
-__all__ = ["Scenario", "load_run", "run"]
+__all__ = ["Scenario", "Section", "load_run", "run"]
 
 _HOMES = {
-    "Scenario": "simulator.scenario",
+    "Scenario": "simulator.scenario.scenario",
+    "Section": "simulator.scenario.sections",
     "load_run": "simulator.api",
     "run": "simulator.api",
 }

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clients.errors import BadInput
-from simulator.hush import quiet
-from simulator.launch import begun, interrupted, launch
-from simulator.scenario import Scenario
+from simulator.process.hush import quiet
+from simulator.running.launch import begun, interrupted, launch
+from simulator.scenario.scenario import Scenario
 
 if TYPE_CHECKING:
     from simulator.opened_run import Run
@@ -54,8 +54,8 @@ def run(
     if workers not in (None, "auto") and (type(workers) is not int or workers < 1):
         raise BadInput(f'workers = {workers!r}: expected a whole number from 1, or "auto"')
     _check_threads(workers or chosen.fleet.workers)
-    from simulator.progress import shown
-    from simulator.store import new_folder
+    from simulator.folder.store import new_folder
+    from simulator.running.progress import shown
 
     place = None if out is None else Path(out)
     existed = place is not None and place.exists()
@@ -93,7 +93,7 @@ def _check_threads(workers: int | str) -> None:
     cores = len(os.sched_getaffinity(0))
     if "tensorflow" not in sys.modules or (cores if workers == "auto" else workers) != 1:
         return
-    from simulator.worker import use_one_thread
+    from simulator.cohort.worker import use_one_thread
 
     try:
         use_one_thread()

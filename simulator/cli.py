@@ -21,7 +21,7 @@ from simulator.commands.run import resume, run
 from simulator.commands.shared import FileArgument, SetOption, TrustOption, need_run, records_of
 from simulator.commands.watch import watch
 from simulator.console import Display, print_rows, print_table
-from simulator.hush import quiet
+from simulator.process.hush import quiet
 
 __all__ = ["app", "main"]
 
@@ -71,20 +71,20 @@ def tune(
     trusted: TrustOption = False,
 ) -> None:
     """Search each arm's keys on the donors of each fold, by the same budget."""
-    from simulator.scenario_file import load_scenario, need_new_file, scenario_toml
+    from simulator.scenario.file import load_scenario, need_new_file, scenario_toml
 
     scenario = load_scenario(file, overrides or [])
     need_new_file(out)
     from tempfile import TemporaryDirectory
 
-    from simulator.fleet import Fleet
-    from simulator.workers import start_workers
+    from simulator.running.fleet import Fleet
+    from simulator.running.workers import start_workers
 
     display = Display()
     with display, TemporaryDirectory(dir=out.parent) as folder:
         fleet = Fleet(start_workers(workers or scenario.fleet.workers))
-        from simulator.store import write_text
-        from simulator.tune import tune_seeds
+        from simulator.folder.store import write_text
+        from simulator.tuning.tune import tune_seeds
 
         try:
             tuned, table = tune_seeds(
@@ -102,7 +102,7 @@ def tune(
 @app.command()
 def validate(file: FileArgument, overrides: SetOption = None) -> None:
     """Check a scenario file and print it with every default filled in."""
-    from simulator.scenario_file import load_scenario, scenario_toml
+    from simulator.scenario.file import load_scenario, scenario_toml
 
     typer.echo(scenario_toml(load_scenario(file, overrides or [])), nl=False)
 
@@ -110,7 +110,7 @@ def validate(file: FileArgument, overrides: SetOption = None) -> None:
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of scenario files, for editors that complete and check them."""
-    from simulator.schema import schema_text
+    from simulator.scenario.schema import schema_text
 
     typer.echo(schema_text(), nl=False)
 
@@ -135,8 +135,8 @@ def scenarios(
     out: Annotated[Path | None, typer.Option(help="Copy them into this new folder.")] = None,
 ) -> None:
     """List scenarios and the questions that they answer."""
-    from simulator.shipped import copy_scenarios, shipped_scenarios
-    from simulator.toml_file import read_toml
+    from simulator.scenario.shipped import copy_scenarios, shipped_scenarios
+    from simulator.scenario.toml_file import read_toml
 
     comes_along = folder is None
     folder = folder or shipped_scenarios()

@@ -15,14 +15,14 @@ import pyarrow as pa
 from clients.containment import file_name
 from clients.errors import BadInput
 from simulator.console import summary_rows
-from simulator.hush import hushed
-from simulator.parquet_file import read_columns
-from simulator.plugins import need_plugins
-from simulator.record_files import EVENTS, ROUNDS, WINDOWS
+from simulator.folder.parquet_file import read_columns
+from simulator.folder.record_files import EVENTS, ROUNDS, WINDOWS
+from simulator.folder.store import SCENARIO, RunFolder
+from simulator.process.hush import hushed
 from simulator.report.records import read_csv, seed_folders
-from simulator.scenario import Scenario
-from simulator.scenario_file import read_scenario
-from simulator.store import SCENARIO, RunFolder
+from simulator.scenario.file import read_scenario
+from simulator.scenario.plugins import need_plugins
+from simulator.scenario.scenario import Scenario
 
 if TYPE_CHECKING:
     from clients.program import Program
@@ -185,7 +185,7 @@ class Run:
         versions = sorted(self._folder.versions(arm, device).glob("round-*"))
         _start_tensorflow()
         from clients.program import Program
-        from simulator.materialize import materialize
+        from simulator.wearing.materialize import materialize
 
         if versions:
             return Program(versions[-1], trusted=trusted)
@@ -212,7 +212,7 @@ class Run:
 def _start_tensorflow() -> None:
     """Load TensorFlow as workers do, unless it computes in another way already."""
     with hushed():
-        from simulator.worker import use_one_thread
+        from simulator.cohort.worker import use_one_thread
 
         try:
             use_one_thread()

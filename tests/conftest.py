@@ -41,6 +41,6 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Let TensorFlow compute as workers do, before any test starts it."""
     computes = any("fleet" in getattr(item, "fixturenames", ()) for item in session.items)
     if computes or "tensorflow" in sys.modules:
-        from simulator.worker import use_one_thread
+        from simulator.cohort.worker import use_one_thread
 
         use_one_thread()

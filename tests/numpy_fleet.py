@@ -13,7 +13,7 @@ import numpy as np
 
 from clients.lessons import Lessons
 from clients.user import NO_ANSWER
-from simulator.arms import habits_of_arm
+from simulator.base.arms import habits_of_arm
 from tests.numpy_servers import Came
 
 

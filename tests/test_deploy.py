@@ -29,8 +29,8 @@ from server.deploy.fleet import start, states, stop
 from server.deploy.folder import PROXY, SUPERLINK, FleetFolder, open_fleet
 from server.deploy.proxy import FLEET_ROUTES
 from server.deploy.services import program
+from simulator.base.programs import export_builtin
 from simulator.cli import app
-from simulator.programs import export_builtin
 
 ROOT = Path(__file__).resolve().parents[1]
 USERS = ("1600", "1601", "1602")

@@ -7,7 +7,7 @@ import pytest
 import typer
 
 from simulator.cli import app
-from simulator.reference import keys
+from simulator.scenario.reference import keys
 from tests.made_docs import ROOT, TEXTS, inline_code, shell_lines
 
 COMMAND = typer.main.get_command(app)

@@ -3,7 +3,9 @@
 import ast
 import subprocess
 import sys
+from collections import defaultdict
 from fnmatch import fnmatchcase
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -27,22 +29,22 @@ ALLOWED = {
         "clients/tracking.py",
         "clients/models/*",
         "clients/training.py",
-        "simulator/compiled.py",
-        "simulator/blocks.py",
-        "simulator/composed.py",
+        "simulator/engine/compiled.py",
+        "simulator/engine/blocks.py",
+        "simulator/engine/composed.py",
         "simulator/lite/*",
-        "simulator/worker.py",
-        "simulator/programs.py",
+        "simulator/cohort/worker.py",
+        "simulator/base/programs.py",
         "simulator/export/tensorboard.py",
     ],
     "flwr": [
         "clients/app.py",
         "clients/messages.py",
         "server/*",
-        "simulator/grid.py",
-        "simulator/federation.py",
+        "simulator/running/grid.py",
+        "simulator/running/federation.py",
     ],
-    "ray": ["simulator/workers.py"],
+    "ray": ["simulator/running/workers.py"],
 }
 FORBIDDEN = {"clients": {"server", "simulator"}, "server": {"clients", "simulator"}}
 
@@ -78,6 +80,39 @@ def test_only_the_files_meant_for_it_import_a_heavy_library(library):
     assert users != []
 
 
+def test_the_packages_of_the_simulator_import_each_other_one_way():
+    """An import for types alone does not count; a late one does."""
+    uses = defaultdict(set)
+    for file in FILES:
+        home, _, rest = file.removeprefix("simulator/").partition("/")
+        if file.startswith("simulator/") and rest:
+            uses[home] |= {other for other in needed(file) if other != home}
+    assert len(uses) > 10
+    assert "scenario" in uses["plan"]
+    try:
+        TopologicalSorter(uses).prepare()
+    except CycleError as error:
+        pytest.fail(f"these import each other: {' -> '.join(error.args[1])}")
+
+
+def needed(file):
+    """Return the packages of the simulator that a file needs to run."""
+    tree = ast.parse((ROOT / file).read_text())
+    for_types = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    names = {
+        node.module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node not in for_types
+    }
+    homes = {name.split(".")[1] for name in names if name.startswith("simulator.")}
+    return {home for home in homes if (ROOT / "simulator" / home).is_dir()}
+
+
 @pytest.mark.parametrize(
     "code",
     [
@@ -107,12 +142,12 @@ def test_what_methods_mean_for_a_server_is_known_without_tensorflow():
         "import numpy as np\n"
         "from clients.methods import METHODS, MethodOptions\n"
         "from clients.methods.groups import flat\n"
-        "from simulator.options import OWN_KEYS\n"
+        "from simulator.scenario.options import OWN_KEYS\n"
         "for name, method in METHODS.items():\n"
         "    made = method(MethodOptions(1, 1, ('head/*',), OWN_KEYS.get(name, {})))\n"
         "    flat(made.offer({'head/w': np.zeros(2), 'base/w': np.zeros(3)}))\n"
         "    print(made.plain, made.uploads, made.learns, made.downloads, made.key)\n"
     )
     assert loaded_by(code) == "[]"
-    assert loaded_by("import simulator.federation") == "['flwr']"
+    assert loaded_by("import simulator.running.federation") == "['flwr']"
     assert loaded_by("from clients.methods.late import tf\ntf.constant(0)") == "['tensorflow']"

@@ -55,7 +55,7 @@ def deploy_new(
     from server.deploy.certificates import LOOPBACK
     from server.deploy.fleet import lay_out
     from server.deploy.folder import FleetFolder
-    from simulator.sites import furnish, wearers
+    from simulator.wearing.sites import furnish, wearers
 
     hosts = tuple(dict.fromkeys([*(host or []), *LOOPBACK]))
     people = wearers(model, data, users)

@@ -70,9 +70,9 @@ def device(
             )
     start_tensorflow()
     from clients.device_folder import create, need_new
-    from simulator.interrupts import unhidden_interrupts
-    from simulator.sittings import wear_device_of_run, wear_program
-    from simulator.wearing import go_back, sit
+    from simulator.process.interrupts import unhidden_interrupts
+    from simulator.wearing.sittings import wear_device_of_run, wear_program
+    from simulator.wearing.wearing import go_back, sit
 
     def tell(text: str) -> None:
         typer.echo(text, err=True)

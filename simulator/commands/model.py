@@ -37,7 +37,7 @@ def model_export(
 ) -> None:
     """Write an untrained built-in program as a SavedModel, or a SavedModel's shared arrays."""
     start_tensorflow()
-    from simulator.programs import export_builtin, export_shared
+    from simulator.base.programs import export_builtin, export_shared
 
     if (out is None) == (shared is None):
         raise BadInput(
@@ -59,7 +59,7 @@ def model_inspect(
 ) -> None:
     """Check a SavedModel against the contract and show what is in it."""
     start_tensorflow()
-    from simulator.programs import inspect_program
+    from simulator.base.programs import inspect_program
 
     print_rows(("", ""), inspect_program(path, trusted=trusted))
 
@@ -75,7 +75,7 @@ def model_materialize(
     """Write the SavedModel of any device of a run, as its last checkpoint has it."""
     need_run(run)
     start_tensorflow()
-    from simulator.materialize import materialize
+    from simulator.wearing.materialize import materialize
 
     with records_of(run):
         materialize(run, arm, device, out, trusted=trusted)
@@ -92,11 +92,11 @@ def model_train(
     overrides: SetOption = None,
 ) -> None:
     """Train a base model on all users of a scenario; --folds tells how good it is on others."""
-    from simulator.scenario_file import load_scenario
+    from simulator.scenario.file import load_scenario
 
     scenario = load_scenario(file, overrides or [])
     start_tensorflow()
-    from simulator.programs import cross_validate, need_new, train_program
+    from simulator.base.programs import cross_validate, need_new, train_program
 
     need_new(out)
 

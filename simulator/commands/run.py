@@ -12,16 +12,16 @@ from clients.containment import need_contained
 from clients.errors import BadInput
 from simulator.commands.shared import FileArgument, SetOption, TrustOption
 from simulator.console import print_summary
-from simulator.displays import display_of
-from simulator.launch import begun, compute, interrupted, launch
+from simulator.running.displays import display_of
+from simulator.running.launch import begun, compute, interrupted, launch
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from simulator.fleet import Fleet
-    from simulator.fold_run import Watcher
-    from simulator.scenario import Scenario
-    from simulator.store import RunFolder
+    from simulator.folder.store import RunFolder
+    from simulator.running.fleet import Fleet
+    from simulator.running.fold_run import Watcher
+    from simulator.scenario.scenario import Scenario
 
 __all__ = ["resume", "run"]
 
@@ -53,8 +53,8 @@ def run(
     tensorboard: TensorBoardOption = None,
 ) -> None:
     """Run a scenario and compare its arms."""
-    from simulator.scenario_file import load_scenario
-    from simulator.store import new_folder
+    from simulator.folder.store import new_folder
+    from simulator.scenario.file import load_scenario
 
     chosen = [f"fleet.engine={engine}"] if engine is not None else []
     scenario = load_scenario(file, [*(overrides or []), *chosen])
@@ -85,10 +85,10 @@ def resume(
     tensorboard: TensorBoardOption = None,
 ) -> None:
     """Go on with a run that was stopped, from its last checkpoint."""
-    from simulator.full_disk import full_disk_told
-    from simulator.lock import locked
-    from simulator.plugins import need_plugins
-    from simulator.store import SCENARIO, RunFolder
+    from simulator.folder.full_disk import full_disk_told
+    from simulator.folder.lock import locked
+    from simulator.folder.store import SCENARIO, RunFolder
+    from simulator.scenario.plugins import need_plugins
 
     kept = RunFolder(folder.resolve())
     if not kept.has_begun():
@@ -102,8 +102,8 @@ def resume(
     seeds, scenario = kept.seeds, kept.scenario()
 
     def work(fleet: Fleet, display: Watcher) -> pd.DataFrame:
-        from simulator.scenario_run import run_scenario
-        from simulator.seeds import run_seeds
+        from simulator.running.scenario_run import run_scenario
+        from simulator.running.seeds import run_seeds
 
         how = {"resumed": True, "trusted": trusted}
         if seeds is None:
@@ -129,8 +129,8 @@ def resume(
 
 def _done(kept: RunFolder) -> pd.DataFrame:
     """Read the figures of a run that is done; write the report where a kill was before it."""
-    from simulator.full_disk import full_disk_told
-    from simulator.lock import locked
+    from simulator.folder.full_disk import full_disk_told
+    from simulator.folder.lock import locked
     from simulator.report import write_report
     from simulator.report.records import read_csv
 

@@ -12,8 +12,8 @@ from safetensors import SafetensorError
 
 from clients.containment import need_contained
 from clients.errors import BadInput
-from simulator.hush import hushed
-from simulator.shipped import named_scenario
+from simulator.process.hush import hushed
+from simulator.scenario.shipped import named_scenario
 
 __all__ = ["FileArgument", "SetOption", "TrustOption", "need_run", "records_of", "start_tensorflow"]
 
@@ -41,7 +41,7 @@ TrustOption = Annotated[
 def start_tensorflow() -> None:
     """Load TensorFlow without its noise."""
     with hushed():
-        from simulator.worker import use_one_thread
+        from simulator.cohort.worker import use_one_thread
 
         use_one_thread()
 

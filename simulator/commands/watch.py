@@ -13,7 +13,7 @@ import typer
 from clients.errors import BadInput
 
 if TYPE_CHECKING:
-    from simulator.followed import Followed
+    from simulator.running.followed import Followed
 
 __all__ = ["watch"]
 
@@ -31,9 +31,9 @@ def watch(
 
     0 done, 1 failed, killed or out of disk, 130 interrupted. With --once, 0 while it runs.
     """
-    from simulator.followed import ENDS, Followed
-    from simulator.lock import holder
-    from simulator.store import SCENARIO
+    from simulator.folder.lock import holder
+    from simulator.folder.store import SCENARIO
+    from simulator.running.followed import ENDS, Followed
 
     if not (folder / SCENARIO).is_file() and holder(folder) is None:
         raise BadInput(
@@ -53,7 +53,7 @@ def _once(run: Followed) -> str:
     """Print the state of a run."""
     from rich.console import Console
 
-    from simulator.live import picture
+    from simulator.running.live import picture
 
     status, console = _looked_at(run), Console()
     console.print(picture(run, status, run.stage(), lines=10_000))
@@ -65,7 +65,7 @@ def _in_terminal(run: Followed) -> str:
     from rich.console import Console
     from rich.live import Live
 
-    from simulator.live import picture
+    from simulator.running.live import picture
 
     console = Console()
     with Live(console=console, auto_refresh=False) as live:
@@ -84,7 +84,7 @@ def _in_lines(
     sleep: Callable[[float], None] = time.sleep,
 ) -> str:
     """Print a line now and then until a run ends."""
-    from simulator.live import line, where
+    from simulator.running.live import line, where
 
     said = ""
     while True:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from simulator.comparison.opened import Opened
+from simulator.folder.store import RunFolder
 from simulator.report.contrasts import Protocol
 from simulator.report.records import seed_folders
-from simulator.store import RunFolder
 
 __all__ = ["Bytes", "Difference", "compare_bytes", "differences", "warnings"]
 

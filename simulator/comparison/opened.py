@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from clients.errors import BadInput
-from simulator.manifest_file import read_manifest
+from simulator.folder.manifest_file import read_manifest
 from simulator.report.contrasts import HOLDOUT, PREQUENTIAL, Protocol
 from simulator.report.records import read_tables, seed_folders
 

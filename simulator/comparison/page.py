@@ -7,7 +7,7 @@ from html import escape
 import pandas as pd
 
 from simulator.comparison.tables import Compared, Table, sentences, tables
-from simulator.figures import arms_figure
+from simulator.report.figures import arms_figure
 from simulator.report.svg import arm_styles
 
 __all__ = ["comparison_page"]

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from simulator.comparison.opened import Opened
+from simulator.measures.statistics import Comparison, comparison_of, holm
 from simulator.report.contrasts import Protocol
-from simulator.statistics import Comparison, comparison_of, holm
 
 __all__ = ["Pair", "pairs_of"]
 

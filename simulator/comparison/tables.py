@@ -20,10 +20,10 @@ from simulator.comparison.likeness import (
 )
 from simulator.comparison.opened import Opened, choose_protocol, open_runs
 from simulator.comparison.pairs import Pair, pairs_of
-from simulator.metrics import worst_tenth
+from simulator.measures.metrics import worst_tenth
+from simulator.measures.statistics import FEWEST_PAIRS
 from simulator.report.contrasts import Protocol
 from simulator.report.wording import chance, signed
-from simulator.statistics import FEWEST_PAIRS
 
 __all__ = ["Compared", "Table", "as_json", "compare_runs", "frame_of", "sentences", "tables"]
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from clients.errors import BadInput
 from simulator.export.folders import KINDS, parquet_files, runs_of, whole
-from simulator.record_files import EVENTS, ROUNDS, WINDOWS
+from simulator.folder.record_files import EVENTS, ROUNDS, WINDOWS
 
 __all__ = ["write_csv"]
 

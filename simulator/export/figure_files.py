@@ -8,12 +8,12 @@ from pathlib import Path
 import pandas as pd
 
 from simulator.export.folders import runs_of, whole
-from simulator.figures import FONT, arms_figure, rounds_figure, users_figure
+from simulator.measures.user_series import SERIES, holdout_of, joined, prequential_of
 from simulator.report.charts import spread
 from simulator.report.contrasts import Protocol, rival_of, scored_protocol, user_order
+from simulator.report.figures import FONT, arms_figure, rounds_figure, users_figure
 from simulator.report.records import read_tables
 from simulator.report.svg import ArmStyle, arm_styles
-from simulator.user_series import SERIES, holdout_of, joined, prequential_of
 
 __all__ = ["FORMATS", "write_figures"]
 

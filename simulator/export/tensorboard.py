@@ -12,12 +12,12 @@ import pandas as pd
 from clients.containment import file_name
 from clients.errors import BadInput
 from simulator.export.folders import need_folder, runs_of
-from simulator.metrics import worst_tenth
+from simulator.folder.rounds_file import numbers_of, read_rounds
+from simulator.folder.run_log import FAULTS, LogReader, Story
+from simulator.folder.store import RunFolder
+from simulator.measures.metrics import worst_tenth
+from simulator.measures.user_series import holdout_of, prequential_of
 from simulator.report.records import read_tables
-from simulator.rounds_file import numbers_of, read_rounds
-from simulator.run_log import FAULTS, LogReader, Story
-from simulator.store import RunFolder
-from simulator.user_series import holdout_of, prequential_of
 
 __all__ = ["write_events"]
 

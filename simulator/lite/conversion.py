@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import tensorflow as tf
 
-from simulator.hush import hushed
 from simulator.lite.module import Form, Kept, write_module
+from simulator.process.hush import hushed
 
 __all__ = ["Converted", "Quantize", "Try", "Unconverted", "convert", "tries"]
 

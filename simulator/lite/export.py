@@ -10,6 +10,7 @@ from typing import Any
 
 from clients.errors import BadProgram, RunFailed
 from clients.program import Program
+from simulator.base.programs import need_new
 from simulator.lite.check import (
     Learnt,
     Said,
@@ -22,7 +23,6 @@ from simulator.lite.conversion import Converted, Quantize, Unconverted, convert,
 from simulator.lite.lowering import lower
 from simulator.lite.questions import Questions, is_series, questions_from, synthetic_questions
 from simulator.lite.runtime import LiteProgram, ops_of
-from simulator.programs import need_new
 
 __all__ = ["Asked", "Report", "write_lite"]
 

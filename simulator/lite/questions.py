@@ -14,8 +14,8 @@ from clients.errors import BadInput
 from clients.program import Program
 from clients.synthetic import ACTIVITIES, synthesize
 from clients.windows import cut_windows, read_windows
-from simulator.population import AXES, donated_windows, gather_people
-from simulator.scenario_file import read_scenario
+from simulator.plan.population import AXES, donated_windows, gather_people
+from simulator.scenario.file import read_scenario
 
 __all__ = ["Questions", "is_series", "questions_from", "synthetic_questions"]
 

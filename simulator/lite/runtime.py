@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from tensorflow.lite.python import schema_py_generated as schema
 
 from clients.prediction import Prediction
-from simulator.hush import hushed
 from simulator.lite.conversion import Converted
+from simulator.process.hush import hushed
 
 __all__ = ["LiteProgram", "ops_of"]
 

@@ -20,6 +20,7 @@ from typing import Any
 
 import pandas as pd
 
+from simulator.measures.statistics import Comparison, paired_tests
 from simulator.report.answer import answer_sentences
 from simulator.report.confusion import confusion
 from simulator.report.contrasts import accuracies, rival_of, scored_protocol, user_order
@@ -51,7 +52,6 @@ from simulator.report.sections import View, arms_overview, over_time, seeds_over
 from simulator.report.stories import Stories, read_stories
 from simulator.report.svg import arm_styles
 from simulator.report.users import users_by_dots, users_over_time, users_tools
-from simulator.statistics import Comparison, paired_tests
 
 __all__ = ["answer_of", "answer_sentences", "write_report"]
 

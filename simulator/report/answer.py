@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from simulator.measures.statistics import LEVEL, Comparison, compared
 from simulator.report.contrasts import (
     EQUAL,
     HOLDOUT,
@@ -19,7 +20,6 @@ from simulator.report.contrasts import (
 )
 from simulator.report.ranking import places, ranking_sentences, verdict
 from simulator.report.wording import chance, listed, percents, points, signed
-from simulator.statistics import LEVEL, Comparison, compared
 
 __all__ = ["answer_sentences"]
 

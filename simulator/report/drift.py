@@ -8,7 +8,7 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
-from simulator.drift_frames import FELL
+from simulator.measures.drift_frames import FELL
 from simulator.report.charts import heat_map
 from simulator.report.need import slipped
 from simulator.report.page import (

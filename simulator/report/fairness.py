@@ -9,15 +9,15 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from simulator.drift import wilson_interval
-from simulator.metrics import worst_tenth
+from simulator.measures.drift import wilson_interval
+from simulator.measures.metrics import worst_tenth
+from simulator.measures.statistics import FEWEST_PAIRS
 from simulator.report.arm_charts import spread_chart
 from simulator.report.charts import rounds_chart
 from simulator.report.contrasts import HOLDOUT
 from simulator.report.page import Column, arms_table, chart, percent
 from simulator.report.rows import each
 from simulator.report.sections import View, told_lines
-from simulator.statistics import FEWEST_PAIRS
 
 __all__ = ["fairness"]
 

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from simulator.measures.statistics import FEWEST_PAIRS, Comparison, bootstrap_interval
 from simulator.report.arm_charts import interval_chart
 from simulator.report.page import chart, percent
 from simulator.report.rows import each
 from simulator.report.sections import Intervals, View
 from simulator.report.wording import signed
-from simulator.statistics import FEWEST_PAIRS, Comparison, bootstrap_interval
 
 __all__ = ["arms_by_intervals", "mean_intervals", "with_intervals"]
 

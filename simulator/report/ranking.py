@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from simulator.measures.statistics import FEWEST_PAIRS, LEVEL, Comparison, compared
 from simulator.report.page import plain_table, prose
 from simulator.report.wording import chance, listed, percents, signed
-from simulator.statistics import FEWEST_PAIRS, LEVEL, Comparison, compared
 
 __all__ = ["Place", "places", "ranking", "ranking_sentences", "verdict"]
 

@@ -13,6 +13,7 @@ import pandas as pd
 from clients.bounded import read_bounded, read_json
 from clients.containment import is_file_name
 from clients.errors import BadInput
+from simulator.measures.user_series import SERIES, holdout_of, joined, prequential_of
 from simulator.report.reductions import (
     EVENTS,
     IntArray,
@@ -20,8 +21,7 @@ from simulator.report.reductions import (
     costs_of,
     events_of,
 )
-from simulator.toml_file import read_toml
-from simulator.user_series import SERIES, holdout_of, joined, prequential_of
+from simulator.scenario.toml_file import read_toml
 
 __all__ = [
     "RunRecords",

@@ -11,11 +11,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from clients.containment import file_name
-from simulator.event import OF_DRIFT
-from simulator.parquet_file import read_columns
-from simulator.record_files import EVENTS as OF_EVENTS
-from simulator.rounds_file import last_scored, names_of, read_rounds
-from simulator.store import RunFolder
+from simulator.folder.event import OF_DRIFT
+from simulator.folder.parquet_file import read_columns
+from simulator.folder.record_files import EVENTS as OF_EVENTS
+from simulator.folder.rounds_file import last_scored, names_of, read_rounds
+from simulator.folder.store import RunFolder
 
 __all__ = [
     "EVENTS",

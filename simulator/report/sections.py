@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 import pandas as pd
 
-from simulator.fading import ALPHA
+from simulator.measures.fading import ALPHA
 from simulator.report.charts import rounds_chart, spread
 from simulator.report.contrasts import Protocol, accuracies
 from simulator.report.page import (

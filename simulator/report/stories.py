@@ -13,11 +13,11 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from clients.containment import file_name
-from simulator.parquet_file import read_columns
-from simulator.record_files import EVENTS, WINDOWS
+from simulator.folder.parquet_file import read_columns
+from simulator.folder.record_files import EVENTS, WINDOWS
+from simulator.folder.rounds_file import names_of, read_rounds
+from simulator.folder.store import RunFolder
 from simulator.report.svg import ArmStyle
-from simulator.rounds_file import names_of, read_rounds
-from simulator.store import RunFolder
 
 __all__ = ["Stories", "packed", "read_stories", "story_of"]
 

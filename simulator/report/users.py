@@ -8,7 +8,7 @@ from html import escape
 
 import numpy as np
 
-from simulator.fading import ALPHA
+from simulator.measures.fading import ALPHA
 from simulator.report.charts import dot_plot
 from simulator.report.contrasts import Protocol
 from simulator.report.opened import user_link

@@ -5,7 +5,7 @@ import numpy as np
 from clients.methods import METHODS, MethodOptions
 from clients.methods.take import Take
 from clients.naming import is_statistic
-from simulator.options import OWN_KEYS
+from simulator.scenario.options import OWN_KEYS
 
 SHAPES = {
     "conv1/kernel": (2, 3),

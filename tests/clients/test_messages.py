@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 
 from clients.messages import ARRAYS, METRICS, pack, reply_to, unpack
 from clients.outcome import Update
-from simulator.grid import FleetGrid
+from simulator.running.grid import FleetGrid
 
 ARRAY = hnp.arrays(
     st.sampled_from([np.float32, np.float64, np.int32, np.int64, np.bool_]),

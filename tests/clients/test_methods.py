@@ -12,7 +12,7 @@ from clients.methods import METHODS
 from clients.methods.groups import flat
 from clients.methods.method import descend
 from clients.naming import is_statistic, slot_of
-from simulator.options import OWN_KEYS
+from simulator.scenario.options import OWN_KEYS
 from tests.clients.made_methods import (
     DEVICES,
     HEAD,

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from clients.device_folder import create
 from clients.wearable import Wearable
 from simulator.cli import main
-from simulator.fleet import Fleet
-from simulator.scenario_file import load_scenario
-from simulator.scenario_run import run_scenario
-from simulator.sittings import wear_device_of_run
-from simulator.workers import InProcess
+from simulator.running.fleet import Fleet
+from simulator.running.scenario_run import run_scenario
+from simulator.running.workers import InProcess
+from simulator.scenario.file import load_scenario
+from simulator.wearing.sittings import wear_device_of_run
 from tests.clients.made_programs import saved
 from tests.fuzz.mutations import bytes_like
 from tests.fuzz.sandbox import inputs

@@ -7,8 +7,8 @@ import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.scenario_file import load_scenario, read_scenario, scenario_toml
-from simulator.trace import read_trace
+from simulator.scenario.file import load_scenario, read_scenario, scenario_toml
+from simulator.scenario.trace import read_trace
 from tests.fuzz.mutations import VALUES, bytes_like
 from tests.fuzz.sandbox import inputs
 

@@ -14,7 +14,7 @@ from clients.outcome import Update
 from server.app import main
 from server.guard import Guard
 from server.strategies.guarded import GuardedFedAvg
-from simulator.grid import FleetGrid
+from simulator.running.grid import FleetGrid
 
 SENT = {"w": np.zeros(2, np.float32)}
 EVERYBODY = {"min_train_nodes": 1, "min_evaluate_nodes": 1, "min_available_nodes": 1}

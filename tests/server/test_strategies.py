@@ -15,8 +15,8 @@ from clients.outcome import Update
 from server.clip import clipped
 from server.strategies import STRATEGIES
 from server.strategies.kept import restore, state
-from simulator.grid import FleetGrid
-from simulator.options import OWN_KEYS
+from simulator.running.grid import FleetGrid
+from simulator.scenario.options import OWN_KEYS
 
 COMMON = {"devices": 8, "learning_rate": 0.1, "participation": 0.5, "seed": 5}
 

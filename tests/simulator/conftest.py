@@ -8,11 +8,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from simulator.fleet import Fleet
-from simulator.scenario_file import load_scenario
-from simulator.scenario_run import run_scenario
-from simulator.store import RunFolder
-from simulator.workers import InProcess
+from simulator.folder.store import RunFolder
+from simulator.running.fleet import Fleet
+from simulator.running.scenario_run import run_scenario
+from simulator.running.workers import InProcess
+from simulator.scenario.file import load_scenario
 
 SMALL = """
 name = "small"

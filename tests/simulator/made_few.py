@@ -7,7 +7,7 @@ import numpy as np
 
 from clients import chance
 from clients.checkpoints import read_checkpoint
-from simulator.options import OWN_KEYS
+from simulator.scenario.options import OWN_KEYS
 from tests import numpy_devices as devices
 from tests import numpy_servers as servers
 from tests.numpy_fleet import days_of, play

@@ -19,14 +19,14 @@ from clients.checkpoints import read_checkpoint
 from clients.export import Blueprint, export_program
 from clients.program import Program
 from clients.synthetic import synthesize
-from simulator.federation import Server, Session
-from simulator.fleet import Fleet
-from simulator.kept import Kept
-from simulator.plan import Cohort, Plan, build_plan
-from simulator.prepared import Parts, Prepared
-from simulator.saving import save, write_models
-from simulator.scenario import SINGLE_SAMPLES, Scenario
-from simulator.workers import InProcess
+from simulator.base.prepared import Parts, Prepared
+from simulator.folder.kept import Kept
+from simulator.plan.plan import Cohort, Plan, build_plan
+from simulator.running.federation import Server, Session
+from simulator.running.fleet import Fleet
+from simulator.running.saving import save, write_models
+from simulator.running.workers import InProcess
+from simulator.scenario.scenario import SINGLE_SAMPLES, Scenario
 from tests.simulator.conftest import read_all
 
 ACTIVITIES = ("walking", "jogging", "sitting", "standing")

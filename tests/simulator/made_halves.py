@@ -9,9 +9,9 @@ import shutil
 import sys
 from pathlib import Path
 
-from simulator.federation import Server, Session
-from simulator.kept import Kept
-from simulator.saving import restore, save, write_models
+from simulator.folder.kept import Kept
+from simulator.running.federation import Server, Session
+from simulator.running.saving import restore, save, write_models
 from tests.simulator.made_few import open_few
 from tests.simulator.made_fleets import Fleets
 

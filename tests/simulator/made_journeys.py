@@ -3,10 +3,10 @@
 import numpy as np
 
 from clients.outcome import Outcome
-from simulator.fate import Fate
-from simulator.fault_table import CORRUPTIONS, Faults
-from simulator.journey import Journey
-from simulator.latency import Paces
+from simulator.cohort.journey import Journey
+from simulator.faults.fate import Fate
+from simulator.faults.latency import Paces
+from simulator.scenario.fault_table import CORRUPTIONS, Faults
 
 CALM = {"until": 1.0, "lost": False, "duplicated": False, "late_rounds": 0, "shuffled": 0.0}
 

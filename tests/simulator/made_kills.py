@@ -5,9 +5,9 @@ import shutil
 from pathlib import Path
 
 from clients.errors import WorkerLost
-from simulator.scenario_file import load_scenario
-from simulator.scenario_run import run_scenario
-from simulator.workers import InProcess
+from simulator.running.scenario_run import run_scenario
+from simulator.running.workers import InProcess
+from simulator.scenario.file import load_scenario
 from tests.simulator.conftest import Heard, contents
 
 KEYS = (

@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 
 from clients.outcome import Outcome
 from clients.user import NO_ANSWER
-from simulator.records import Records, RoundRows
+from simulator.cohort.records import Records, RoundRows
 
 ACTIVITIES = ["walking", "sitting", "standing"]
 NAN = float("nan")

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import tomli_w
 
 from clients.outcome import Outcome
-from simulator.records import Records, RoundRows
+from simulator.cohort.records import Records, RoundRows
 
 ACTIVITIES = ["walking", "jogging", "stairs", "sitting", "standing"]
 SUMMARY = [

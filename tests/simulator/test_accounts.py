@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
-from simulator.accounts import FATES, Accounts, Underway
+from simulator.cohort.accounts import FATES, Accounts, Underway
 
 
 def accounts(*rows):

@@ -5,8 +5,8 @@ import pytest
 from typer.testing import CliRunner
 
 from simulator.cli import app
-from simulator.population import gather_people
-from simulator.scenario import Scenario
+from simulator.plan.population import gather_people
+from simulator.scenario.scenario import Scenario
 
 
 @pytest.fixture(scope="module")

@@ -10,14 +10,14 @@ import pandas as pd
 import pytest
 from safetensors.numpy import load_file
 
-from simulator.fate import Outages, fate_of
-from simulator.fault_frames import faults_frame
-from simulator.fault_table import CORRUPTIONS
-from simulator.federation import Server, Session
-from simulator.kept import Kept
-from simulator.latency import paces_of
-from simulator.reply import Terms
-from simulator.saving import restore, save
+from simulator.cohort.reply import Terms
+from simulator.faults.fate import Outages, fate_of
+from simulator.faults.latency import paces_of
+from simulator.folder.kept import Kept
+from simulator.measures.fault_frames import faults_frame
+from simulator.running.federation import Server, Session
+from simulator.running.saving import restore, save
+from simulator.scenario.fault_table import CORRUPTIONS
 from tests.simulator.conftest import read_all
 from tests.simulator.made_few import EVERYBODY, InNumpy, open_few
 from tests.simulator.made_fleets import assert_equal_trials, events_of

@@ -12,9 +12,9 @@ import pytest
 import simulator
 from clients.errors import BadInput, BadScenario
 from simulator import Scenario, load_run, run
-from simulator.displays import Silence
-from simulator.progress import InNotebook, shown
-from simulator.scenario_file import load_scenario
+from simulator.running.displays import Silence
+from simulator.running.progress import InNotebook, shown
+from simulator.scenario.file import load_scenario
 from tests.simulator.conftest import read_all
 from tests.simulator.made_runs import fake_seeds
 
@@ -37,7 +37,7 @@ def test_the_package_offers_three_names_and_loads_them_late():
         "import sys, simulator\nheavy = {'tensorflow', 'ray', 'flwr', 'pandas'}\n"
         "assert not {'pydantic', 'numpy', *heavy} & {*sys.modules}\n"
         "from simulator import Scenario, load_run, run\nassert not heavy & {*sys.modules}\n"
-        "import simulator.scenario_run\nfrom simulator import run\nassert callable(run)\n"
+        "import simulator.running.scenario_run\nfrom simulator import run\nassert callable(run)\n"
     )
     subprocess.run(
         [sys.executable, "-c", code], cwd=Path(simulator.__file__).parents[1], check=True

@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as hnp
 from safetensors.numpy import load_file
 
 from clients.errors import RunFailed
-from simulator.arrays_file import (
+from simulator.folder.arrays_file import (
     Damaged,
     Written,
     check,

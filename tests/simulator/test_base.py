@@ -8,12 +8,12 @@ import pytest
 from clients.errors import BadScenario
 from clients.export import Blueprint, export_program
 from clients.program import Program
-from simulator.arm import Arm
-from simulator.arms import method_in_round
-from simulator.base import prepare
-from simulator.options import LEARNING, PLAIN
-from simulator.plan import build_plan
-from simulator.scenario import Scenario
+from simulator.base.arms import method_in_round
+from simulator.base.base import prepare
+from simulator.plan.plan import build_plan
+from simulator.scenario.arm import Arm
+from simulator.scenario.options import LEARNING, PLAIN
+from simulator.scenario.scenario import Scenario
 from tests.clients.keras_programs import dense_of_32
 
 ACTIVITIES = ("walking", "sitting")

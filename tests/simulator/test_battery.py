@@ -5,8 +5,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from clients import chance
-from simulator.battery import Batteries
-from simulator.fault_table import Faults
+from simulator.faults.battery import Batteries
+from simulator.scenario.fault_table import Faults
 
 MANY = np.arange(300, 10_300)
 FEW = np.array([3, 8, 5])

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from clients.export import Blueprint, export_program
 from clients.methods import METHODS, MethodOptions
 from clients.program import Program
-from simulator.blocks import block_size, stacked
-from simulator.compiled import BlockState, Compiled, Work
+from simulator.engine.blocks import block_size, stacked
+from simulator.engine.compiled import BlockState, Compiled, Work
 
 DEVICES, QUESTIONS, BATCH, LENGTH, STEPS = 6, 2, 3, 4, 2
 ON_TIME = np.zeros(QUESTIONS, np.bool_)

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from simulator.choice import choose_program, groups_of
-from simulator.plan import build_plan
-from simulator.scenario import Scenario
+from simulator.base.choice import choose_program, groups_of
+from simulator.plan.plan import build_plan
+from simulator.scenario.scenario import Scenario
 
 
 def plan_of(**model):

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 from safetensors.numpy import load_file
 
-from simulator.scenario_file import load_scenario
+from simulator.scenario.file import load_scenario
 from tests.simulator.conftest import read_all
 
 COMMAND = str(Path(sys.executable).with_name("wearfleet"))

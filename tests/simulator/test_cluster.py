@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.kills import promised, workers_of
-from simulator.run_log import LogReader
+from simulator.folder.run_log import LogReader
 from tests.simulator.made_cluster import cluster_of_two
 
 WEARFLEET = Path(sys.executable).with_name("wearfleet")

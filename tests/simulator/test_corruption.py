@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from clients.outcome import Sent
 from server.guard import check, check_message
-from simulator.corruption import IN_FORM, OUT_OF_FORM, corrupted
-from simulator.fault_table import CORRUPTIONS
-from simulator.reply import Terms, reply_of
+from simulator.cohort.reply import Terms, reply_of
+from simulator.faults.corruption import IN_FORM, OUT_OF_FORM, corrupted
+from simulator.scenario.fault_table import CORRUPTIONS
 from tests.simulator.made_journeys import REFUSED_AS, journey, outcome
 
 FLOATS = ("float32", "float64")

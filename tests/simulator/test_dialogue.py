@@ -14,7 +14,7 @@ import pytest
 from clients.errors import BadInput
 from clients.journal import Asked, Score
 from clients.prediction import Prediction
-from simulator.dialogue import Dialogue, Lines
+from simulator.wearing.dialogue import Dialogue, Lines
 
 ACTIVITIES = ("walking", "Nordic walking", "sitting")
 SITTING = 2

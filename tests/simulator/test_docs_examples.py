@@ -9,9 +9,9 @@ import pytest
 
 from clients.recordings import read_recordings
 from clients.synthetic import synthesize
-from simulator.record_files import EVENTS, ROUNDS, WINDOWS
-from simulator.scenario_file import load_scenario
-from simulator.scenario_run import run_scenario
+from simulator.folder.record_files import EVENTS, ROUNDS, WINDOWS
+from simulator.running.scenario_run import run_scenario
+from simulator.scenario.file import load_scenario
 from tests.made_docs import ROOT, blocks
 from tests.simulator.conftest import Heard
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from simulator.drift import (
+from simulator.measures.drift import (
     Decline,
     decline,
     detection,

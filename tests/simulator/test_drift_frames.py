@@ -8,11 +8,11 @@ import pytest
 
 from clients.outcome import Outcome
 from clients.user import NO_ANSWER
-from simulator.alarm_frames import alarms_frame, detections_frame
-from simulator.drift_frames import devices_frame, drift_figures, pooled
-from simulator.event import Event
-from simulator.records import Records, RoundRows
-from simulator.scenario import Scenario
+from simulator.cohort.records import Records, RoundRows
+from simulator.folder.event import Event
+from simulator.measures.alarm_frames import alarms_frame, detections_frame
+from simulator.measures.drift_frames import devices_frame, drift_figures, pooled
+from simulator.scenario.scenario import Scenario
 
 NAN = float("nan")
 REASONS = ["gain", "bias", "ddm", "adwin"]

@@ -13,10 +13,10 @@ from pydantic import ValidationError
 from clients.drift import MOST_DRIFTS, SIGNALS
 from clients.errors import BadScenario
 from clients.stream_drift import STREAM_DRIFTS
-from simulator.drift_table import KINDS, OF_STREAM, OF_TIME, DriftTable, drift_keys_of
-from simulator.plan import build_plan
-from simulator.scenario import SINGLE_SAMPLES, Scenario
-from simulator.scenario_file import load_scenario, scenario_toml
+from simulator.plan.plan import build_plan
+from simulator.scenario.drift_table import KINDS, OF_STREAM, OF_TIME, DriftTable, drift_keys_of
+from simulator.scenario.file import load_scenario, scenario_toml
+from simulator.scenario.scenario import SINGLE_SAMPLES, Scenario
 
 COMMAND = str(Path(sys.executable).with_name("wearfleet"))
 TEXT = """

@@ -9,10 +9,10 @@ import pytest
 
 from clients.drift import SIGNALS
 from clients.stream_drift import STREAM_DRIFTS
-from simulator.drifting import drift_of, stream_change
-from simulator.plan import Plan, build_plan
-from simulator.population import donated_windows
-from simulator.scenario import Scenario
+from simulator.plan.drifting import drift_of, stream_change
+from simulator.plan.plan import Plan, build_plan
+from simulator.plan.population import donated_windows
+from simulator.scenario.scenario import Scenario
 from tests.simulator.conftest import contents, read_all
 from tests.simulator.made_fleets import farthest, write_people
 
@@ -519,7 +519,7 @@ def test_a_second_holdout_is_written_only_where_a_drift_is_in_force(runs):
 
 
 def load(finished):
-    from simulator.scenario_file import load_scenario
+    from simulator.scenario.file import load_scenario
 
     return load_scenario(finished.path / "scenario.toml")
 

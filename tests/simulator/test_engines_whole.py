@@ -8,8 +8,8 @@ import tensorflow as tf
 from clients.checkpoints import read_checkpoint
 from clients.models import MODELS
 from clients.program import Program
-from simulator.plan import build_plan
-from simulator.scenario_file import load_scenario
+from simulator.plan.plan import build_plan
+from simulator.scenario.file import load_scenario
 from tests.simulator.conftest import contents, read_all
 from tests.simulator.made_fleets import ACTIVITIES
 

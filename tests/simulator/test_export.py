@@ -18,7 +18,7 @@ from simulator.export.csv_files import write_csv
 from simulator.export.duckdb_file import write_duckdb
 from simulator.export.figure_files import _png, write_figures
 from simulator.export.tensorboard import write_events
-from simulator.record_files import EVENTS
+from simulator.folder.record_files import EVENTS
 from tests.simulator.conftest import read_all
 from tests.simulator.made_logs import PLAN, round_line
 from tests.simulator.made_runs import fake_run

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.fading import ALPHA, WIDTH, Faded, Sliding
+from simulator.measures.fading import ALPHA, WIDTH, Faded, Sliding
 
 
 def after(*windows):

@@ -5,8 +5,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from simulator.fate import Outages, fate_of
-from simulator.fault_table import CORRUPTIONS, Faults
+from simulator.faults.fate import Outages, fate_of
+from simulator.scenario.fault_table import CORRUPTIONS, Faults
 
 MANY = np.arange(1000, 21_000)
 FATES = ("until", "lost", "duplicated", "late_rounds", "shuffled", "corruption")

@@ -6,8 +6,8 @@ from flwr.app import ConfigRecord
 
 from clients.messages import pack, unpack
 from server.strategies import STRATEGIES
-from simulator.grid import FleetGrid
-from simulator.reply import Terms, joined
+from simulator.cohort.reply import Terms, joined
+from simulator.running.grid import FleetGrid
 from tests.simulator.conftest import read_all
 from tests.simulator.made_fleets import farthest
 

@@ -5,9 +5,9 @@ import pytest
 
 from clients.checkpoints import read_checkpoint
 from clients.errors import BadProgram
-from simulator.form import form_of
-from simulator.plan import build_plan
-from simulator.scenario_file import load_scenario
+from simulator.plan.plan import build_plan
+from simulator.scenario.file import load_scenario
+from simulator.scenario.form import form_of
 from tests.clients import keras_programs
 from tests.simulator.conftest import contents, read_all
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.forgetting import memory, memory_matrix
+from simulator.measures.forgetting import memory, memory_matrix
 
 pytestmark = pytest.mark.filterwarnings("error")  # of numpy, about NaN and empty means
 

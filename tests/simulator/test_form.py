@@ -4,8 +4,8 @@ import pytest
 
 from clients.errors import BadProgram, BadScenario
 from clients.program import Program
-from simulator.form import Form, form_of
-from simulator.scenario import FEATURE_ROWS, PROGRAMS, SINGLE_SAMPLES, Scenario
+from simulator.scenario.form import Form, form_of
+from simulator.scenario.scenario import FEATURE_ROWS, PROGRAMS, SINGLE_SAMPLES, Scenario
 from tests.clients import keras_programs
 from tests.clients.made_programs import saved
 

@@ -5,7 +5,7 @@ import errno
 import pytest
 
 from clients.errors import RunFailed
-from simulator.full_disk import full_disk_told, is_full_disk
+from simulator.folder.full_disk import full_disk_told, is_full_disk
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])

@@ -7,7 +7,7 @@ from flwr.app import ArrayRecord, ConfigRecord
 from clients.messages import pack, unpack
 from clients.outcome import Update
 from server.strategies import STRATEGIES
-from simulator.grid import FleetGrid
+from simulator.running.grid import FleetGrid
 
 START = {"w": np.zeros((2, 2), np.float32), "b": np.zeros(2, np.float32)}
 
@@ -40,7 +40,7 @@ def one_round(fake, addressed):
 
 
 def test_what_the_grid_touches_of_flower_is_where_it_was():
-    moved = "Flower has moved what simulator/grid.py touches: {}; adapt simulator/grid.py alone"
+    moved = "Flower has moved what simulator/running/grid.py touches: {}; adapt that file alone"
     try:
         from flwr.supercore.run import Run
         from flwr.supercore.task_identity import TaskIdentity
@@ -56,7 +56,7 @@ def test_what_the_grid_touches_of_flower_is_where_it_was():
 
 def test_grid_is_complete_for_flower():
     missing = getattr(FleetGrid, "__abstractmethods__", frozenset())
-    assert not missing, f"Flower's Grid asks for more than simulator/grid.py gives: {missing}"
+    assert not missing, f"Flower's Grid asks for more than FleetGrid gives: {missing}"
 
 
 def test_updates_are_averaged_by_their_examples():

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from simulator.interrupts import unhidden_interrupts
+from simulator.process.interrupts import unhidden_interrupts
 
 
 def interrupt():

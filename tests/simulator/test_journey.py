@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clients.hostile import Hostile
-from simulator.accounts import FATES, Accounts, Underway
-from simulator.fault_table import Faults
-from simulator.journey import LOSSES, REASONS, Journey
-from simulator.latency import paces_of
+from simulator.cohort.accounts import FATES, Accounts, Underway
+from simulator.cohort.journey import LOSSES, REASONS, Journey
+from simulator.faults.latency import paces_of
+from simulator.scenario.fault_table import Faults
 from tests.simulator.made_journeys import REFUSED_AS, becomes, fate, journey, outcome
 
 SENT = {"w": np.full((2, 3), 0.5, np.float32), "b": np.zeros(2, np.float32)}

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from clients.errors import BadInput
-from simulator.arrays_file import Damaged, file_written, write_arrays, write_whole
-from simulator.kept import Kept, Manifest, kept_folds
-from simulator.sealed_file import read_sealed, write_sealed
+from simulator.folder.arrays_file import Damaged, file_written, write_arrays, write_whole
+from simulator.folder.kept import Kept, Manifest, kept_folds
+from simulator.folder.sealed_file import read_sealed, write_sealed
 
 EVENTS = [{"kind": "refused", "device": "p001", "reason": "norm 3.1 exceeds κ"}]
 

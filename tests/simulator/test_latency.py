@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from simulator.fault_table import Faults
-from simulator.latency import paces_of
+from simulator.faults.latency import paces_of
+from simulator.scenario.fault_table import Faults
 
 MANY = np.arange(500, 20_500)
 FEW = np.array([4, 9])

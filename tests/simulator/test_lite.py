@@ -8,13 +8,13 @@ import pytest
 import tensorflow as tf
 
 from clients.program import Program
+from simulator.base.programs import export_builtin
 from simulator.cli import main
 from simulator.lite.check import check_predictions
 from simulator.lite.export import Asked, write_lite
 from simulator.lite.lowering import lower
 from simulator.lite.questions import synthetic_questions
 from simulator.lite.runtime import LiteProgram
-from simulator.programs import export_builtin
 from tests.clients.made_programs import saved
 
 MOST = 64

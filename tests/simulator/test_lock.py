@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from clients.errors import BadInput
-from simulator.lock import holder, locked
-from simulator.store import new_folder
+from simulator.folder.lock import holder, locked
+from simulator.folder.store import new_folder
 
 ROOT = Path(__file__).parents[2]
 HOLD = """
 import sys, time
 from pathlib import Path
-from simulator.lock import locked
+from simulator.folder.lock import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)

@@ -5,9 +5,9 @@ import itertools
 import pytest
 
 from clients.errors import RunFailed
-from simulator.fleet import Fleet
-from simulator.scenario_file import load_scenario
-from simulator.scenario_run import run_scenario
+from simulator.running.fleet import Fleet
+from simulator.running.scenario_run import run_scenario
+from simulator.scenario.file import load_scenario
 from tests.simulator.conftest import Heard
 from tests.simulator.made_kills import KEYS, Failing, assert_same_bytes, logged
 

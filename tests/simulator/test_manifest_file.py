@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from clients.errors import BadInput
-from simulator.manifest_file import (
+from simulator.folder.manifest_file import (
     admit_scenario,
     differences,
     need_own_scenario,
@@ -15,8 +15,8 @@ from simulator.manifest_file import (
     write_manifest,
     write_seeds,
 )
-from simulator.sealed_file import write_sealed
-from simulator.store import RunFolder
+from simulator.folder.sealed_file import write_sealed
+from simulator.folder.store import RunFolder
 
 
 @pytest.fixture

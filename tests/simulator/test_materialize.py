@@ -8,8 +8,8 @@ import pytest
 from clients.checkpoints import read_checkpoint
 from clients.errors import BadInput
 from clients.program import Program
-from simulator.checkpoint import find_device, read_shared
-from simulator.materialize import materialize
+from simulator.cohort.checkpoint import find_device, read_shared
+from simulator.wearing.materialize import materialize
 
 LEARNING = ["local", "all", "half", "half-personal", "finetune"]
 

@@ -3,12 +3,12 @@
 import subprocess
 import sys
 
-from simulator.memory import held_mib, peak_mib
+from simulator.process.memory import held_mib, peak_mib
 
 # In a process of its own: what another one's allocator does with freed pieces is its own matter.
 FREED_IN_PIECES = """
 import numpy as np
-from simulator.memory import give_back, held_mib
+from simulator.process.memory import give_back, held_mib
 pieces = [np.ones(2_000) for _ in range(20_000)]  # 16 kB each: all from one heap
 kept = pieces[::100]  # a heap that cannot shrink from its end
 full = held_mib()

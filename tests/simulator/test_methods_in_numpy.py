@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from clients.methods import METHODS
-from simulator.latency import paces_of
+from simulator.faults.latency import paces_of
 from tests.simulator.made_few import EQUAL, EVERYBODY, WAYS, InNumpy, open_few
 
 ARMS = {

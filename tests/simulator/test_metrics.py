@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.metrics import (
+from simulator.cohort.records import ROUNDS
+from simulator.measures.metrics import (
     cohen_kappa,
     f1_by_class,
     fairness,
@@ -20,8 +21,7 @@ from simulator.metrics import (
     users_frame,
     worst_tenth,
 )
-from simulator.records import ROUNDS
-from simulator.scenario import Arm
+from simulator.scenario.scenario import Arm
 
 NAN = float("nan")
 SHARES = st.floats(0, 1) | st.just(NAN)

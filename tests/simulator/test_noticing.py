@@ -10,14 +10,14 @@ from clients.detectors import DETECTORS
 from clients.novelty import Novelty, expect, summarize
 from clients.outcome import Outcome
 from clients.user import NO_ANSWER
-from simulator.event import Event
-from simulator.noticing import Noticing
-from simulator.plan import build_plan
-from simulator.prepared import Threshold
-from simulator.scenario import Scenario
-from simulator.scenario_file import load_scenario
-from simulator.scenario_run import run_scenario
-from simulator.thresholds import calibrate
+from simulator.base.prepared import Threshold
+from simulator.base.thresholds import calibrate
+from simulator.cohort.noticing import Noticing
+from simulator.folder.event import Event
+from simulator.plan.plan import build_plan
+from simulator.running.scenario_run import run_scenario
+from simulator.scenario.file import load_scenario
+from simulator.scenario.scenario import Scenario
 from tests.clients.test_detectors import RIVER
 from tests.simulator.conftest import Finished, Heard, read_all
 

@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from clients.errors import BadInput
-from simulator.parquet_file import read_columns
+from simulator.folder.parquet_file import read_columns
 
 _NAME = pa.dictionary(pa.int32(), pa.string())
 SCHEMA = pa.schema([("device", _NAME), ("round", pa.int32()), ("cells", pa.list_(pa.int32()))])

@@ -7,11 +7,11 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from clients.outcome import Update
-from simulator.arm import Arm
-from simulator.flight import Flights
-from simulator.participants import choose
-from simulator.plan import Fold
-from simulator.scenario import Scenario
+from simulator.plan.participants import choose
+from simulator.plan.plan import Fold
+from simulator.running.flight import Flights
+from simulator.scenario.arm import Arm
+from simulator.scenario.scenario import Scenario
 
 DEVICES = np.arange(10, 210)  # 200 of the 300 devices of a run
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from clients.errors import BadRecordings, BadScenario
-from simulator.plan import build_plan
-from simulator.population import donated_windows, gather_people
-from simulator.prepared import Parts, Prepared
-from simulator.scenario import Scenario
+from simulator.base.prepared import Parts, Prepared
+from simulator.plan.plan import build_plan
+from simulator.plan.population import donated_windows, gather_people
+from simulator.scenario.scenario import Scenario
 from tests.clients.keras_programs import dense_any, dense_of_32
 
 

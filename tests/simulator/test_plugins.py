@@ -12,13 +12,13 @@ import pytest
 from clients import plugins as found
 from clients.checkpoints import read_checkpoint
 from clients.errors import BadInput, BadScenario
-from simulator import plugins
-from simulator.checkpoint import find_device, read_shared
 from simulator.cli import main
-from simulator.manifest_file import differences
-from simulator.provenance import provenance
-from simulator.scenario import Scenario
-from simulator.store import RunFolder
+from simulator.cohort.checkpoint import find_device, read_shared
+from simulator.folder.manifest_file import differences
+from simulator.folder.provenance import provenance
+from simulator.folder.store import RunFolder
+from simulator.scenario import plugins
+from simulator.scenario.scenario import Scenario
 from tests.simulator.made_plugins import EXAMPLE, install, install_example
 
 ROOT = EXAMPLE.parents[1]
@@ -206,7 +206,7 @@ def test_names_of_plugins_are_unknown_without_them(tmp_path):
 THEIRS = """
 from clients.methods.fedavg import fedavg
 from clients.plugins import MethodPlugin
-from simulator.sections import Section
+from simulator import Section
 
 class Taken(Section):
     steps: int = 1

@@ -7,9 +7,9 @@ import pytest
 
 from clients.program import Program
 from clients.user import NO_ANSWER
-from simulator.answered import Answered, answered_in
-from simulator.arms import habits_of_arm
-from simulator.pooled import Pooled
+from simulator.base.arms import habits_of_arm
+from simulator.cohort.answered import Answered, answered_in
+from simulator.cohort.pooled import Pooled
 
 LABELS = {"answer_rate": 1.0, "mistake_rate": 0.0}
 

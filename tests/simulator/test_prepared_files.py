@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from simulator.arrays_file import read_arrays, write_arrays
-from simulator.prepared import Parts, Prepared, Threshold
-from simulator.prepared_files import read_prepared, write_prepared
+from simulator.base.prepared import Parts, Prepared, Threshold
+from simulator.base.prepared_files import read_prepared, write_prepared
+from simulator.folder.arrays_file import read_arrays, write_arrays
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pytest
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-from simulator.arm import Arm
-from simulator.privacy import epsilon_of
+from simulator.measures.privacy import epsilon_of
+from simulator.scenario.arm import Arm
 
 
 def private(**keys):

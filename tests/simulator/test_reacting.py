@@ -11,17 +11,17 @@ from pydantic import ValidationError
 
 from clients.outcome import Outcome
 from clients.user import NO_ANSWER
-from simulator.arms import method_in_round
-from simulator.checkpoint import read_server
-from simulator.engines import Engines
-from simulator.event import Event
-from simulator.federation import Server, Session
-from simulator.kept import Kept
-from simulator.options import REACTIONS
-from simulator.prepared import Threshold
-from simulator.reacting import Reacting
-from simulator.saving import restore, save
-from simulator.scenario import Scenario
+from simulator.base.arms import method_in_round
+from simulator.base.prepared import Threshold
+from simulator.cohort.checkpoint import read_server
+from simulator.cohort.engines import Engines
+from simulator.cohort.reacting import Reacting
+from simulator.folder.event import Event
+from simulator.folder.kept import Kept
+from simulator.running.federation import Server, Session
+from simulator.running.saving import restore, save
+from simulator.scenario.options import REACTIONS
+from simulator.scenario.scenario import Scenario
 from tests.simulator.conftest import read_all
 from tests.simulator.made_fleets import ACTIVITIES, Fleets, Opened, _Given, farthest, write_people
 

@@ -6,10 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from simulator.adversity import Befallen
-from simulator.event import Event
-from simulator.journey import REASONS
-from simulator.records import ROUNDS, WINDOWS, Records
+from simulator.cohort.adversity import Befallen
+from simulator.cohort.journey import REASONS
+from simulator.cohort.records import ROUNDS, WINDOWS, Records
+from simulator.folder.event import Event
 from tests.simulator.made_rounds import (
     ACTIVITIES,
     NAN,

@@ -7,16 +7,16 @@ import tomllib
 import jsonschema
 import pytest
 
-from simulator.arm import Arm
 from simulator.cli import main
-from simulator.detector_table import DetectorTable
-from simulator.drift_table import DriftTable
-from simulator.fault_table import Faults
-from simulator.owners import arm_defaults, arm_owners, drift_defaults
-from simulator.reference import PAGE, SCHEMA, filled, keys
-from simulator.scenario import Scenario
-from simulator.scenario_defaults import with_defaults
-from simulator.scenario_file import read_scenario
+from simulator.scenario.arm import Arm
+from simulator.scenario.defaults import with_defaults
+from simulator.scenario.detector_table import DetectorTable
+from simulator.scenario.drift_table import DriftTable
+from simulator.scenario.fault_table import Faults
+from simulator.scenario.file import read_scenario
+from simulator.scenario.owners import arm_defaults, arm_owners, drift_defaults
+from simulator.scenario.reference import PAGE, SCHEMA, filled, keys
+from simulator.scenario.scenario import Scenario
 from tests.made_docs import PAGES, ROOT, blocks
 
 FILES = sorted((ROOT / "scenarios").glob("*.toml"))

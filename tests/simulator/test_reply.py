@@ -6,9 +6,9 @@ import pytest
 from clients.hostile import Hostile
 from clients.outcome import Sent
 from server.guard import Guard
-from simulator.accounts import FATES
-from simulator.journey import REASONS
-from simulator.reply import Terms, joined, reply_of
+from simulator.cohort.accounts import FATES
+from simulator.cohort.journey import REASONS
+from simulator.cohort.reply import Terms, joined, reply_of
 from tests.simulator.made_journeys import journey, outcome
 
 SENT = {"w": np.zeros((2, 2), np.float32), "b": np.zeros(2, np.float32)}

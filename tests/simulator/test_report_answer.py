@@ -6,9 +6,9 @@ from html import unescape
 import pandas as pd
 import pytest
 
+from simulator.measures.statistics import paired_tests
 from simulator.report import answer_of, answer_sentences
 from simulator.report.protocol import protocol_in_words
-from simulator.statistics import paired_tests
 from tests.simulator.made_runs import fake_seeds, hand_written_run
 
 NOBODY = pd.DataFrame({"arm": [], "user": []})

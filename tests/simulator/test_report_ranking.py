@@ -6,10 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from simulator.measures.statistics import paired_tests
 from simulator.report import write_report
 from simulator.report.ranking import places, ranking
 from simulator.report.wording import chance, listed, percents, points, signed
-from simulator.statistics import paired_tests
 from tests.simulator.made_runs import fake_run, fake_seeds, hand_written_run
 
 

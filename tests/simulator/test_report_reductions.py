@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from simulator.measures.user_series import holdout_of, prequential_of
 from simulator.report.records import read_run
 from simulator.report.reductions import confusion_of, costs_of
-from simulator.user_series import holdout_of, prequential_of
 from tests.simulator.made_runs import (
     fake_run,
     hand_written_run,

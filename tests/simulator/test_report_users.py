@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from simulator.metrics import worst_tenth
+from simulator.measures.metrics import worst_tenth
 from simulator.report import write_report
 from simulator.report.contrasts import HOLDOUT
 from simulator.report.cost import machine_time, rounds_logged

@@ -7,13 +7,13 @@ import shutil
 import pytest
 
 from clients.errors import BadInput, RunFailed
-from simulator.fleet import Fleet
-from simulator.prepared_files import read_prepared
-from simulator.scenario_file import load_scenario
-from simulator.scenario_run import run_scenario
-from simulator.sealed_file import read_sealed, write_sealed
-from simulator.seeds import run_seeds
-from simulator.store import RunFolder
+from simulator.base.prepared_files import read_prepared
+from simulator.folder.sealed_file import read_sealed, write_sealed
+from simulator.folder.store import RunFolder
+from simulator.running.fleet import Fleet
+from simulator.running.scenario_run import run_scenario
+from simulator.running.seeds import run_seeds
+from simulator.scenario.file import load_scenario
 from tests.simulator.conftest import Heard, contents
 from tests.simulator.made_kills import (
     FOLDS,

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from simulator.scenario_file import load_scenario
-from simulator.scenario_run import run_scenario
+from simulator.running.scenario_run import run_scenario
+from simulator.scenario.file import load_scenario
 from tests.simulator.conftest import Heard
 from tests.simulator.made_kills import KEYS, assert_same_bytes, logged
 

@@ -5,8 +5,8 @@ import shutil
 import pytest
 
 from simulator.cli import main
-from simulator.scenario_file import load_scenario
-from simulator.scenario_run import run_scenario
+from simulator.running.scenario_run import run_scenario
+from simulator.scenario.file import load_scenario
 from tests.simulator.made_kills import KEYS, Copying, assert_same_bytes
 
 FEW = [*KEYS[1:], 'arms=[{name="local", method="local"}]']

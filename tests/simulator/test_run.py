@@ -14,14 +14,14 @@ from clients.checkpoints import read_checkpoint
 from clients.device import score_questions
 from clients.errors import BadInput, BadRecordings
 from clients.program import Program
-from simulator.fleet import Fleet
-from simulator.plan import build_plan
-from simulator.records import ROUNDS, WINDOWS
-from simulator.scenario_file import load_scenario
-from simulator.scenario_run import run_scenario
-from simulator.seeds import run_seeds
-from simulator.statistics import frame_of_tests, paired_tests
-from simulator.workers import InProcess
+from simulator.cohort.records import ROUNDS, WINDOWS
+from simulator.measures.statistics import frame_of_tests, paired_tests
+from simulator.plan.plan import build_plan
+from simulator.running.fleet import Fleet
+from simulator.running.scenario_run import run_scenario
+from simulator.running.seeds import run_seeds
+from simulator.running.workers import InProcess
+from simulator.scenario.file import load_scenario
 from tests.made_docs import ROOT
 from tests.simulator.conftest import CROWD, Heard, contents, read_all
 

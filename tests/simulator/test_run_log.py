@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from simulator.run_log import LogReader, Story
+from simulator.folder.run_log import LogReader, Story
 from tests.simulator.made_logs import PLAN, WORKERS, round_line
 
 

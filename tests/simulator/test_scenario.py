@@ -3,10 +3,10 @@
 import pytest
 from pydantic import ValidationError
 
-from simulator.arm import Arm
-from simulator.fault_table import CORRUPTIONS
-from simulator.options import LEARNING, OWN_KEYS, PRIVATE_PARTS, SHARING
-from simulator.scenario import Scenario
+from simulator.scenario.arm import Arm
+from simulator.scenario.fault_table import CORRUPTIONS
+from simulator.scenario.options import LEARNING, OWN_KEYS, PRIVATE_PARTS, SHARING
+from simulator.scenario.scenario import Scenario
 
 LOCAL = {"name": "own", "method": "local"}
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from clients.errors import BadScenario
 from clients.methods import METHODS
-from simulator.options import OWN_KEYS, SHARING
-from simulator.scenario import PROGRAMS, Scenario
-from simulator.scenario_file import load_scenario, own_scenario, scenario_toml
+from simulator.scenario.file import load_scenario, own_scenario, scenario_toml
+from simulator.scenario.options import OWN_KEYS, SHARING
+from simulator.scenario.scenario import PROGRAMS, Scenario
 
 SHIPPED = sorted((Path(__file__).parents[2] / "scenarios").glob("*.toml"))
 TEXT = """

@@ -10,8 +10,8 @@ from clients.recordings import read_recordings
 from clients.synthetic import synthesize
 from clients.wisdm.writer import write_recordings
 from server.deploy.folder import FleetFolder
-from simulator.programs import export_builtin
-from simulator.sites import furnish, wearers
+from simulator.base.programs import export_builtin
+from simulator.wearing.sites import furnish, wearers
 from tests.clients.made_programs import Linear, saved
 
 SIX = ("walking", "jogging", "upstairs", "downstairs", "sitting", "standing")

@@ -10,10 +10,10 @@ from clients.checkpoints import read_checkpoint
 from clients.errors import BadInput
 from clients.program import Program
 from clients.recordings import read_recordings
-from simulator.arms import habits_of
-from simulator.plan import build_plan
-from simulator.scenario_file import load_scenario
-from simulator.sittings import questions_from, wear_device_of_run, wear_program
+from simulator.base.arms import habits_of
+from simulator.plan.plan import build_plan
+from simulator.scenario.file import load_scenario
+from simulator.wearing.sittings import questions_from, wear_device_of_run, wear_program
 from tests.clients.keras_programs import CLASSES, dense_of_32
 from tests.simulator.conftest import read_all
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from clients.errors import BadScenario
-from simulator.plan import build_plan
-from simulator.scenario_file import load_scenario
+from simulator.plan.plan import build_plan
+from simulator.scenario.file import load_scenario
 
 SCENARIO = """
 name = "split"

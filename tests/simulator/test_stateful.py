@@ -7,7 +7,7 @@ from clients.checkpoints import write_copy
 from clients.device import Device
 from clients.methods import METHODS, MethodOptions
 from clients.program import Program
-from simulator.arms import habits_of
+from simulator.base.arms import habits_of
 
 DEVICE, ROUNDS, OTHERS = 7, 8, 64
 LOCAL = METHODS["local"](MethodOptions(1))

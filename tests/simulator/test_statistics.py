@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from simulator.statistics import (
+from simulator.measures.statistics import (
     Comparison,
     bootstrap_interval,
     compared,

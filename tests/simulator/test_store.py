@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from clients.errors import BadInput
-from simulator.scenario import Scenario
-from simulator.scenario_file import load_scenario
-from simulator.store import RunFolder, average_over_seeds, discard, new_folder, write_text
+from simulator.folder.store import RunFolder, average_over_seeds, discard, new_folder, write_text
+from simulator.scenario.file import load_scenario
+from simulator.scenario.scenario import Scenario
 
 
 def test_text_is_written_whole_and_leaves_no_other_file(tmp_path):

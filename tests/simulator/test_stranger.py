@@ -8,7 +8,7 @@ import pytest
 from clients.errors import BadInput, BadRecordings, BadScenario
 from clients.recordings import read_recordings
 from simulator.cli import main
-from simulator.scenario_file import load_scenario
+from simulator.scenario.file import load_scenario
 
 HEAD = 'name = "x"\nseed = 1\ndata = {users = 4}\n'
 ARM = '[[arms]]\nname = "local"\nmethod = "local"\n'

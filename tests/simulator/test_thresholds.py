@@ -10,11 +10,9 @@ from clients import chance
 from clients.detectors import DETECTORS, alarms
 from clients.novelty import STRENGTHS, Expected
 from clients.training import predict_windows, scaled, train_apart
-from simulator.choice import groups_of
-from simulator.origin import blueprint_of, recipe_of, training_spans
-from simulator.plan import build_plan
-from simulator.scenario import Scenario
-from simulator.thresholds import (
+from simulator.base.choice import groups_of
+from simulator.base.origin import blueprint_of, recipe_of, training_spans
+from simulator.base.thresholds import (
     LEAST_WINDOWS,
     _asked_of,
     _Donor,
@@ -23,6 +21,8 @@ from simulator.thresholds import (
     _streams,
     calibrate,
 )
+from simulator.plan.plan import build_plan
+from simulator.scenario.scenario import Scenario
 
 STEPS = 20
 KINDS = ("page-hinkley", "ddm", "inputs")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clients.errors import BadInput
-from simulator.trace import read_trace
+from simulator.scenario.trace import read_trace
 
 DEVICES = ("1600", "1601", "1600+1")
 

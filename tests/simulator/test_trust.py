@@ -6,11 +6,11 @@ import pytest
 
 from clients.program import Program
 from simulator.cli import main
-from simulator.fleet import Fleet
-from simulator.plan import build_plan
-from simulator.scenario_file import load_scenario
-from simulator.scenario_run import run_scenario
-from simulator.workers import InProcess
+from simulator.plan.plan import build_plan
+from simulator.running.fleet import Fleet
+from simulator.running.scenario_run import run_scenario
+from simulator.running.workers import InProcess
+from simulator.scenario.file import load_scenario
 from tests.clients.hostile_programs import Writes
 from tests.clients.made_programs import saved
 from tests.simulator.conftest import Heard

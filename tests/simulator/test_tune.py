@@ -5,14 +5,14 @@ import tomllib
 import pytest
 
 from clients.errors import BadScenario
-from simulator.fleet import Fleet
-from simulator.plan import build_plan
-from simulator.scenario import Scenario
-from simulator.scenario_file import scenario_toml
-from simulator.scenario_run import run_scenario
-from simulator.search import ranges_of
-from simulator.tune import tune, tune_seeds
-from simulator.workers import InProcess
+from simulator.plan.plan import build_plan
+from simulator.running.fleet import Fleet
+from simulator.running.scenario_run import run_scenario
+from simulator.running.workers import InProcess
+from simulator.scenario.file import scenario_toml
+from simulator.scenario.scenario import Scenario
+from simulator.tuning.search import ranges_of
+from simulator.tuning.tune import tune, tune_seeds
 from tests.simulator.conftest import Heard
 
 ARMS = [

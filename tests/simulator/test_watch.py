@@ -9,11 +9,11 @@ import pytest
 from rich.console import Console
 
 from simulator.cli import main
-from simulator.displays import Lines, Picture, Silence, display_of
-from simulator.followed import Followed
-from simulator.live import duration, picture
-from simulator.lock import locked
-from simulator.manifest_file import write_seeds
+from simulator.folder.lock import locked
+from simulator.folder.manifest_file import write_seeds
+from simulator.running.displays import Lines, Picture, Silence, display_of
+from simulator.running.followed import Followed
+from simulator.running.live import duration, picture
 from tests.simulator.made_logs import PLAN, WORKERS, round_line, written
 
 

@@ -17,8 +17,8 @@ import pytest
 from clients.checkpoints import read_checkpoint
 from clients.errors import BadInput
 from simulator.cli import app
-from simulator.scenario_file import load_scenario
-from simulator.scenario_run import run_scenario
+from simulator.running.scenario_run import run_scenario
+from simulator.scenario.file import load_scenario
 from tests.clients.made_wearables import contents
 from tests.simulator.conftest import Heard, read_all
 

@@ -12,7 +12,7 @@ from clients.methods.late import tf  # not loaded where a scenario is only read
 from clients.methods.take import Take
 from clients.naming import is_statistic
 from clients.plugins import MethodPlugin
-from simulator.sections import Positive, Section, Share
+from simulator.scenario.sections import Positive, Section, Share
 
 
 class Keys(Section):

@@ -9,7 +9,7 @@ import numpy as np
 from clients.drift import Change
 from clients.plugins import DriftPlugin
 from clients.variation import Variations
-from simulator.sections import Positive, Section, Share
+from simulator.scenario.sections import Positive, Section, Share
 
 
 class Keys(Section):

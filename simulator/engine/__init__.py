@@ -1,0 +1,1 @@
+"""Devices computed together in blocks, or one after the other."""

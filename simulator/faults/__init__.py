@@ -1,0 +1,1 @@
+"""What goes wrong with devices and updates, drawn alike for every arm."""

@@ -1,0 +1,1 @@
+"""Measures, reduced from the records of a run."""

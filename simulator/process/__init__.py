@@ -1,0 +1,1 @@
+"""The process that Wearfleet runs in: its output, its signals, its memory."""

@@ -1,0 +1,61 @@
+"""What the program of a scenario is given: windows, or single samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from clients.errors import BadScenario
+from simulator.process.hush import hushed
+from simulator.scenario.scenario import SINGLE_SAMPLES, Scenario, programs
+
+__all__ = ["Form", "form_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The form of what a program is given.
+
+    Attributes:
+        length: samples per window, T.
+        hop: samples between the starts of consecutive windows.
+        least: fewest windows of a question that it takes; a foreign program may have a fixed batch.
+    """
+
+    length: int
+    hop: int
+    least: int = 1
+
+
+def form_of(scenario: Scenario, *, trusted: bool = False) -> Form:
+    """Return the form of what a scenario's program is given.
+
+    A program with T = 1 takes every sample, whatever `data.window_s` and `data.hop_s` are.
+
+    Args:
+        scenario: which may name a SavedModel as its program.
+        trusted: whether that may hold ops that can do more than compute.
+
+    Raises:
+        BadProgram: a SavedModel that breaks the contract, or takes no questions of this size.
+        BadScenario: windows without samples.
+    """
+    data, program, batch = scenario.data, scenario.model.program, scenario.stream.batch
+    single, least = program in SINGLE_SAMPLES, 1
+    if program not in programs():
+        with hushed():
+            from clients.program import Program  # TensorFlow is not needed for programs of our own
+
+            foreign = Program(Path(program), trusted=trusted)
+            single, least = foreign.length == 1, foreign.least_batch(batch)
+    if data.source == "wisdm-v1.1-features":
+        return Form(1, 1, least)  # a row is one window
+    length, hop = round(data.window_s * data.rate_hz), round(data.hop_s * data.rate_hz)
+    if single or length == 1:
+        return Form(1, 1, least)
+    if length < 1 or hop < 1:
+        raise BadScenario(
+            f"data.window_s = {data.window_s} and data.hop_s = {data.hop_s}: at "
+            f"{data.rate_hz} Hz that is {length} and {hop} samples; each must be 1 at least"
+        )
+    return Form(length, hop, least)

@@ -1,0 +1,108 @@
+"""`--set key=value`, or a key and a value in Python: keys of a scenario, set from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+from clients.errors import BadScenario
+from simulator.scenario.toml_file import NOT_TOML, parsed
+
+__all__ = ["Overrides", "override", "override_all", "plain"]
+
+Overrides = Mapping[str, Any] | Sequence[str]
+"""Dotted keys and their values, or "key=value" as on the command line."""
+
+
+def override_all(table: dict[str, Any], overrides: Overrides) -> None:
+    """Set keys of a parsed TOML table.
+
+    Args:
+        table: of a scenario.
+        overrides: such as {"stream.rounds": 5} or ["stream.rounds=5"].
+
+    Raises:
+        BadScenario: there is no such place in the table, or a text has another form.
+    """
+    if not isinstance(overrides, Mapping):
+        for given in overrides:
+            override(table, given)
+        return
+    for key, value in overrides.items():
+        told = f"{key} = {value!r}"
+        parts = str(key).split(".")
+        if not all(parts):
+            raise BadScenario(f"{told}: expected a dotted key, such as stream.rounds")
+        _put(table, parts, plain(value), told)
+
+
+def plain(value: Any) -> Any:
+    """Return what TOML would give for a value of Python: texts for paths, lists for tuples."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    return str(value) if isinstance(value, PurePath) else value
+
+
+def override(table: dict[str, Any], given: str) -> None:
+    """Set one key of a parsed TOML table.
+
+    Args:
+        table: of a scenario.
+        given: `key=value` with a dotted key, such as "stream.rounds=5"; the value is read as TOML,
+            and as plain text where it is not TOML.
+
+    Raises:
+        BadScenario: it has another form, or there is no such place in the table.
+    """
+    key, equals, text = given.partition("=")
+    parts = [part.strip() for part in key.split(".")]
+    try:
+        given.encode()
+    except UnicodeEncodeError:
+        raise BadScenario(f"--set {given!r}: not text (no UTF-8)") from None
+    if not equals or not all(parts):
+        raise BadScenario(
+            f"--set {given!r}: expected key=value with a dotted key, such as stream.rounds=5"
+        )
+    try:
+        value = parsed(f"value = {text}")["value"]
+    except NOT_TOML:
+        value = text
+    _put(table, parts, value, f"--set {given!r}")
+
+
+def _put(table: dict[str, Any], parts: Sequence[str], value: Any, told: str) -> None:
+    """Set the value at a place; `told` begins an error."""
+    inner: Any = table
+    for part in parts[:-1]:
+        inner = _enter(inner, part, told)
+    if isinstance(inner, list):
+        inner[_place(inner, parts[-1], told)] = value
+    else:
+        inner[parts[-1]] = value
+
+
+def _enter(inner: Any, part: str, told: str) -> Any:
+    """Step into a table by key, or into a list of tables by index or by name."""
+    if isinstance(inner, list):
+        child = inner[_place(inner, part, told)]
+    else:
+        child = inner.setdefault(part, {})
+    if not isinstance(child, dict | list):
+        raise BadScenario(f"{told}: {part!r} is a value ({child!r}), not a table")
+    return child
+
+
+def _place(items: list[Any], part: str, told: str) -> int:
+    """Find an item of a list by index or by name."""
+    names = [
+        str(item["name"]) if isinstance(item, dict) and "name" in item else str(index)
+        for index, item in enumerate(items)
+    ]
+    for index, name in enumerate(names):
+        if part in (name, str(index)):
+            return index
+    raise BadScenario(f"{told}: {part!r} is none of: {', '.join(names)}")

@@ -1,0 +1,1 @@
+"""A fair search for the keys of arms."""
