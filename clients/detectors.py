@@ -3,9 +3,9 @@
 A detector reads the errors of a device's answered windows, one after the other: 1 where the
 prediction differs from the answer, 0 where it does not. Its alarms are those of River's class of
 the same name (Montiel et al. 2021, "River: machine learning for streaming data in Python"), which
-starts anew after each. River's defaults are made for long streams and are silent on the 150 windows
-of a device, so that each detector has one number left open, its strength, to be set on the streams
-of donors; its other numbers let it fire within such a stream.
+starts anew after each. River's defaults are made for long streams and are silent, or nearly, on the
+150 windows of a device or alarm without cause, so that each detector has one number left open, its
+strength, to be set on the streams of donors; its other numbers let it fire within such a stream.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def _one(options: Options) -> int:
 
 
 def _outvoting(times: int) -> Callable[[Options], int]:
-    """Return how many updates outvote the liars (Blanchard et al. 2017; Guerraoui et al. 2018)."""
+    """Return how many updates outvote the liars (Blanchard et al. 2017; El Mhamdi et al. 2018)."""
 
     def least(options: Options) -> int:
         return times * int(options["liars"]) + 3

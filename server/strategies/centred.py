@@ -55,4 +55,4 @@ class CentredMultiKrum(_Centred, MultiKrum):
 
 
 class CentredBulyan(_Centred, Bulyan):
-    """Bulyan (Guerraoui & Rouault 2018) on changes."""
+    """Bulyan (El Mhamdi et al. 2018) on changes."""

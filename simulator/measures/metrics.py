@@ -300,5 +300,5 @@ def _worse_than(own: pd.DataFrame, local: pd.DataFrame | None) -> float | None:
     windows = both["holdout_windows"] / both["devices"]  # of one device
     lost = (both["holdout_accuracy_local"] - both["holdout_accuracy"]) * windows
     known = lost.notna()
-    # Half a window of slack keeps a loss of exactly two windows from counting by a rounding error.
-    return float((lost[known] > _MORE_THAN_WINDOWS + 0.5).mean()) if known.any() else None
+    # The slack keeps a loss of exactly two windows from counting by a rounding error.
+    return float((lost[known] > _MORE_THAN_WINDOWS + 1e-6).mean()) if known.any() else None

@@ -43,7 +43,7 @@ OWN_KEYS: Mapping[str, Mapping[str, Any]] = {
     "fedbuff": {"server_learning_rate": 1.0, "buffer": 10},
     # Yin et al. 2018 need it to be at least the share of devices that lie; Flower's default.
     "fedtrimmedavg": {"trim": 0.2},
-    # Blanchard et al. 2017; Guerraoui & Rouault 2018. None is known to lie unless told so.
+    # Blanchard et al. 2017; El Mhamdi et al. 2018. None is known to lie unless told so.
     "krum": {"liars": 0},
     "multikrum": {"liars": 0, "selected": 5},
     "bulyan": {"liars": 0},
