@@ -35,7 +35,7 @@ double = tf.function(lambda x: x + x, jit_compile=True)
 assert float(double(tf.constant(21.0))) == 42.0
 """
 _PARALLEL = """
-from simulator.running.workers import OnRay
+from simulator.running.on_ray import OnRay
 workers = OnRay(2)
 assert len(workers.nodes) == 2
 workers.stop()

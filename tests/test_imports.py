@@ -44,7 +44,7 @@ ALLOWED = {
         "simulator/running/grid.py",
         "simulator/running/federation.py",
     ],
-    "ray": ["simulator/running/workers.py"],
+    "ray": ["simulator/running/host.py", "simulator/running/on_ray.py"],
 }
 FORBIDDEN = {"clients": {"server", "simulator"}, "server": {"clients", "simulator"}}
 

@@ -6,7 +6,6 @@ it reacts, and what is written down of it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +31,9 @@ from simulator.cohort.pulse import Pulse, pulse_of
 from simulator.cohort.reacting import Reacting
 from simulator.cohort.records import Records, RoundRows
 from simulator.cohort.reply import Reply, Terms, reply_of
-from simulator.cohort.versions import keep_versions, write_version
+from simulator.cohort.saved_models import SavedModels
 from simulator.faults.fate import Fate
 from simulator.folder.arrays_file import Written
-from simulator.folder.store import RunFolder
 from simulator.plan.plan import Cohort, Plan
 from simulator.scenario.scenario import Arm
 from simulator.scenario.ways import strategy_of
@@ -47,6 +45,7 @@ class OpenCohort:
     """One cohort in one arm.
 
     Attributes:
+        models: its SavedModels in the run folder.
         answered: what its users answered in the last round, where the arm pools it.
         pulse: how the last round went.
     """
@@ -78,6 +77,7 @@ class OpenCohort:
         self._adversity = Adversity(plan, wear)
         self._noticing, self._reacting = self._new_noticing(), self._new_reacting()
         self._served = np.zeros(len(wear), np.bool_)  # who has what is downloaded once
+        self.models = SavedModels(plan, folder, prepared, arm, cohort)
         self.answered: Answered | None = None
         self.pulse = Pulse()
 
@@ -309,29 +309,14 @@ class OpenCohort:
         A SavedModel is the device as it would answer its user. The devices are then what they were
         at the checkpoint.
         """
-        rows = np.flatnonzero(self._materialized())
-        if self._arm.method == "heuristic" or not rows.size:
+        rows = self.models.rows
+        if not rows:
             return
-        method, scenario = self._method(round_), self._plan.scenario
+        method = self._method(round_)
         self._devices.restore(read_state(folder, self._cohort)[0])
-        source = self._prepared.paths[self._arm.optimizer or scenario.model.optimizer]
-        for row in rows.tolist():
+        for row in rows:
             state = self._devices.state(method, _received(method, shared), row, round_)
-            write_version(source, self._versions(row), round_, state)
-
-    def keep_models(self, rounds: Sequence[int]) -> list[Path]:
-        """Remove SavedModels that are not of some rounds; returns the variables of the others."""
-        rows = np.flatnonzero(self._materialized()).tolist()
-        return [file for row in rows for file in keep_versions(self._versions(row), rounds)]
-
-    def _materialized(self) -> NDArray[np.bool_]:
-        """Tell which devices have SavedModels in the run folder: bool [D]."""
-        return self._cohort.devices < self._plan.scenario.checkpoints.materialize
-
-    def _versions(self, row: int) -> Path:
-        """Return the folder of a device's SavedModels."""
-        name = self._plan.name_of(self._cohort.devices[row])
-        return RunFolder(self._folder).versions(self._arm.name, name)
+            self.models.write(row, round_, state)
 
     def finish(self, rounds: int) -> list[Path]:
         """Finish the records, up to a number of rounds; returns their files."""

@@ -181,7 +181,7 @@ class Worker:
         Returns:
             the variables of the others, named from the run folder on.
         """
-        files = [file for cohort in self._cohorts for file in cohort.keep_models(rounds)]
+        files = [file for cohort in self._cohorts for file in cohort.models.keep(rounds)]
         if files:
             os.sync()  # once for all of them
         return [file_written(file, self._folder) for file in files]

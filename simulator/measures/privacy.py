@@ -16,7 +16,8 @@ def epsilon_of(arm: Arm, rounds: int) -> float | None:
     a coin of its own (Poisson sampling with probability `participation`), sums clipped changes, and
     adds Gaussian noise of `noise` times the clip. Neighbouring fleets differ by one device, that is
     there or not. Losses are composed by their distributions (dp-accounting's PLD accountant), and
-    epsilon is for the arm's `delta`. A user who wears k devices loses more, at one delta even more than k times as much.
+    epsilon is for the arm's `delta`. A user who wears k devices loses more, at one
+    delta even more than k times as much.
 
     Args:
         arm: in one fold.
