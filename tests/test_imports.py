@@ -35,7 +35,7 @@ ALLOWED = {
         "simulator/lite/*",
         "simulator/cohort/worker.py",
         "simulator/base/programs.py",
-        "simulator/export/tensorboard.py",
+        "simulator/export/event_file.py",
     ],
     "flwr": [
         "clients/app.py",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,7 +34,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print summary.csv as J
 QuietOption = Annotated[bool, typer.Option("--quiet", help="Show no progress and no notes.")]
 TensorBoardOption = Annotated[
     Path | None,
-    typer.Option(help="Where event files for TensorBoard go when the run ends.", metavar="DIR"),
+    typer.Option(help="Where event files for TensorBoard go as the run goes on.", metavar="DIR"),
 ]
 
 
@@ -60,11 +61,11 @@ def run(
     scenario = load_scenario(file, [*(overrides or []), *chosen])
     existed = out is not None and out.exists()
     if out is not None:
-        _need_room(out, tensorboard)
+        _need_room(out, tensorboard, resumed=False)
     folder = new_folder(scenario.name, out)
     try:
         summary = launch(
-            scenario, folder, display_of(folder, quiet=quiet), workers=workers,
+            scenario, folder, _shows(folder, tensorboard, quiet=quiet), workers=workers,
             ray_address=ray_address, seeds=seeds, trusted=trusted, keep_folder=existed,
         )  # fmt: skip
     except BadInput as error:
@@ -97,7 +98,7 @@ def resume(
             "runs/<name>, or run the scenario anew"
         )
     need_contained(folder)
-    _need_room(folder, tensorboard)
+    _need_room(folder, tensorboard, resumed=True)
     need_plugins(kept.manifest(), folder)
     seeds, scenario = kept.seeds, kept.scenario()
 
@@ -119,7 +120,7 @@ def resume(
         with full_disk_told(folder), locked(folder):
             kept.clear()
             try:
-                display = display_of(folder, quiet=quiet)
+                display = _shows(folder, tensorboard, quiet=quiet)
                 summary = compute(workers or scenario.fleet.workers, ray_address, display, work)
             except KeyboardInterrupt:
                 typer.echo(interrupted(folder), err=True)
@@ -141,12 +142,26 @@ def _done(kept: RunFolder) -> pd.DataFrame:
     return read_csv(kept.path / "summary.csv")
 
 
-def _need_room(folder: Path, tensorboard: Path | None) -> None:
-    """Refuse, before a run begins, a folder in which event files of it are already."""
-    if tensorboard is not None and (tensorboard / folder.resolve().name).exists():
-        raise BadInput(
-            f"--tensorboard {tensorboard}: has {folder.resolve().name} already; give another folder"
-        )
+def _need_room(folder: Path, tensorboard: Path | None, *, resumed: bool) -> None:
+    """Refuse, before a run begins, a folder in which event files of its name are already."""
+    if tensorboard is None:
+        return
+    name = folder.resolve().name
+    for own in (name,) if resumed else (name, f"{name}.live"):
+        if (tensorboard / own).exists():
+            raise BadInput(f"--tensorboard {tensorboard}: has {own} already; give another folder")
+
+
+def _shows(
+    folder: Path, tensorboard: Path | None, *, quiet: bool
+) -> AbstractContextManager[Watcher]:
+    """Return who shows how a run goes; and writes event files, where they are wanted."""
+    display = display_of(folder, quiet=quiet)
+    if tensorboard is None:
+        return display
+    from simulator.export.live_events import LiveEvents
+
+    return LiveEvents(display, folder, tensorboard)
 
 
 def _show(

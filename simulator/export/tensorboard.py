@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from clients.containment import file_name
 from clients.errors import BadInput
+from simulator.export.event_file import EventFile
 from simulator.export.folders import need_folder, runs_of
 from simulator.folder.rounds_file import numbers_of, read_rounds
 from simulator.folder.run_log import FAULTS, LogReader, Story
@@ -21,7 +21,6 @@ from simulator.report.records import read_tables
 
 __all__ = ["write_events"]
 
-_VERSION = "brain.Event:2"  # of the format of event files
 _SERIES = {"holdout": holdout_of, "prequential": prequential_of}
 
 
@@ -113,24 +112,15 @@ def _times(story: Story, arm: str) -> dict[int, float]:
 def _write(
     folder: Path, scalars: Mapping[str, Mapping[int, float]], times: Mapping[int, float]
 ) -> Path:
-    """Write an event file: records of TensorFlow's, each an `Event`, in order of rounds."""
-    import tensorflow as tf
-
+    """Write an event file, whole or not at all, in order of rounds."""
     need_folder(folder)
-    v1: Any = tf.compat.v1
     begun = min(times.values(), default=0.0)
     path = folder / f"events.out.tfevents.{int(begun)}.wearfleet"
     unfinished = folder / f".{path.name}.unfinished"
-    with tf.io.TFRecordWriter(str(unfinished)) as file:
-        file.write(v1.Event(wall_time=begun, file_version=_VERSION).SerializeToString())
-        for round_ in sorted({number for values in scalars.values() for number in values}):
-            told = [
-                v1.Summary.Value(tag=tag, simple_value=values[round_])
-                for tag, values in scalars.items()
-                if round_ in values
-            ]
-            at = times.get(round_, begun)
-            event = v1.Event(wall_time=at, step=round_, summary=v1.Summary(value=told))
-            file.write(event.SerializeToString())
+    file = EventFile(unfinished, begun)
+    for round_ in sorted({number for values in scalars.values() for number in values}):
+        told = {tag: values[round_] for tag, values in scalars.items() if round_ in values}
+        file.add(round_, times.get(round_, begun), told)
+    file.close()
     unfinished.replace(path)
     return path

@@ -17,10 +17,12 @@ from simulator.cli import main
 from simulator.export.csv_files import write_csv
 from simulator.export.duckdb_file import write_duckdb
 from simulator.export.figure_files import _png, write_figures
+from simulator.export.live_events import LiveEvents
 from simulator.export.tensorboard import write_events
 from simulator.folder.record_files import EVENTS
+from simulator.running.displays import Silence
 from tests.simulator.conftest import read_all
-from tests.simulator.made_logs import PLAN, round_line
+from tests.simulator.made_logs import PLAN, WORKERS, round_line, written
 from tests.simulator.made_runs import fake_run
 
 
@@ -193,6 +195,48 @@ def test_tensorboard_reads_back_what_was_measured(made, tmp_path):
     assert ("faults/lost", 1) not in own
     times = {event.step: event.wall_time for event in summary_iterator(str(paths[1]))}
     assert times[4] == 1041.0
+
+
+def test_event_files_grow_while_a_run_goes(tmp_path):
+    """Also one that lost a worker and worked some rounds anew, or was stopped and went on."""
+    folder = written(tmp_path / "run", [WORKERS, PLAN, round_line("local", 0, 1, at=201.0)])
+    with LiveEvents(Silence(), folder, tmp_path / "events") as live:
+        live.advance()
+        first = live_scalars(tmp_path / "events")
+        written(folder, [round_line("local", 0, n, at=200.0 + n, correct=36) for n in (1, 2)])
+        written(folder, [round_line("shared", 1, 1, lost=3, wall_s=5.0)])
+    assert first == {
+        ("local/fold-0", "right_before_learning", 1): 0.75,
+        ("local/fold-0", "devices_per_s", 1): 5.0,
+    }
+    everything = live_scalars(tmp_path / "events")
+    assert everything == first | {
+        ("local/fold-0", "right_before_learning", 2): pytest.approx(0.9),
+        ("local/fold-0", "devices_per_s", 2): 5.0,
+        ("shared/fold-1", "right_before_learning", 1): 0.75,
+        ("shared/fold-1", "devices_per_s", 1): 2.0,
+        ("shared/fold-1", "faults/lost", 1): 3.0,
+    }
+    with LiveEvents(Silence(), folder, tmp_path / "events") as live:
+        written(folder, [round_line("shared", 1, 2, windows=0, correct=0)])
+    new = live_scalars(tmp_path / "events")
+    assert {key: value for key, value in new.items() if key not in everything} == {
+        ("shared/fold-1", "devices_per_s", 2): 5.0
+    }
+
+
+def live_scalars(out):
+    """Return what the event files of a run that goes on hold; each scalar once."""
+    from tensorflow.python.summary.summary_iterator import summary_iterator
+
+    found = {}
+    for path in (out / "run.live").rglob("events.*"):
+        for event in summary_iterator(str(path)):
+            for value in event.summary.value:
+                key = (str(path.parent.relative_to(out / "run.live")), value.tag, event.step)
+                assert key not in found
+                found[key] = value.simple_value
+    return found
 
 
 def test_the_command_writes_what_it_is_asked_for(made, tmp_path, capsys):
