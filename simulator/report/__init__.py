@@ -4,9 +4,9 @@
 
 `records` and `reductions` read the folder, `contrasts` holds arms against
 each other, `answer`, `ranking` and `wording` put that into words, `sections`,
-`intervals`, `fairness`, `users`, `confusion`, `cost` and `protocol` say what is
-shown, `stories` and `opened` show one user, `charts` and `arm_charts` (Plotly), `svg` and the two
-scripts draw it, `page` and `style` are the paper.
+`intervals`, `drift`, `attention`, `faults`, `fairness`, `users`, `confusion`, `cost` and
+`protocol` say what is shown, `stories` and `opened` show one user, `charts` and `arm_charts`
+(Plotly), `svg` and the two scripts draw it, `page` and `style` are the paper.
 """
 
 from __future__ import annotations
@@ -22,16 +22,11 @@ import pandas as pd
 
 from simulator.measures.statistics import Comparison, paired_tests
 from simulator.report.answer import answer_sentences
+from simulator.report.attention import drift_marks, drift_users
 from simulator.report.confusion import confusion
 from simulator.report.contrasts import accuracies, rival_of, scored_protocol, user_order
 from simulator.report.cost import cost, machine_time, rounds_logged
-from simulator.report.drift import (
-    drift_heat,
-    drift_marks,
-    drift_overview,
-    drift_sentences,
-    drift_users,
-)
+from simulator.report.drift import drift_heat, drift_overview, drift_sentences
 from simulator.report.fairness import fairness
 from simulator.report.faults import fault_sentences, faults_overview
 from simulator.report.intervals import arms_by_intervals, mean_intervals, with_intervals
@@ -90,7 +85,7 @@ def answer_of(run: Path) -> str:
 def _run_page(run: Path, records: RunRecords) -> str:
     view = _view(records)
     tests = paired_tests(records.users, view.baseline)
-    best = view.rival or view.baseline
+    best = view.spoken or view.baseline
     classes = [str(name) for name in records.scenario.get("data", {}).get("activities", [])]
     stories = read_stories(run, foremost_arms(view), view.shown, classes)
     stories.worn = _worn(records.users)
@@ -106,8 +101,8 @@ def _run_page(run: Path, records: RunRecords) -> str:
         "Over time": over_time(view, records),
         "Drift": drift_overview(view, records.drift, records.alarms) + drift_heat(view, records),
         "Fairness": fairness(view, records.fairness),
-        "Users": drift_users(view, records, links)
-        + users_tools(view)
+        "Users": users_tools(view)
+        + drift_users(view, records, links)
         + users_by_dots(view, stories)
         + users_over_time(view, records, drift_marks(records, best), best, stories),
         "Confusions": confusion(view, records),
