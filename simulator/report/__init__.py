@@ -24,7 +24,13 @@ from simulator.measures.statistics import Comparison, paired_tests
 from simulator.report.answer import answer_sentences
 from simulator.report.attention import drift_marks, drift_users
 from simulator.report.confusion import confusion
-from simulator.report.contrasts import accuracies, rival_of, scored_protocol, user_order
+from simulator.report.contrasts import (
+    accuracies,
+    over_users,
+    rival_of,
+    scored_protocol,
+    user_order,
+)
 from simulator.report.cost import cost, machine_time, rounds_logged
 from simulator.report.drift import drift_heat, drift_overview, drift_sentences
 from simulator.report.fairness import fairness
@@ -43,10 +49,17 @@ from simulator.report.records import (
     read_tables,
     seed_folders,
 )
-from simulator.report.sections import View, arms_overview, over_time, seeds_overview
+from simulator.report.sections import (
+    View,
+    arms_overview,
+    means_over_seeds,
+    over_time,
+    seeds_overview,
+)
 from simulator.report.stories import Stories, read_stories
 from simulator.report.svg import arm_styles
 from simulator.report.users import users_by_dots, users_over_time, users_tools
+from simulator.report.wording import counted
 
 __all__ = ["answer_of", "answer_sentences", "write_report"]
 
@@ -78,6 +91,8 @@ def write_report(run: Path) -> Path:
 def answer_of(run: Path) -> str:
     """Return the first sentence of the answer that a run folder gives, or a folder of seeds."""
     scenario, summary, users = read_tables(run)
+    if seed_folders(run):
+        summary = over_users(summary, users)
     baseline = str(scenario.get("baseline", ""))
     return answer_sentences(summary, users, paired_tests(users, baseline), baseline)[0]
 
@@ -124,10 +139,12 @@ def _run_page(run: Path, records: RunRecords) -> str:
 
 
 def _seeds_page(records: SeedRecords) -> str:
-    view = _view(records)
+    whole = replace(records, summary=over_users(records.summary, records.users))
+    view = _view(whole)
     tests = paired_tests(records.users, view.baseline)
     sections = {
-        "Arms": arms_overview(view, records.summary, "Beneath, the range over seeds.")
+        "Arms": arms_overview(view, view.summary, "Beneath, the range over seeds.")
+        + means_over_seeds(view, records.summary)
         + arms_by_intervals(view, tests),
         "Ranking": _ranking(view, tests, len(records.seeds)),
         "Seeds": seeds_overview(view, records.seeds),
@@ -143,8 +160,8 @@ def _seeds_page(records: SeedRecords) -> str:
         "Origins": origins(records.scenario_text, records.manifest),
     }
     sentences = answer_sentences(
-        records.summary,
-        records.users,
+        view.summary,
+        view.users,
         tests,
         view.baseline,
         interrupted=records.manifest.get("status", "done") != "done",
@@ -195,7 +212,8 @@ def _page(
     if len(told) > _MOST_SENTENCES:
         rest = "".join(told[_MOST_SENTENCES:])
         answer = "".join(told[:_MOST_SENTENCES]) + (
-            f"<details><summary>{len(told) - _MOST_SENTENCES} sentences more, arm by arm</summary>"
+            f"<details><summary>{counted(len(told) - _MOST_SENTENCES, 'sentence')} more, arm by arm"
+            "</summary>"
             f"{rest}</details>"
         )
     header = (

@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 from simulator.report.page import facts, plain_table, prose
+from simulator.report.wording import counted
 
 __all__ = ["data_defects", "origins", "protocol_in_words"]
 
@@ -75,7 +76,7 @@ def _data(scenario: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
     if not data:
         return []
     users = found.get("users")
-    people = f" of {users} users" if users is not None else ""
+    people = f" of {counted(users, 'user')}" if users is not None else ""
     sentences = [f"The data are accelerometer recordings{people} (source: {data.get('source')})."]
     activities = data.get("activities")
     if activities:
@@ -125,8 +126,9 @@ def _stream(stream: Mapping[str, Any]) -> list[str]:
         "shuffled": "shuffled",
     }.get(str(stream.get("order")), "in its order")
     return [
-        f"The stream comes {order}; a device works through {stream['questions_per_round']} "
-        f"questions a round, each of up to {stream['batch']} windows that get one answer."
+        f"The stream comes {order}; a device works through "
+        f"{counted(stream['questions_per_round'], 'question')} a round, each of up to "
+        f"{counted(stream['batch'], 'window')} that get one answer."
     ]
 
 
@@ -140,11 +142,13 @@ def _labels(labels: Mapping[str, Any], learning: Mapping[str, Any]) -> list[str]
         )
     delay = labels.get("delay_rounds")
     if delay:
-        sentences.append(f"Answers arrive {delay} {'round' if delay == 1 else 'rounds'} late.")
+        sentences.append(f"Answers arrive {counted(delay, 'round')} late.")
     if "steps" in learning:
         memory = learning.get("memory", 0)
-        rehearsal = f"rehearsing from a memory of {memory} windows" if memory else "without memory"
-        sentences.append(f"Each answer is learnt in {learning['steps']} steps, {rehearsal}.")
+        kept = counted(memory, "window")
+        rehearsal = f"rehearsing from a memory of {kept}" if memory else "without memory"
+        steps = counted(learning["steps"], "step")
+        sentences.append(f"Each answer is learnt in {steps}, {rehearsal}.")
     return sentences
 
 

@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 
 from simulator.measures.statistics import paired_tests
-from simulator.report import answer_of, answer_sentences
+from simulator.report import answer_of, answer_sentences, write_report
 from simulator.report.protocol import protocol_in_words
-from tests.simulator.made_runs import fake_seeds, hand_written_run
+from simulator.report.wording import counted
+from tests.simulator.made_runs import fake_run, fake_seeds, hand_written_run
 
 NOBODY = pd.DataFrame({"arm": [], "user": []})
 
@@ -183,7 +184,7 @@ def test_answer_compares_every_other_arm_with_the_baseline():
     assert "1 person is too few" in sentences[0]
     assert sentences[-1] == (
         "`shared` is right on 70.0% of holdout windows, 10.0 points below `local` on average: "
-        "better for 0 of 1 people, worse for 1."
+        "better for 0 of 1 person, worse for 1."
     )
 
 
@@ -194,6 +195,40 @@ def test_answer_of_a_folder_is_its_first_sentence(tmp_path):
     (run / "users.csv").unlink()
     (run / "summary.csv").unlink()
     assert answer_of(run) == "No accuracy has been recorded in this run folder."
+
+
+def test_seeds_that_score_different_people_give_one_mean_everywhere(tmp_path):
+    """User 1601 is hostile in one seed: the mean of the seeds' means is no mean over people."""
+    run = fake_seeds(tmp_path / "seeds", users=8)
+    users = pd.read_csv(run / "users.csv", dtype={"user": str})
+    users["holdout_accuracy"] = users["user"].map(lambda user: 0.9 if user < "1604" else 0.5)
+    users.loc[users["arm"] == "shared", "holdout_accuracy"] += 0.01
+    users.to_csv(run / "users.csv", index=False)
+    assert "that of `shared`: 71.0% of windows right, 1.0 point above" in answer_of(run)
+    html = write_report(run).read_text(encoding="utf-8")
+    text = unescape(re.sub(r"<svg.*?</svg>|<[^>]+>", "", html[html.index('class="answer"') :]))
+    assert "that of shared: 71.0% of windows right, 1.0 point above" in text
+    assert "shared 71.0%: place" in text  # the ranking
+    arms = text[text.index("By mean holdout accuracy") :]
+    assert "shared 71.0 (" in html[html.index('id="arms"') :]  # what the chart tells
+    assert re.search(r"shared: median 71\.0%", arms)  # fairness
+    assert "as the seeds scored different people" in text
+
+
+@pytest.mark.parametrize(
+    ("number", "told"), [(0, "0 people"), (1, "1 person"), (2, "2 people"), (1200, "1,200 people")]
+)
+def test_one_is_not_several(number, told):
+    assert counted(number, "person", "people") == told
+
+
+def test_one_pair_is_told_as_one(tmp_path):
+    run = fake_run(tmp_path / "run", users=8, arms=("local", "shared"))
+    html = write_report(run).read_text(encoding="utf-8")
+    text = unescape(re.sub(r"<[^>]+>", "", html[html.index('id="ranking"') :]))
+    assert "the test of the one pair of arms leaves open (Wilcoxon, level 0.05)" in text
+    assert "all 1 pairs" not in html
+    assert "the 1 arms" not in html
 
 
 def test_protocol_tells_a_holdout_by_chance_from_one_by_time():
