@@ -2,7 +2,7 @@
 
     scenario.toml, manifest.json, summary.csv, users.csv, rounds/, events/ -> report.html
 
-`records` and `reductions` read the folder, `contrasts` holds arms against
+`records`, `reductions` and `fates` read the folder, `contrasts` holds arms against
 each other, `answer`, `ranking` and `wording` put that into words, `sections`,
 `intervals`, `drift`, `attention`, `faults`, `fairness`, `users`, `confusion`, `cost` and
 `protocol` say what is shown, `stories` and `opened` show one user, `charts` and `arm_charts`
@@ -34,6 +34,7 @@ from simulator.report.contrasts import (
 from simulator.report.cost import cost, machine_time, rounds_logged
 from simulator.report.drift import drift_heat, drift_overview, drift_sentences
 from simulator.report.fairness import fairness
+from simulator.report.fates import fates_of
 from simulator.report.faults import fault_sentences, faults_overview
 from simulator.report.intervals import arms_by_intervals, mean_intervals, with_intervals
 from simulator.report.need import by_need
@@ -78,7 +79,7 @@ def write_report(run: Path) -> Path:
     Raises:
         BadInput: the folder holds no readable scenario.
     """
-    html = _seeds_page(read_seeds(run)) if seed_folders(run) else _run_page(run, read_run(run))
+    html = _seeds_page(run, read_seeds(run)) if seed_folders(run) else _run_page(run, read_run(run))
     path, temporary = run / "report.html", run / ".report.html.tmp"
     with temporary.open("w", encoding="utf-8") as file:
         file.write(html)
@@ -101,6 +102,7 @@ def _run_page(run: Path, records: RunRecords) -> str:
     view = _view(records)
     tests = paired_tests(records.users, view.baseline)
     best = view.spoken or view.baseline
+    fates = fates_of([run], records.scenario, records.summary)
     classes = [str(name) for name in records.scenario.get("data", {}).get("activities", [])]
     stories = read_stories(run, foremost_arms(view), view.shown, classes)
     stories.worn = _worn(records.users)
@@ -121,7 +123,7 @@ def _run_page(run: Path, records: RunRecords) -> str:
         + users_by_dots(view, stories)
         + users_over_time(view, records, drift_marks(records, best), best, stories),
         "Confusions": confusion(view, records),
-        "Faults": faults_overview(view, records.events),
+        "Faults": faults_overview(view, records.events, fates),
         "Cost": cost(view, records.costs)
         + machine_time(view, rounds_logged(run), records.manifest),
         "Protocol": protocol_in_words(records.scenario, records.manifest),
@@ -133,14 +135,15 @@ def _run_page(run: Path, records: RunRecords) -> str:
         records.summary, records.users, tests, view.baseline, interrupted=interrupted
     )
     sentences[1:1] = drift_sentences(records.drift, records.alarms)
-    sentences[1:1] = fault_sentences(records.scenario, records.summary)
+    sentences[1:1] = fault_sentences(records.scenario, records.summary, fates)
     sentences += [f"Note: {note}." for note in records.manifest.get("notes", [])]
     return _page(view, records.scenario, sentences, sections, one_user(view, stories))
 
 
-def _seeds_page(records: SeedRecords) -> str:
+def _seeds_page(run: Path, records: SeedRecords) -> str:
     whole = replace(records, summary=over_users(records.summary, records.users))
     view = _view(whole)
+    fates = fates_of(seed_folders(run), records.scenario, records.summary)
     tests = paired_tests(records.users, view.baseline)
     sections = {
         "Arms": arms_overview(view, view.summary, "Beneath, the range over seeds.")
@@ -153,7 +156,7 @@ def _seeds_page(records: SeedRecords) -> str:
         "Users": users_tools(view)
         + users_by_dots(view, Stories([]))
         + '<p class="note">Single users open in the report of each seed.</p>',
-        "Faults": faults_overview(view, pd.DataFrame()),
+        "Faults": faults_overview(view, pd.DataFrame(), fates, len(records.seeds)),
         "Cost": cost(view, pd.DataFrame({"arm": records.arms})),
         "Protocol": protocol_in_words(records.scenario, records.manifest),
         "Data": data_defects(records.scenario, records.manifest),
@@ -168,7 +171,7 @@ def _seeds_page(records: SeedRecords) -> str:
         seeds=len(records.seeds),
     )
     sentences[1:1] = drift_sentences(records.drift, records.alarms)
-    sentences[1:1] = fault_sentences(records.scenario, records.summary)
+    sentences[1:1] = fault_sentences(records.scenario, records.summary, fates, len(records.seeds))
     return _page(view, records.scenario, sentences, sections)
 
 

@@ -175,8 +175,8 @@ def over_time(view: View, records: RunRecords) -> str:
     return body
 
 
-def events(view: View, found: pd.DataFrame) -> str:
-    """Count what happened on the way, such as refused updates."""
+def events(view: View, found: pd.DataFrame, whose: str = "") -> str:
+    """Count what happened on the way, such as refused updates; `whose` says of which devices."""
     if found.empty:
         return ""
     counts: dict[tuple[str, str, str], int] = {}
@@ -187,7 +187,7 @@ def events(view: View, found: pd.DataFrame) -> str:
     return "<h3>Events</h3>" + plain_table(
         ["arm", "kind", "reason", "count"],
         rows,
-        "Devices and rounds in which it happened",
+        f"Devices and rounds in which it happened{whose}",
         [of_arm(arm, view.styles) for arm, _, _ in counts],
     )
 

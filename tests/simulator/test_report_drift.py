@@ -20,6 +20,7 @@ from simulator.report.sections import View
 from simulator.report.stories import Stories
 from simulator.report.svg import Mark, arm_styles
 from simulator.report.users import users_over_time
+from tests.simulator.made_pages import table_after
 from tests.simulator.made_runs import fake_run
 
 NAN = float("nan")
@@ -111,17 +112,6 @@ def view_of(records, best="local"):
 
 def section(html, title):
     return re.search(rf'<section id="{title}">.*?</section>', html, re.DOTALL)
-
-
-def cells(table):
-    """Return the text of each row's cells."""
-    rows = re.findall(r"<tr[^>]*>(.*?)</tr>", table, re.DOTALL)
-    found = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL) for row in rows]
-    return [[unescape(re.sub(r"<[^>]+>", "", cell)).strip() for cell in row] for row in found]
-
-
-def table_after(html, heading):
-    return cells(re.search(r"<table.*?</table>", html[html.index(heading) :], re.DOTALL)[0])
 
 
 def test_section_appears_only_with_files_on_drift(page, tmp_path):
