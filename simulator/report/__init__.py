@@ -4,9 +4,9 @@
 
 `records`, `reductions` and `fates` read the folder, `contrasts` holds arms against
 each other, `answer`, `ranking` and `wording` put that into words, `sections`,
-`intervals`, `drift`, `attention`, `faults`, `fairness`, `users`, `confusion`, `cost` and
-`protocol` say what is shown, `stories` and `opened` show one user, `charts` and `arm_charts`
-(Plotly), `svg` and the two scripts draw it, `page` and `style` are the paper.
+`intervals`, `drift`, `attention`, `faults`, `fairness`, `users`, `confusion`, `cost`,
+`protocol` and `adversity` say what is shown, `stories` and `opened` show one user, `charts` and
+`arm_charts` (Plotly), `svg` and the two scripts draw it, `page` and `style` are the paper.
 """
 
 from __future__ import annotations

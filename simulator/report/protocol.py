@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+from simulator.report.adversity import drifts_in_words, faults_in_words
 from simulator.report.page import facts, plain_table, prose
 from simulator.report.wording import counted
 
@@ -14,25 +15,31 @@ __all__ = ["data_defects", "origins", "protocol_in_words"]
 
 def protocol_in_words(scenario: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
     """Tell in sentences what the scenario says about data, split, stream, answers and learning."""
+    held_out = _table(scenario, "split").get("holdout") != 0
     sentences = [
         *_data(scenario, _table(manifest, "data")),
+        *_worn(scenario, _table(manifest, "data").get("users")),
         *_split(_table(scenario, "split"), _table(scenario, "model")),
         *_stream(_table(scenario, "stream")),
         *_labels(_table(scenario, "labels"), _table(scenario, "learning")),
+        *drifts_in_words(
+            [one for one in scenario.get("drift", []) if isinstance(one, dict)], held_out=held_out
+        ),
+        *faults_in_words(_table(scenario, "faults")),
         *_records(_table(scenario, "records")),
     ]
     body = f"<p>{' '.join(prose(sentence) for sentence in sentences)}</p>" if sentences else ""
-    meanings = facts(
-        {
-            "prequential": "Each window of the stream is predicted, and scored, before the device "
-            "learns from it.",
-            "holdout": "Windows of each user that are never streamed, scored after a round; "
-            "nothing is learnt from them.",
-            "unseen-users": "All windows of users on whom the base model was not trained, scored "
-            "by that model, untouched.",
-        }
-    )
-    return body + meanings + _base_models(manifest) + _arms(scenario)
+    meanings = {
+        "prequential": "Each window of the stream is predicted, and scored, before the device "
+        "learns from it.",
+        "holdout": "Windows of each user that are never streamed, scored after a round; "
+        "nothing is learnt from them.",
+        "unseen-users": "All windows of users on whom the base model was not trained, scored "
+        "by that model, untouched.",
+    }
+    if not held_out:
+        del meanings["holdout"]
+    return body + facts(meanings) + _base_models(manifest) + _arms(scenario)
 
 
 def data_defects(scenario: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
@@ -90,23 +97,51 @@ def _data(scenario: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
     return sentences
 
 
+def _worn(scenario: Mapping[str, Any], users: object) -> list[str]:
+    """Say who wears how many devices."""
+    split, devices = _table(scenario, "split"), _table(scenario, "fleet").get("devices", "users")
+    folds, donors = split.get("folds"), split.get("donors")
+    if folds is None:
+        return []
+    if folds != 1:
+        opening = f"In each of {folds} folds some users are donors and the others wear devices; "
+        everybody = "every user wears a device once"
+    elif donors:
+        opening = f"{counted(donors, 'user is a donor', 'users are donors')}; "
+        everybody = "each of the others wears a device"
+    else:
+        opening, everybody = "", "every user wears a device"
+    if devices in ("users", users):
+        told = everybody
+    else:
+        told = f"{counted(devices, 'device is', 'devices are')} dealt to all users in turn"
+        if folds == 1 and donors:
+            told += ", without those of donors"
+        told += _extent(devices, users)
+    told = opening + told
+    return [f"{told[0].upper()}{told[1:]}."]
+
+
+def _extent(devices: int, users: object) -> str:
+    """Say whether users have several devices, or some none."""
+    if not isinstance(users, int):
+        return ""
+    if devices < users:
+        return ", so that not everybody wears one"
+    return ", and those beyond a user's first are variations of the recordings"
+
+
 def _split(split: Mapping[str, Any], model: Mapping[str, Any]) -> list[str]:
     sentences = []
-    folds = split.get("folds")
-    if folds == 1:
-        sentences.append("Every user wears a device.")
-    elif folds is not None:
-        sentences.append(
-            f"In each of {folds} folds some users are donors and the others wear devices; every "
-            "user wears a device once."
-        )
     if model.get("base") == "donors":
         sentences.append(
             "The base model is trained offline on the donors, so no device's user is in it."
         )
     elif model.get("base") == "random":
         sentences.append("The base model is random: it has been trained on nobody.")
-    if "holdout" in split:
+    if split.get("holdout") == 0:
+        sentences.append("No windows are held out.")
+    elif "holdout" in split:
         share = f"{100 * split['holdout']:g}%"
         sentences.append(
             f"{share} of each user's windows of each activity, drawn at random, are holdout, never "

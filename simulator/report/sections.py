@@ -60,6 +60,12 @@ _ACCURACIES = [
     Column("holdout_macro_f1", "macro-F1, %", percent, "high", "holdout"),
     Column("worse_than_local", "users worse than local, %", percent, "low", "holdout"),
 ]
+_MEANINGS = {
+    "holdout_worst_tenth": "Worst tenth: mean over the tenth of the users with the least accuracy.",
+    "prequential_kappa_temporal": "κ temporal: 0 is as good as repeating the last true label, 1 is "
+    "perfect.",
+    "worse_than_local": "Worse than local: by more than two holdout windows.",
+}
 _SHOWN = 0.0005  # from which on shares differ in the digits shown
 MOST_USERS = 200  # as many are shown one by one
 
@@ -143,10 +149,13 @@ def arms_overview(view: View, summary: pd.DataFrame, beneath: str) -> str:
         "A share of each user's windows, averaged over users. ★ marks the best value of a column, "
         f"by the digits shown, which says nothing of chance; Ranking does. {beneath}"
     )
+    meanings = "".join(
+        f" {told}"
+        for column, told in _MEANINGS.items()
+        if column in summary and summary[column].notna().any()
+    )
     return arms_table(_without_self(summary), _ACCURACIES, view.swatches, caption) + (
-        f'<p class="note">{prose(f"The baseline is `{view.baseline}`.")} Worst tenth: mean over '
-        "the tenth of the users with the least accuracy. κ temporal: 0 is as good as repeating the "
-        "last true label, 1 is perfect. Worse than local: by more than two holdout windows.</p>"
+        f'<p class="note">{prose(f"The baseline is `{view.baseline}`.")}{meanings}</p>'
     )
 
 

@@ -205,7 +205,7 @@ function key(story) {
 }
 
 function table(story) {
-  const head = ["round", "windows", "right", "questions", "confirmed", "corrected", "answered wrongly", "model", "holdout right"];
+  const head = ["round", "windows", "right", "questions", "confirmed", "corrected", "answered wrongly", "model", ...(story.w ? ["holdout right"] : [])];
   let question = 0, body = "";
   for (let r = 1; r < story.rounds.length; r++) {
     const first = story.rounds[r - 1], last = story.rounds[r];
@@ -215,7 +215,7 @@ function table(story) {
     if (story.saved.includes(r)) did.push("kept");
     const held = story.h[r] === null || story.h[r] === undefined ? "–" : `${story.h[r]} of ${story.w}`;
     const right = story.right.slice(first, last).filter(Boolean).length;
-    const cells = [last - first, right, answers.length, count("c"), count("k"), count("w"), did.join(", ") || "–", held];
+    const cells = [last - first, right, answers.length, count("c"), count("k"), count("w"), did.join(", ") || "–", ...(story.w ? [held] : [])];
     body += `<tr><th scope="row">${r}</th>${cells.map((cell) => `<td>${cell}</td>`).join("")}</tr>`;
   }
   return `<details><summary>The same as a table</summary><div class="scroll" tabindex="0"><table aria-label="Rounds of this user">` +
@@ -232,7 +232,7 @@ function draw(paper) {
   opened.querySelector(".figures").textContent =
     `${stories.styles[arm].arm}: ${right} of ${counted(story.windows, "window")} of the stream predicted rightly ` +
     `(${percent(right, story.windows)}, prequential)` +
-    (held === undefined ? "." : `; at the end ${held} of ${story.w} holdout windows (${percent(held, story.w)}).`);
+    (story.w && held !== undefined ? `; at the end ${held} of ${counted(story.w, "holdout window")} (${percent(held, story.w)}).` : ".");
   const unfolded = body.querySelector("details")?.open ?? false;
   body.querySelector(".numbers").innerHTML = key(story) + table(story);
   body.querySelector("details").open = unfolded;

@@ -242,3 +242,60 @@ def test_protocol_tells_a_holdout_by_chance_from_one_by_time():
     assert "The last 30% of each recording is holdout" in by_time
     assert "30% of each user's windows of each activity, drawn at random" in by_chance
     assert "The last" not in by_chance
+
+
+def protocol_told(scenario, users=14):
+    whole = {"split": {"folds": 2, "holdout": 0.3, **scenario.pop("split", {})}, **scenario}
+    html = protocol_in_words(whole, {"data": {"users": users}})
+    return unescape(re.sub("<[^>]*>", "", html))
+
+
+def test_protocol_of_a_run_that_holds_nothing_out_does_not_speak_of_holdout():
+    told = protocol_told({"split": {"holdout": 0.0}, "drift": [{"kind": "gait"}]})
+    assert "No windows are held out." in told
+    assert "holdout" not in told.lower()
+
+
+@pytest.mark.parametrize(
+    ("split", "devices", "told"),
+    [({}, "users", "others wear devices; every user wears a device once."),
+     ({}, 14, "others wear devices; every user wears a device once."),
+     ({}, 20, "; 20 devices are dealt to all users in turn, and those beyond a user's first are "
+      "variations of the recordings."),
+     ({}, 1, "; 1 device is dealt to all users in turn, so that not everybody wears one."),
+     ({"folds": 1}, "users", "Every user wears a device."),
+     ({"folds": 1, "donors": 4}, "users", "4 users are donors; each of the others wears a device."),
+     ({"folds": 1, "donors": 4}, 20, "4 users are donors; 20 devices are dealt to all users in "
+      "turn, without those of donors, and those beyond")],
+)  # fmt: skip
+def test_protocol_says_who_wears_how_many_devices(split, devices, told):
+    assert told in protocol_told({"split": split, "fleet": {"devices": devices}})
+
+
+def test_protocol_tells_drift_and_faults():
+    told = protocol_told(
+        {
+            "drift": [
+                {"kind": "rotation", "angle_deg": 90.0, "axis": "any", "at": 0.5, "devices": 0.5},
+                {"kind": "gait", "at": 0.2, "over": 0.1, "period": 0.3, "devices": ["p001"]},
+            ],
+            "faults": {"availability": 0.8, "outage_rounds": 3.0, "dropout": 0.2, "lost": 0.1,
+                       "late": 0.05, "deadline_s": 30.0, "hostile": 0.2, "attack": "sign-flip",
+                       "attack_scale": 5.0},
+        }
+    )  # fmt: skip
+    for sentence in (
+        "Drift rotation (angle_deg = 90, axis = any) befalls 50% of each fold's devices, from 50% "
+        "of the stream on.",
+        "Drift gait befalls the device p001, from 20% of the stream on, coming on over 10% of it, "
+        "in spells of 15% of it with pauses as long.",
+        "Holdout accuracy is measured with the drift in force after the round.",
+        "Faults: devices can be reached in 80% of the rounds, with outages of 3 on average; 20% of "
+        "those chosen drop out of a round; of the updates 10% never arrive and 5% are held up; a "
+        "server that waits does so for 30 simulated s.",
+        "20% of each fold's devices, to the nearest whole one, are hostile: they attack "
+        "(sign-flip, scaled by 5), and no accuracy is of them.",
+    ):
+        assert sentence in told
+    calm = protocol_told({"drift": [], "faults": {"availability": 1.0, "hostile": 0.0}})
+    assert not re.search("Drift|Faults|hostile", calm)
