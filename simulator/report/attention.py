@@ -83,7 +83,7 @@ def _state(below: float, back: float, begins: float, fell: float) -> str:
     if below > MARGIN:
         return f"{points(below)} down"
     if fell <= MARGIN:
-        return "never fell"
+        return f"stayed within {100 * MARGIN:.0f} points"
     return f"back after {counted(back, 'round')}" if back > 0 else "as good as before"
 
 

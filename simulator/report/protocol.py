@@ -22,13 +22,19 @@ def protocol_in_words(scenario: Mapping[str, Any], manifest: Mapping[str, Any]) 
         *_split(_table(scenario, "split"), _table(scenario, "model")),
         *_stream(_table(scenario, "stream")),
         *_labels(_table(scenario, "labels"), _table(scenario, "learning")),
+        *_records(_table(scenario, "records")),
+    ]
+    adverse = [
         *drifts_in_words(
             [one for one in scenario.get("drift", []) if isinstance(one, dict)], held_out=held_out
         ),
         *faults_in_words(_table(scenario, "faults")),
-        *_records(_table(scenario, "records")),
     ]
-    body = f"<p>{' '.join(prose(sentence) for sentence in sentences)}</p>" if sentences else ""
+    body = "".join(
+        f"<p>{' '.join(prose(sentence) for sentence in told)}</p>"
+        for told in (sentences, adverse)
+        if told
+    )
     meanings = {
         "prequential": "Each window of the stream is predicted, and scored, before the device "
         "learns from it.",

@@ -279,8 +279,9 @@ def test_figures_of_a_user_are_of_the_devices_that_drifted(records):
 
 @pytest.mark.parametrize(
     ("drop", "rounds", "state"),
-    [(0.0, 1, "never fell"), (0.05, 1, "never fell"), (0.051, 1, "back after 1 round"),
-     (0.3, 3, "back after 3 rounds"), (0.3, NAN, "as good as before")],
+    [(0.0, 1, "stayed within 5 points"), (0.05, 1, "stayed within 5 points"),
+     (0.051, 1, "back after 1 round"), (0.3, 3, "back after 3 rounds"),
+     (0.3, NAN, "as good as before")],
 )  # fmt: skip
 def test_only_who_fell_comes_back(records, drop, rounds, state):
     own = replace(
