@@ -62,7 +62,7 @@ from simulator.report.svg import arm_styles
 from simulator.report.users import users_by_dots, users_over_time, users_tools
 from simulator.report.wording import counted
 
-__all__ = ["answer_of", "answer_sentences", "write_report"]
+__all__ = ["answer_of", "answer_sentences", "shown_summary", "write_report"]
 
 _MOST_SENTENCES = 12  # of the answer that stand open; many arms give one each
 
@@ -92,10 +92,19 @@ def write_report(run: Path) -> Path:
 def answer_of(run: Path) -> str:
     """Return the first sentence of the answer that a run folder gives, or a folder of seeds."""
     scenario, summary, users = read_tables(run)
-    if seed_folders(run):
-        summary = over_users(summary, users)
+    summary = shown_summary(run, summary)
     baseline = str(scenario.get("baseline", ""))
     return answer_sentences(summary, users, paired_tests(users, baseline), baseline)[0]
+
+
+def shown_summary(run: Path, summary: pd.DataFrame) -> pd.DataFrame:
+    """Return a summary with the mean accuracies that the answer tells, to be shown beside it.
+
+    Args:
+        run: a run folder, or a folder of seeds, whose means are those of users.
+        summary: the columns of its `summary.csv`.
+    """
+    return over_users(summary, read_tables(run)[2]) if seed_folders(run) else summary
 
 
 def _run_page(run: Path, records: RunRecords) -> str:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from simulator.measures.statistics import paired_tests
-from simulator.report import answer_of, answer_sentences, write_report
+from simulator.report import answer_of, answer_sentences, shown_summary, write_report
 from simulator.report.protocol import protocol_in_words
 from simulator.report.wording import counted
 from tests.simulator.made_runs import fake_run, fake_seeds, hand_written_run
@@ -205,6 +205,8 @@ def test_seeds_that_score_different_people_give_one_mean_everywhere(tmp_path):
     users.loc[users["arm"] == "shared", "holdout_accuracy"] += 0.01
     users.to_csv(run / "users.csv", index=False)
     assert "that of `shared`: 71.0% of windows right, 1.0 point above" in answer_of(run)
+    beside = shown_summary(run, pd.read_csv(run / "summary.csv")).set_index("arm")
+    assert beside["holdout_accuracy"]["shared"] == pytest.approx(0.71)
     html = write_report(run).read_text(encoding="utf-8")
     text = unescape(re.sub(r"<svg.*?</svg>|<[^>]+>", "", html[html.index('class="answer"') :]))
     assert "that of shared: 71.0% of windows right, 1.0 point above" in text
