@@ -199,9 +199,9 @@ class Run:
         told = f"<code>{escape(str(self.path))}</code>: {escape(self.status)}"
         if "summary" not in self.tables:
             return f"<p>{told}</p>"
-        from simulator.report import answer_of
+        from simulator.report import answer_of, shown_summary
 
-        header, rows = summary_rows(self.summary)
+        header, rows = summary_rows(shown_summary(self.path, self.summary))
         names = [name.replace("-\n", "-").replace("\n", " ") for name in header]
         table = pd.DataFrame(rows, columns=names).to_html(index=False, border=0)
         texts = f"<b>{escape(self.scenario.question)}</b>", escape(answer_of(self.path)), told

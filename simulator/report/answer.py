@@ -19,7 +19,7 @@ from simulator.report.contrasts import (
     scored_protocol,
 )
 from simulator.report.ranking import places, ranking_sentences, verdict
-from simulator.report.wording import chance, listed, percents, points, signed
+from simulator.report.wording import chance, counted, listed, percents, points, signed
 
 __all__ = ["answer_sentences"]
 
@@ -81,7 +81,8 @@ def answer_sentences(
 
 def _counts(found: Contrast) -> str:
     people = found.better + found.worse + found.equal
-    return f"better for {found.better} of {people} people, worse for {found.worse}" + (
+    everybody = counted(people, "person", "people")
+    return f"better for {found.better} of {everybody}, worse for {found.worse}" + (
         f" and equal for {found.equal}" if found.equal else ""
     )
 
@@ -187,7 +188,7 @@ def _across_seeds(
     low, high = f"{protocol.column}_min", f"{protocol.column}_max"
     if seeds < 2:
         return []
-    opening = f"The numbers are means of {seeds} seeds"
+    opening = f"The numbers are means of {counted(seeds, 'seed')}"
     if low not in summary or high not in summary:
         return [f"{opening}."]
     rows = summary.set_index("arm")[[low, high]].astype(float).dropna()

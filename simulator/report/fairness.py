@@ -18,6 +18,7 @@ from simulator.report.contrasts import HOLDOUT
 from simulator.report.page import Column, arms_table, chart, percent
 from simulator.report.rows import each
 from simulator.report.sections import View, told_lines
+from simulator.report.wording import counted
 
 __all__ = ["fairness"]
 
@@ -59,7 +60,7 @@ def fairness(view: View, scored: pd.DataFrame, seeds: int = 1) -> str:
         frame,
         _COLUMNS,
         view.swatches,
-        f"{name.capitalize()} accuracy over {count:,} users{averaged}; {intervals}",
+        f"{name.capitalize()} accuracy over {counted(count, 'user')}{averaged}; {intervals}",
     )
     told = "; ".join(
         f"{row.arm}: median {percent(row.median)}%, least {percent(row.minimum)}%"

@@ -79,7 +79,7 @@ class SeedRecords:
 
     Attributes:
         scenario, scenario_text, manifest, summary, users, arms: as in `RunRecords`; the numbers of
-            `summary` and `users` are means, with columns `_min` and `_max` beside.
+            `summary` and `users` are means over seeds, with columns `_min` and `_max` beside.
         seeds: by the folder's name, such as "seed-7", that seed's own `summary.csv`.
         drift, alarms: as in `RunRecords`, of all seeds together.
     """

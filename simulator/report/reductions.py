@@ -34,7 +34,8 @@ def confusion_of(run: Path, arm: str) -> tuple[IntArray, int] | None:
     """Add up what the devices' holdout was taken for, each when it was last scored.
 
     Returns:
-        int64 [K, K], rows are the truth, and the round of the last scoring; None if never scored.
+        int64 [K, K], rows are the truth, and the round of the last scoring; None if never scored,
+        or if no window was held out.
     """
     found: tuple[IntArray, int] | None = None
     for path in RunFolder(run).rounds_files(arm):
@@ -44,7 +45,7 @@ def confusion_of(run: Path, arm: str) -> tuple[IntArray, int] | None:
             total, round_ = found or (0, 0)
             last = max(round_, int(scored.round_.max()))
             found = total + scored.confusion.sum(axis=0), last
-    return found
+    return found if found is not None and found[0].any() else None
 
 
 def costs_of(run: Path, arm: str) -> pd.DataFrame:

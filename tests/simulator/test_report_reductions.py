@@ -86,6 +86,15 @@ def test_arm_that_has_not_run_has_nothing_to_reduce(tmp_path: Path):
     assert costs_of(tmp_path, "a")["devices"].tolist() == [0]
 
 
+def test_run_that_holds_nothing_out_has_no_confusions(tmp_path: Path):
+    """Its devices are scored all the same, on no window."""
+    records = records_of(tmp_path, "a", 0, ["x"])
+    records.add(row_of(0, None, 1))
+    records.score(0, np.zeros((1, 5, 5), np.int64))
+    records.write(0)
+    assert confusion_of(tmp_path, "a") is None
+
+
 def test_events_are_counted_by_kind_and_reason_but_for_those_of_drift(tmp_path: Path):
     """Those that cohorts wrote, and those of the server."""
     run = fake_run(tmp_path / "run")
