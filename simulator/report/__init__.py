@@ -21,7 +21,7 @@ from typing import Any
 import pandas as pd
 
 from simulator.measures.statistics import Comparison, paired_tests
-from simulator.report.answer import answer_sentences
+from simulator.report.answer import answer_sentences, headline
 from simulator.report.attention import drift_marks, drift_users
 from simulator.report.confusion import confusion
 from simulator.report.contrasts import (
@@ -90,11 +90,11 @@ def write_report(run: Path) -> Path:
 
 
 def answer_of(run: Path) -> str:
-    """Return the first sentence of the answer that a run folder gives, or a folder of seeds."""
+    """Return the first sentences of the answer that a run folder gives, or a folder of seeds."""
     scenario, summary, users = read_tables(run)
     summary = shown_summary(run, summary)
     baseline = str(scenario.get("baseline", ""))
-    return answer_sentences(summary, users, paired_tests(users, baseline), baseline)[0]
+    return " ".join(headline(summary, paired_tests(users, baseline), baseline))
 
 
 def shown_summary(run: Path, summary: pd.DataFrame) -> pd.DataFrame:

@@ -21,9 +21,10 @@ from simulator.report.contrasts import (
 from simulator.report.ranking import places, ranking_sentences, verdict
 from simulator.report.wording import chance, counted, listed, percents, points, signed
 
-__all__ = ["answer_sentences"]
+__all__ = ["answer_sentences", "headline"]
 
 _NONE = "0.0 points"
+_FEW = 4  # other arms that a headline has room for
 _ONE_SEED = (
     "All pairs come from one seed, so from one split, one base model for each fold and one stream "
     "for each person; what another seed would give is not in p (`--seeds 5`)."
@@ -51,16 +52,14 @@ def answer_sentences(
 
     Returns:
         Sentences in plain text; arms stand between backticks. The first says which arm has the best
-        mean, how far it is from the baseline, and whether that is more than chance.
+        mean, how far it is from the baseline, and whether that is more than chance; where there
+        are few other arms, the second says the same of each of them.
     """
-    sentences = []
+    sentences = headline(summary, tests, baseline)
     protocol = scored_protocol(summary)
-    if protocol is None:
-        sentences.append("No accuracy has been recorded in this run folder.")
-    else:
+    if protocol is not None:
         scores = accuracies(summary, protocol)
         rival = rival_of(summary, baseline, protocol)
-        sentences.append(_lead(scores, tests, baseline, rival, protocol))
         if baseline in scores.index and rival is not None:
             sentences += _for_whom(users, rival, baseline, protocol)
             sentences += ranking_sentences(places(scores, tests), tests)
@@ -77,6 +76,24 @@ def answer_sentences(
     if interrupted:
         sentences.append("The run stopped before its end: the numbers cover what it had finished.")
     return sentences
+
+
+def headline(summary: pd.DataFrame, tests: Sequence[Comparison], baseline: str) -> list[str]:
+    """Say in a sentence or two how each arm stands against the baseline; see `answer_sentences`."""
+    protocol = scored_protocol(summary)
+    if protocol is None:
+        return ["No accuracy has been recorded in this run folder."]
+    scores, rival = accuracies(summary, protocol), rival_of(summary, baseline, protocol)
+    lead = _lead(scores, tests, baseline, rival, protocol)
+    others = [str(arm) for arm in scores.index if arm not in (baseline, rival)]
+    if baseline not in scores.index or rival is None or not 0 < len(others) <= _FEW:
+        return [lead]
+    told = []
+    for arm in others:
+        test = compared(tests, arm, baseline)
+        apart = float(scores[arm] - scores[baseline]) if test is None else test.mean_difference
+        told.append(f"`{arm}` is {_apart(apart)} `{baseline}`{_told_apart(test)}")
+    return [lead, f"{listed(told)}."]
 
 
 def _counts(found: Contrast) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from simulator.measures.statistics import paired_tests
 from simulator.report import answer_of, answer_sentences, shown_summary, write_report
+from simulator.report.answer import headline
 from simulator.report.protocol import protocol_in_words
 from simulator.report.wording import counted
 from tests.simulator.made_runs import fake_run, fake_seeds, hand_written_run
@@ -85,8 +86,9 @@ def test_answer_of_a_best_baseline_names_the_next_arm_and_corrects_for_all():
         "+5.0 to +5.0): more than chance (Wilcoxon, 8 people, p = 0.016 after Holm's correction "
         "over 2 arms)."
     )
+    assert sentences[1] == "`ditto` is 10.0 points below `local` (p = 0.016)."
     # All pairs at once: three tests, 3 x 0.0078 = 0.0234.
-    assert sentences[2] == (
+    assert sentences[3] == (
         "With all 3 pairs of arms tested at once, which asks more than the comparison with the "
         "baseline, `local`, which has the best mean, is ahead of `shared` and `ditto`."
     )
@@ -108,7 +110,7 @@ def test_answer_names_arms_that_are_not_told_apart_from_the_best():
         ": no difference that 8 people could show (Wilcoxon, p = 1 after Holm's correction over 2 "
         "arms)."
     )
-    assert sentences[2].endswith(
+    assert sentences[3].endswith(
         "`local`, which has the best mean, is not told apart from `shared` (p = 1); ahead of "
         "`ditto`."
     )
@@ -145,9 +147,22 @@ def test_answer_names_the_best_prequential_arm_even_if_holdout_does_not():
         }
     )
     sentences = told(summary, NOBODY)
-    assert sentences[1] == (
+    assert sentences[1] == "`frozen` is 10.0 points below `local`."
+    assert sentences[2] == (
         "Prequentially (each window scored before it is learnt from), `local` is right on 70.0%, "
         "`shared` on 75.0% and `frozen`, with the best mean, on 85.0%."
+    )
+
+
+def test_many_arms_leave_the_headline_to_the_best_and_the_baseline():
+    names = [f"arm{n}" for n in range(6)]
+    scores = [0.8, *(0.7 + n / 100 for n in range(6))]
+    summary = pd.DataFrame({"arm": ["local", *names], "holdout_accuracy": scores})
+    assert len(headline(summary, [], "local")) == 1
+    few = summary.drop(index=3)
+    assert headline(few, [], "local")[1] == (
+        "`arm0` is 10.0 points below `local`, `arm1` is 9.0 points below `local`, `arm3` is 7.0 "
+        "points below `local` and `arm4` is 6.0 points below `local`."
     )
 
 
