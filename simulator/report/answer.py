@@ -57,25 +57,35 @@ def answer_sentences(
     """
     sentences = headline(summary, tests, baseline)
     protocol = scored_protocol(summary)
-    if protocol is not None:
-        scores = accuracies(summary, protocol)
-        rival = rival_of(summary, baseline, protocol)
-        if baseline in scores.index and rival is not None:
-            sentences += _for_whom(users, rival, baseline, protocol)
-            sentences += ranking_sentences(places(scores, tests), tests)
-            if seeds == 1 and any(test.tested for test in tests):
-                sentences.append(_ONE_SEED)
-        shown = [arm for arm in (baseline, rival) if arm is not None]
-        if protocol is HOLDOUT:
-            sentences += _while_learning(summary, shown)
-        sentences += _across_seeds(summary, shown, protocol, seeds)
+    if protocol is None:
+        return [*sentences, *_base(summary), *_stopped(interrupted)]
+    scores = accuracies(summary, protocol)
+    rival, others = rival_of(summary, baseline, protocol), _others(summary, baseline, protocol)
+    if baseline in scores.index and rival is not None:
+        for arm in [rival, *(others if len(others) <= _FEW else [])]:
+            sentences += _for_whom(users, str(arm), baseline, protocol)
+        sentences += ranking_sentences(places(scores, tests), tests)
+        if seeds == 1 and any(test.tested for test in tests):
+            sentences.append(_ONE_SEED)
+    shown = [arm for arm in (baseline, rival) if arm is not None]
+    if protocol is HOLDOUT:
+        sentences += _while_learning(summary, shown)
+    sentences += _across_seeds(summary, shown, protocol, seeds)
     sentences += _base(summary)
-    if protocol is not None and baseline in scores.index:
-        rest = [str(arm) for arm in scores.index if arm not in (baseline, rival)]
-        sentences += [_against(scores, users, tests, arm, baseline, protocol) for arm in rest]
-    if interrupted:
-        sentences.append("The run stopped before its end: the numbers cover what it had finished.")
-    return sentences
+    if baseline in scores.index and len(others) > _FEW:
+        sentences += [_against(scores, users, tests, arm, baseline, protocol) for arm in others]
+    return [*sentences, *_stopped(interrupted)]
+
+
+def _stopped(interrupted: bool) -> list[str]:
+    told = "The run stopped before its end: the numbers cover what it had finished."
+    return [told] if interrupted else []
+
+
+def _others(summary: pd.DataFrame, baseline: str, protocol: Protocol) -> list[str]:
+    """Return the arms that are neither the baseline nor the best of the others."""
+    rival = rival_of(summary, baseline, protocol)
+    return [str(a) for a in accuracies(summary, protocol).index if a not in (baseline, rival)]
 
 
 def headline(summary: pd.DataFrame, tests: Sequence[Comparison], baseline: str) -> list[str]:
@@ -85,7 +95,7 @@ def headline(summary: pd.DataFrame, tests: Sequence[Comparison], baseline: str) 
         return ["No accuracy has been recorded in this run folder."]
     scores, rival = accuracies(summary, protocol), rival_of(summary, baseline, protocol)
     lead = _lead(scores, tests, baseline, rival, protocol)
-    others = [str(arm) for arm in scores.index if arm not in (baseline, rival)]
+    others = _others(summary, baseline, protocol)
     if baseline not in scores.index or rival is None or not 0 < len(others) <= _FEW:
         return [lead]
     told = []

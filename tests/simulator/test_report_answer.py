@@ -88,14 +88,11 @@ def test_answer_of_a_best_baseline_names_the_next_arm_and_corrects_for_all():
     )
     assert sentences[1] == "`ditto` is 10.0 points below `local` (p = 0.016)."
     # All pairs at once: three tests, 3 x 0.0078 = 0.0234.
-    assert sentences[3] == (
+    assert sentences[4] == (
         "With all 3 pairs of arms tested at once, which asks more than the comparison with the "
         "baseline, `local`, which has the best mean, is ahead of `shared` and `ditto`."
     )
-    assert sentences[-1] == (
-        "`ditto` is right on 70.0% of holdout windows, 10.0 points below `local` on average "
-        "(p = 0.016): better for 0 of 8 people, worse for 8."
-    )
+    assert sentences[3].startswith("Against `local` on holdout, `ditto` is better for 0 of 8")
 
 
 def test_answer_names_arms_that_are_not_told_apart_from_the_best():
@@ -110,7 +107,7 @@ def test_answer_names_arms_that_are_not_told_apart_from_the_best():
         ": no difference that 8 people could show (Wilcoxon, p = 1 after Holm's correction over 2 "
         "arms)."
     )
-    assert sentences[3].endswith(
+    assert sentences[4].endswith(
         "`local`, which has the best mean, is not told apart from `shared` (p = 1); ahead of "
         "`ditto`."
     )
@@ -151,6 +148,21 @@ def test_answer_names_the_best_prequential_arm_even_if_holdout_does_not():
     assert sentences[2] == (
         "Prequentially (each window scored before it is learnt from), `local` is right on 70.0%, "
         "`shared` on 75.0% and `frozen`, with the best mean, on 85.0%."
+    )
+
+
+def test_of_many_arms_each_has_a_sentence_at_the_end():
+    names = [f"arm{n}" for n in range(6)]
+    scores = [0.8, *(0.7 + n / 100 for n in range(6))]
+    summary = pd.DataFrame({"arm": ["local", *names], "holdout_accuracy": scores})
+    users = [
+        by_user([0.8] * 8, [0.7] * 8),
+        *(renamed([s] * 8, a) for a, s in zip(names, scores[1:])),
+    ]
+    sentences = told(summary, pd.concat(users))
+    assert sentences[-1] == (
+        "`arm4` is right on 74.0% of holdout windows, 6.0 points below `local` on average "
+        "(p = 0.047): better for 0 of 8 people, worse for 8."
     )
 
 
@@ -197,9 +209,10 @@ def test_answer_compares_every_other_arm_with_the_baseline():
     sentences = told(summary, users)
     assert "that of `ditto`: 90.0% of windows right, 10.0 points above the" in sentences[0]
     assert "1 person is too few" in sentences[0]
+    assert sentences[1] == "`shared` is 10.0 points below `local`."
     assert sentences[-1] == (
-        "`shared` is right on 70.0% of holdout windows, 10.0 points below `local` on average: "
-        "better for 0 of 1 person, worse for 1."
+        "Against `local` on holdout, `shared` is better for 0 of 1 person, worse for 1; it loses "
+        "most for user 0 (10.0 points)."
     )
 
 
