@@ -30,8 +30,8 @@ TABLES = {
 }
 
 
-def test_the_package_offers_three_names_and_loads_them_late():
-    assert {*simulator.__all__} == {"Scenario", "load_run", "run"} <= {*dir(simulator)}
+def test_the_package_offers_some_names_and_loads_them_late():
+    assert {*simulator.__all__} == {"Scenario", "Section", "load_run", "run"} <= {*dir(simulator)}
     assert callable(run)
     code = (
         "import sys, simulator\nheavy = {'tensorflow', 'ray', 'flwr', 'pandas'}\n"

@@ -155,10 +155,7 @@ def test_of_many_arms_each_has_a_sentence_at_the_end():
     names = [f"arm{n}" for n in range(6)]
     scores = [0.8, *(0.7 + n / 100 for n in range(6))]
     summary = pd.DataFrame({"arm": ["local", *names], "holdout_accuracy": scores})
-    users = [
-        by_user([0.8] * 8, [0.7] * 8),
-        *(renamed([s] * 8, a) for a, s in zip(names, scores[1:])),
-    ]
+    users = [renamed([score] * 8, arm) for arm, score in zip(summary["arm"], scores, strict=True)]
     sentences = told(summary, pd.concat(users))
     assert sentences[-1] == (
         "`arm4` is right on 74.0% of holdout windows, 6.0 points below `local` on average "
