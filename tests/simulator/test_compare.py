@@ -135,6 +135,32 @@ def test_other_numbers_of_workers_promise_the_same_bytes_but_for_the_scenario(do
     assert [one.first for one in compared.bytes] == [None]
 
 
+@pytest.mark.parametrize("place", [0, 1])
+def test_drifts_of_one_kind_are_told_apart(done, tmp_path, place):
+    degrees = [40.0, 25.0]
+    drift = '[[drift]]\nkind = "rotation"\ndegrees = {}\n'
+    with (done / "scenario.toml").open("a") as file:
+        file.write("".join(map(drift.format, degrees)))
+    other = changed(done, tmp_path / "other", [(f"degrees = {degrees[place]}", "degrees = 10.0")])
+    compared = compare_runs([done, other])
+    key = ("drift.rotation.degrees", "drift.rotation(2).degrees")[place]
+    assert {d.key: d.values for d in compared.differences} == {key: (str(degrees[place]), "10.0")}
+    assert "The scenarios are the same." not in sentences(compared)
+    assert any("other conditions" in text for text in compared.warnings)
+    assert compared.bytes == []
+    fewer = changed(done, tmp_path / "fewer", [(drift.format(degrees[1]), "")])
+    assert [d.key for d in compare_runs([done, fewer]).differences] == [
+        "drift.rotation(2).kind", "drift.rotation(2).degrees",
+    ]  # fmt: skip
+
+
+def test_another_name_leaves_open_whether_the_records_agree(done, tmp_path):
+    other = changed(done, tmp_path / "other", [("personalized-vs-shared", "other")])
+    compared = compare_runs([done, other])
+    assert [one.key for one in compared.differences] == ["name"]
+    assert [one.first for one in compared.bytes] == [None]
+
+
 def test_a_parent_of_seeds_is_compared_by_its_averages(runs, tmp_path):
     parent = shutil.copytree(runs[0], tmp_path / "parent")
     for name in ("windows", "rounds", "events"):
