@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from simulator.folder.rounds_file import Names, last_scored, names_of, numbers_of, read_rounds
 from simulator.folder.store import RunFolder
+from simulator.measures.reference import local_of
 from simulator.measures.shares import known_mean, ratio
 from simulator.measures.user_series import holdout_of
 from simulator.scenario.scenario import Arm
@@ -200,8 +201,7 @@ def summary_frame(
         base_accuracy: of the untouched base model on users that it never saw.
         epsilons: of private arms, by name.
     """
-    locals_ = [arm.name for arm in arms if arm.method == "local"]
-    local = "local" if "local" in locals_ else next(iter(locals_), None)
+    local = local_of({arm.name: arm.method for arm in arms})
     rows = []
     for arm in arms:
         own = users[users["arm"] == arm.name]

@@ -119,7 +119,8 @@ def machine_time(
 
     Args:
         view: see `View`.
-        logged, lost: what `rounds_logged` returns.
+        logged: the rounds that count, as `rounds_logged` returns them.
+        lost: those that do not, likewise.
         manifest: of the run.
     """
     if logged.empty:

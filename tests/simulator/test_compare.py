@@ -10,7 +10,7 @@ from scipy import stats
 
 from clients.errors import BadInput
 from simulator.cli import main
-from simulator.comparison.tables import compare_runs, sentences
+from simulator.comparison.tables import as_json, compare_runs, frame_of, sentences
 from tests.simulator.made_runs import fake_run
 
 
@@ -193,6 +193,19 @@ def test_the_command_prints_json_and_writes_html_and_csv(runs, tmp_path, capsys)
     again, _, err = told_by(capsys, "compare", *runs, "--out", tmp_path / "c.csv")
     assert again == 2
     assert "is there already" in err
+
+
+def test_no_chance_is_written_as_none(done, tmp_path):
+    other = changed(done, tmp_path / "other")
+    for run, gain in ((done, 0.0), (other, 0.1)):
+        users = pd.DataFrame({"arm": "local", "user": [f"u{i}" for i in range(30)], "devices": 1})
+        users["holdout_accuracy"] = 0.5 + gain + np.arange(30) / 100 * (1 + gain)
+        users.to_csv(run / "users.csv", index=False)
+    compared = compare_runs([done, other])
+    assert 0.0 < compared.pairs[0].test.p < 1e-8
+    row = next(row for row in as_json(compared)["arms"] if row["run"] == "B")
+    assert (row["p"], row["p_holm"]) == (1e-6, 1e-6)
+    assert frame_of(compared)["p"].dropna().tolist() == [1e-6]
 
 
 @pytest.mark.parametrize(
