@@ -10,6 +10,8 @@ from typing import Literal
 
 import pandas as pd
 
+from simulator.report.wording import shortened
+
 __all__ = ["ArmStyle", "Mark", "arm_styles", "legend", "small_multiples", "swatch"]
 
 # Okabe & Ito's palette without its yellow, which is too pale for lines on white.
@@ -27,7 +29,7 @@ _SHAPES = {
     "cross": "M-1.6,-4.6h3.2v3h3v3.2h-3v3h-3.2v-3h-3v-3.2h3z",
 }
 
-
+_CAPTION = 24  # characters of a name above a small chart
 _MARKS = {
     "begin": '<path d="M{x},6V90" stroke="#57606a" stroke-dasharray="3,2"/>',
     "alarm": '<path d="M{x},12l-3.4,-6h6.8z" fill="#b42318"/>',
@@ -175,7 +177,7 @@ def _small_chart(
         f"User {user}, {protocol}, rounds {first} to {last}; at the end " + ", ".join(told)
     )
     return (
-        f'<figure><figcaption>{escape(user)}</figcaption><svg role="img" viewBox="0 0 164 104" '
+        f'<figure><figcaption{_whole(user)}>{escape(shortened(user, _CAPTION))}</figcaption><svg role="img" viewBox="0 0 164 104" '
         f'aria-label="{label}"><title>{label}</title>'
         '<path class="grid" d="M24,6H156M24,90H156"/>'
         '<text x="21" y="9" text-anchor="end">100</text>'
@@ -184,6 +186,11 @@ def _small_chart(
         f'<text x="156" y="102" text-anchor="end">{last}</text>'
         f"{''.join(lines)}</svg></figure>"
     )
+
+
+def _whole(name: str) -> str:
+    """Give a caption the whole name where it is shortened, for the pointer to bring up."""
+    return f' title="{escape(name)}"' if len(name) > _CAPTION else ""
 
 
 def _svg_dash(style: ArmStyle) -> str:
