@@ -176,8 +176,9 @@ def _small_chart(
     label = escape(
         f"User {user}, {protocol}, rounds {first} to {last}; at the end " + ", ".join(told)
     )
+    caption = f"<figcaption{_whole(user)}>{escape(shortened(user, _CAPTION))}</figcaption>"
     return (
-        f'<figure><figcaption{_whole(user)}>{escape(shortened(user, _CAPTION))}</figcaption><svg role="img" viewBox="0 0 164 104" '
+        f'<figure>{caption}<svg role="img" viewBox="0 0 164 104" '
         f'aria-label="{label}"><title>{label}</title>'
         '<path class="grid" d="M24,6H156M24,90H156"/>'
         '<text x="21" y="9" text-anchor="end">100</text>'
