@@ -32,10 +32,9 @@ def test_heat_map_only_gets_lighter_and_its_mark_is_seen_on_every_cell():
     heat, *marks = json.loads(heat_map(SERIES, ["u", "v"], {"v": 1}))["data"]
     stops = [[int(text[i : i + 2], 16) / 255 for i in (1, 3, 5)] for _, text in heat["colorscale"]]
     places = [place for place, _ in heat["colorscale"]]
-    shown = np.stack(
-        [np.interp(np.linspace(0, 1, 101), places, c) for c in zip(*stops, strict=True)], axis=-1
-    )
-    light = luminance(shown)
+    shares = np.linspace(0, 1, 101)
+    shown = [np.interp(shares, places, channel) for channel in zip(*stops, strict=True)]
+    light = luminance(np.stack(shown, axis=-1))
     assert (np.diff(light) > 0).all()
     edge, ink = marks  # the later one lies above
     assert (edge["x"], edge["y"]) == (ink["x"], ink["y"]) == ([1], [1])
