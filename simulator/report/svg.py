@@ -121,7 +121,9 @@ def small_multiples(
     """
     floor = max(0.0, float(series["accuracy"].min()) // 0.1 * 0.1)
     first, last = int(series["round"].min()), int(series["round"].max())
-    by_user = {str(user): rows for user, rows in series.groupby("user")}
+    by_user: dict[str, dict[str, pd.DataFrame]] = {}
+    for (user, arm), rows in series.sort_values("round").groupby(["user", "arm"]):
+        by_user.setdefault(str(user), {})[str(arm)] = rows
     cells = []
     for place, user in enumerate(order):
         if user in by_user:
@@ -145,7 +147,7 @@ def _symbols(styles: Mapping[str, ArmStyle]) -> str:
 
 def _small_chart(
     user: str,
-    rows: pd.DataFrame,
+    by_arm: Mapping[str, pd.DataFrame],
     styles: Mapping[str, ArmStyle],
     frame: tuple[int, int, float],
     protocol: str,
@@ -156,11 +158,11 @@ def _small_chart(
     width, height = 132.0, 84.0
     lines, told = [], []
     for place, (arm, style) in enumerate(styles.items()):
-        found = rows[rows["arm"] == arm].sort_values("round")
-        if found.empty:
+        if arm not in by_arm:
             continue
-        xs = 24 + (found["round"] - first) / max(last - first, 1) * width
-        ys = 6 + (1.0 - found["accuracy"]) / max(1.0 - floor, 0.1) * height
+        rounds, accuracy = (by_arm[arm][name].to_numpy() for name in ("round", "accuracy"))
+        xs = 24 + (rounds - first) / max(last - first, 1) * width
+        ys = 6 + (1.0 - accuracy) / max(1.0 - floor, 0.1) * height
         points = [f"{x:.1f},{y:.1f}" for x, y in zip(xs, ys, strict=True)]
         path = "M" + "L".join(points)
         end_x, end_y = points[-1].split(",")
@@ -168,7 +170,7 @@ def _small_chart(
             f'<g class="arm-{place}"><path d="{path}" stroke="{style.colour}"{_svg_dash(style)}/>'
             f'<use href="#mark-{place}" x="{end_x}" y="{end_y}"/></g>'
         )
-        told.append(f"{arm} {found['accuracy'].iloc[-1]:.1%}")
+        told.append(f"{arm} {accuracy[-1]:.1%}")
     for mark in marks:
         x = 24 + (mark.round_ - first) / max(last - first, 1) * width
         lines.append(_MARKS[mark.what].format(x=f"{x:.1f}"))
