@@ -19,8 +19,7 @@ _CONDITIONS = (
     "data.", "split.", "stream.", "labels.", "measure.", "variation.", "faults.", "drift",
     "fleet.devices",
 )  # fmt: skip
-_NO_MATTER = {"fleet.workers"}  # of what a run computes
-_SAID = ("name", "question")  # which change no number
+_NO_MATTER = {"name", "question", "fleet.workers"}  # to what a run computes
 _TOLD = 5  # names in a warning
 
 
@@ -74,19 +73,30 @@ def _methods(scenario: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _flat(table: Mapping[str, Any], before: str = "") -> dict[str, str]:
-    """Write a table's values under keys with dots; tables in a list by name, kind or number."""
+    """Write a table's values under keys with dots; tables in a list by their names in it."""
     found: dict[str, str] = {}
     for key, value in table.items():
         path = f"{before}{key}"
         if isinstance(value, Mapping):
             found |= _flat(value, f"{path}.")
         elif isinstance(value, list) and value and all(isinstance(v, Mapping) for v in value):
-            for number, each in enumerate(value):
-                name = each.get("name", each.get("kind", number))
+            for name, each in zip(_names_of(value), value, strict=True):
                 found |= _flat(each, f"{path}.{name}.")
         else:
             found[path] = str(value)
     return found
+
+
+def _names_of(tables: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Name the tables of a list by name or kind, else by number; no two are named alike.
+
+    The first of a kind has no number, so that it stands beside the one of a run with fewer.
+    """
+    names = [str(one.get("name", one.get("kind", place))) for place, one in enumerate(tables)]
+    before = [names[:place].count(name) for place, name in enumerate(names)]
+    return [
+        f"{name}({1 + count})" if count else name for name, count in zip(names, before, strict=True)
+    ]
 
 
 def warnings(runs: Sequence[Opened], found: Sequence[Difference], protocol: Protocol) -> list[str]:
@@ -162,12 +172,13 @@ def _some(names: Sequence[str]) -> str:
 def compare_bytes(runs: Sequence[Opened]) -> list[Bytes]:
     """Compare the files of runs of the same scenario and seeds with those of the first such run.
 
-    How many workers computed a run may differ: that changes no byte but that of the scenario.
+    What a run is called, its question, and how many workers computed it may differ: that changes
+    no byte but those of the scenario, which is then left out.
     """
     told = []
     for place, other in enumerate(runs):
         for first in runs[:place]:
-            keys = {one.key for one in differences([first, other])} - set(_SAID)
+            keys = {one.key for one in differences([first, other])}
             if keys <= _NO_MATTER and first.seeds == other.seeds:
                 told.append(_compare(first, other, with_scenario=not keys))
                 break

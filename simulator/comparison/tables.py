@@ -21,7 +21,7 @@ from simulator.comparison.likeness import (
 from simulator.comparison.opened import Opened, choose_protocol, open_runs
 from simulator.comparison.pairs import Pair, pairs_of
 from simulator.measures.metrics import worst_tenth
-from simulator.measures.statistics import FEWEST_PAIRS
+from simulator.measures.statistics import FEWEST_PAIRS, SMALLEST_P
 from simulator.report.contrasts import Protocol
 from simulator.report.wording import chance, signed
 
@@ -220,7 +220,10 @@ def as_json(compared: Compared) -> dict[str, Any]:
 
 
 def frame_of(compared: Compared) -> pd.DataFrame:
-    """Return a row for each arm of each run, with what it is held against, if it is."""
+    """Return a row for each arm of each run, with what it is held against, if it is.
+
+    As in `tests.csv`, numbers have six digits and no p is below 0.000001.
+    """
     tests = {(pair.letter, pair.test.arm): pair for pair in compared.pairs}
     rows = []
     for run in compared.runs:
@@ -240,4 +243,7 @@ def frame_of(compared: Compared) -> pd.DataFrame:
                     del test[name]
                 row |= {"against_run": pair.against, "against_arm": pair.test.against, **test}
             rows.append(row)
-    return pd.DataFrame(rows).rename(columns={"p_all": "p_holm"}).round(6)
+    frame = pd.DataFrame(rows).rename(columns={"p_all": "p_holm"}).round(6)
+    ps = ["p", "p_holm"]
+    frame[ps] = frame[ps].astype(float).clip(lower=SMALLEST_P)
+    return frame

@@ -134,7 +134,7 @@ def _run_page(run: Path, records: RunRecords) -> str:
         "Confusions": confusion(view, records),
         "Faults": faults_overview(view, records.events, fates),
         "Cost": cost(view, records.costs)
-        + machine_time(view, rounds_logged(run), records.manifest),
+        + machine_time(view, *rounds_logged(run), records.manifest),
         "Protocol": protocol_in_words(records.scenario, records.manifest),
         "Data": data_defects(records.scenario, records.manifest),
         "Origins": origins(records.scenario_text, records.manifest),
@@ -166,7 +166,7 @@ def _seeds_page(run: Path, records: SeedRecords) -> str:
         + users_by_dots(view, Stories([]))
         + '<p class="note">Single users open in the report of each seed.</p>',
         "Faults": faults_overview(view, pd.DataFrame(), fates, len(records.seeds)),
-        "Cost": cost(view, pd.DataFrame({"arm": records.arms})),
+        "Cost": cost(view, pd.DataFrame({"arm": records.arms}), len(records.seeds)),
         "Protocol": protocol_in_words(records.scenario, records.manifest),
         "Data": data_defects(records.scenario, records.manifest),
         "Origins": origins(records.scenario_text, records.manifest),

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from simulator.measures.drift_frames import FELL
-from simulator.report.charts import heat_map
+from simulator.report.charts import heat_map, heat_told
 from simulator.report.need import MARGIN, slipped
 from simulator.report.page import (
     Column,
@@ -258,7 +258,8 @@ def drift_heat(view: View, records: RunRecords) -> str:
         begins = _begins(records.drift, arm)
         body += f"<h3>{prose(f'Users by rounds, `{arm}`')}</h3>" + chart(
             heat_map(own, order, begins),
-            f"Holdout accuracy of {len(order)} users by round in {arm}, as colours.",
+            f"Holdout accuracy of {len(order)} users by round in {arm}, lighter for more: "
+            f"{heat_told(own, order, begins)}.",
             "Holdout accuracy with the drift in force; those who need attention most stand at the "
             "top. The mark in a row is the round in which the user's drift begins.",
         )

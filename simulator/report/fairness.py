@@ -11,6 +11,7 @@ from scipy import stats
 
 from simulator.measures.drift import wilson_interval
 from simulator.measures.metrics import worst_tenth
+from simulator.measures.reference import local_of
 from simulator.measures.statistics import FEWEST_PAIRS
 from simulator.report.arm_charts import spread_chart
 from simulator.report.charts import rounds_chart
@@ -107,8 +108,8 @@ def _worse_than_local(view: View) -> dict[str, float]:
     summary = view.summary
     if view.protocol is not HOLDOUT or not {"method", "worse_than_local"} <= set(summary.columns):
         return {}
-    local = summary.index[summary["method"] == "local"][:1]
-    others = summary.drop(local).set_index("arm")["worse_than_local"].astype(float)
+    local = local_of(dict(zip(summary["arm"], summary["method"], strict=True)))
+    others = summary[summary["arm"] != local].set_index("arm")["worse_than_local"].astype(float)
     return {str(arm): float(share) for arm, share in others.items()}
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from simulator.measures.fading import ALPHA
+from simulator.measures.reference import local_of
 from simulator.report.charts import rounds_chart, spread
 from simulator.report.contrasts import Protocol, accuracies
 from simulator.report.page import (
@@ -248,10 +249,9 @@ def _without_self(summary: pd.DataFrame) -> pd.DataFrame:
     """Blank how `local` compares with itself, which would always be the best value."""
     if not {"method", "worse_than_local"} <= set(summary.columns):
         return summary
-    summary = summary.copy()
-    own = summary.index[summary["method"] == "local"][:1]
-    summary.loc[own, "worse_than_local"] = np.nan
-    return summary
+    local = local_of(dict(zip(summary["arm"], summary["method"], strict=True)))
+    others = summary["worse_than_local"].astype(float).where(summary["arm"] != local)
+    return summary.assign(worse_than_local=others)
 
 
 def told_lines(what: str, means: pd.DataFrame, view: View) -> str:

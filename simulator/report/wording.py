@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["chance", "counted", "listed", "percents", "points", "signed"]
+__all__ = ["chance", "counted", "listed", "percents", "points", "shortened", "signed"]
 
 
 def percents(share: float) -> str:
@@ -40,3 +40,9 @@ def listed(parts: list[str]) -> str:
 def counted(number: float, one: str, several: str = "") -> str:
     """Write how many of something: "1 round", "1,200 rounds", "2 people"; in the plural, an "s"."""
     return f"{number:,.0f} {one if number == 1 else several or f'{one}s'}"
+
+
+def shortened(name: str, most: int = 30) -> str:
+    """Leave out the middle of a long name: beginning and end tell most names apart."""
+    end = most * 2 // 5
+    return name if len(name) <= most else f"{name[: most - end - 1]}…{name[-end:]}"

@@ -10,7 +10,7 @@ from scipy import stats
 
 from clients.errors import BadInput
 from simulator.cli import main
-from simulator.comparison.tables import compare_runs, sentences
+from simulator.comparison.tables import as_json, compare_runs, frame_of, sentences
 from tests.simulator.made_runs import fake_run
 
 
@@ -135,6 +135,32 @@ def test_other_numbers_of_workers_promise_the_same_bytes_but_for_the_scenario(do
     assert [one.first for one in compared.bytes] == [None]
 
 
+@pytest.mark.parametrize("place", [0, 1])
+def test_drifts_of_one_kind_are_told_apart(done, tmp_path, place):
+    degrees = [40.0, 25.0]
+    drift = '[[drift]]\nkind = "rotation"\ndegrees = {}\n'
+    with (done / "scenario.toml").open("a") as file:
+        file.write("".join(map(drift.format, degrees)))
+    other = changed(done, tmp_path / "other", [(f"degrees = {degrees[place]}", "degrees = 10.0")])
+    compared = compare_runs([done, other])
+    key = ("drift.rotation.degrees", "drift.rotation(2).degrees")[place]
+    assert {d.key: d.values for d in compared.differences} == {key: (str(degrees[place]), "10.0")}
+    assert "The scenarios are the same." not in sentences(compared)
+    assert any("other conditions" in text for text in compared.warnings)
+    assert compared.bytes == []
+    fewer = changed(done, tmp_path / "fewer", [(drift.format(degrees[1]), "")])
+    assert [d.key for d in compare_runs([done, fewer]).differences] == [
+        "drift.rotation(2).kind", "drift.rotation(2).degrees",
+    ]  # fmt: skip
+
+
+def test_another_name_leaves_open_whether_the_records_agree(done, tmp_path):
+    other = changed(done, tmp_path / "other", [("personalized-vs-shared", "other")])
+    compared = compare_runs([done, other])
+    assert [one.key for one in compared.differences] == ["name"]
+    assert [one.first for one in compared.bytes] == [None]
+
+
 def test_a_parent_of_seeds_is_compared_by_its_averages(runs, tmp_path):
     parent = shutil.copytree(runs[0], tmp_path / "parent")
     for name in ("windows", "rounds", "events"):
@@ -167,6 +193,19 @@ def test_the_command_prints_json_and_writes_html_and_csv(runs, tmp_path, capsys)
     again, _, err = told_by(capsys, "compare", *runs, "--out", tmp_path / "c.csv")
     assert again == 2
     assert "is there already" in err
+
+
+def test_no_chance_is_written_as_none(done, tmp_path):
+    other = changed(done, tmp_path / "other")
+    for run, gain in ((done, 0.0), (other, 0.1)):
+        users = pd.DataFrame({"arm": "local", "user": [f"u{i}" for i in range(30)], "devices": 1})
+        users["holdout_accuracy"] = 0.5 + gain + np.arange(30) / 100 * (1 + gain)
+        users.to_csv(run / "users.csv", index=False)
+    compared = compare_runs([done, other])
+    assert 0.0 < compared.pairs[0].test.p < 1e-8
+    row = next(row for row in as_json(compared)["arms"] if row["run"] == "B")
+    assert (row["p"], row["p_holm"]) == (1e-6, 1e-6)
+    assert frame_of(compared)["p"].dropna().tolist() == [1e-6]
 
 
 @pytest.mark.parametrize(

@@ -403,7 +403,7 @@ def test_heat_map_has_a_row_for_each_user_and_a_column_for_each_round(records):
     html = drift_heat(view_of(records), records)
     assert re.findall(r"<h3>Users by rounds, <code>(\w+)</code>", html) == ["shared", "local"]
     _, local = figures(html)
-    cells, marks = local["data"]
+    cells, edges, marks = local["data"]
     order = ["1601", "1600", "1602", "1603"]  # who needs attention most first
     assert local["layout"]["yaxis"]["ticktext"] == order
     assert local["layout"]["yaxis"]["range"] == [3.5, -0.5]
@@ -413,6 +413,9 @@ def test_heat_map_has_a_row_for_each_user_and_a_column_for_each_round(records):
     expected = [[round(held[user, round_], 3) for round_ in range(5)] for user in order]
     assert np.array(cells["z"]).tolist() == expected
     assert dict(zip(marks["y"], marks["x"], strict=True)) == {0: 3, 1: 2, 2: 1}
+    assert (edges["y"], edges["x"]) == (marks["y"], marks["x"])
+    label = re.findall(r'aria-label="(Holdout accuracy of 4 users[^"]*)"', html)[1]
+    assert f"1601 (drift from round 3) from {held['1601', 0]:.1%} (round 0) to " in label
 
 
 def test_heat_map_leaves_out_what_was_not_scored(records):
