@@ -16,6 +16,7 @@ from simulator.comparison.likeness import (
     Difference,
     compare_bytes,
     differences,
+    same_people,
     warnings,
 )
 from simulator.comparison.opened import Opened, choose_protocol, open_runs
@@ -79,7 +80,7 @@ def compare_runs(folders: Sequence[Path], by: str | None = None) -> Compared:
     protocol = choose_protocol(runs, by)
     found = differences(runs)
     pairs = pairs_of(runs, protocol)
-    if not pairs:
+    if not pairs and any(same_people(runs[0], run) for run in runs[1:]):
         raise BadInput(
             f"{runs[0].folder}: has no user in common with the other runs; compare runs of the "
             "same people"
@@ -91,7 +92,8 @@ def compare_runs(folders: Sequence[Path], by: str | None = None) -> Compared:
 
 def tables(compared: Compared) -> list[Table]:
     """Return all that a person is shown in tables."""
-    made = [_of_runs(compared), _of_arms(compared), _of_pairs(compared)]
+    made = [_of_runs(compared), _of_arms(compared)]
+    made += [_of_pairs(compared)] if compared.pairs else []
     return [*made, _of_differences(compared)] if compared.differences else made
 
 

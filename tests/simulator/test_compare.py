@@ -10,7 +10,7 @@ from scipy import stats
 
 from clients.errors import BadInput
 from simulator.cli import main
-from simulator.comparison.tables import as_json, compare_runs, frame_of, sentences
+from simulator.comparison.tables import as_json, compare_runs, frame_of, sentences, tables
 from tests.simulator.made_runs import fake_run
 
 
@@ -104,6 +104,9 @@ def test_what_is_not_like_with_like_is_told(done, tmp_path):
     assert "B is not done (interrupted)" in told
     assert "A has seed 7, and B has 12" in told
     assert "other data (their fingerprints differ)" in told
+    assert "A and B are of other people, who may have the same names" in told
+    assert compared.pairs == []
+    assert "Differences in" not in " ".join(table.title for table in tables(compared))
     assert "other versions: tensorflow 2.21.0, 2.22.0" in told
     assert "other revisions of the code: 6f0355c, 1234567890" in told
     assert "other conditions (stream.rounds)" in told
@@ -159,6 +162,15 @@ def test_another_name_leaves_open_whether_the_records_agree(done, tmp_path):
     compared = compare_runs([done, other])
     assert [one.key for one in compared.differences] == ["name"]
     assert [one.first for one in compared.bytes] == [None]
+
+
+def test_other_windows_of_the_same_people_are_compared(done, tmp_path):
+    change = [("seed = 7", "seed = 7\nwindows = 2")]  # nothing that makes other people
+    other = changed(done, tmp_path / "other", change, data_fingerprint="other")
+    compared = compare_runs([done, other])
+    assert len(compared.pairs) > 1
+    assert any("other data" in text for text in compared.warnings)
+    assert not any("other people" in text for text in compared.warnings)
 
 
 def test_a_parent_of_seeds_is_compared_by_its_averages(runs, tmp_path):
