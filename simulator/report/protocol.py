@@ -73,7 +73,7 @@ def origins(scenario_text: str, manifest: Mapping[str, Any]) -> str:
         "status": manifest.get("status"),
         "seed": manifest.get("seed"),
         "git revision": manifest.get("git"),
-        "wall time": _wall_time(manifest.get("wall_s")),
+        "wall time, since it was started or last gone on with": _wall_time(manifest.get("wall_s")),
     }
     for part in ("versions", "machine"):
         told.update({f"{name}": value for name, value in _table(manifest, part).items()})
