@@ -135,7 +135,7 @@ def _imported(group: str, name: str) -> Any:
     point = _listed(group)[name]
     try:
         return point.load()
-    except Exception as error:  # whatever a module of others raises
+    except (Exception, SystemExit) as error:  # whatever a module of others raises
         raise BadInput(
             f"{_told(point)}: {point.value} cannot be imported ({type(error).__name__}: "
             f"{error!s:.200}); repair or uninstall {_distribution(point)[0]}"

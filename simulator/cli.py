@@ -183,3 +183,7 @@ def _fail(message: str, code: int) -> None:
     plain = "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in message)
     typer.echo(f"wearfleet: {plain}", err=True)
     sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

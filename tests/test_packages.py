@@ -127,9 +127,12 @@ def test_a_folder_with_packages_of_the_same_names_does_not_matter(installed, tmp
     assert f"imports        {installed[0]}" in checked.stdout
 
 
-def test_the_version_is_told():
+@pytest.mark.parametrize(
+    "command", [[BIN / "wearfleet"], [sys.executable, "-m", "simulator.cli"]], ids=["script", "-m"]
+)
+def test_the_version_is_told(command):
     done = subprocess.run(
-        [BIN / "wearfleet", "--version"], capture_output=True, text=True, check=True
+        [*command, "--version"], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert done.stdout == f"wearfleet {version('wearfleet')}\n"
 
