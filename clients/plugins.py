@@ -33,6 +33,8 @@ __all__ = [
     "STRATEGIES",
     "DriftPlugin",
     "MethodPlugin",
+    "asked",
+    "faulty",
     "load_plugin",
     "plugin_names",
     "plugin_of",
@@ -40,6 +42,8 @@ __all__ = [
 
 MODELS, METHODS = "wearfleet.models", "wearfleet.methods"
 STRATEGIES, DRIFT = "wearfleet.strategies", "wearfleet.drift"
+
+_LONGEST = 200  # of what a plug-in's own error says
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}")
 
@@ -129,6 +133,39 @@ def load_plugin(group: str, name: str, kind: type[Any] | None = None) -> Any:
     return found
 
 
+def faulty(group: str, name: str, found: str) -> BadInput:
+    """Return the error that a plug-in does not do what it must.
+
+    Args:
+        group: of entry points.
+        name: among `plugin_names`.
+        found: what it does instead, and what is expected.
+    """
+    point = _listed(group)[name]
+    told = " ".join(found.split())
+    return BadInput(f"{_told(point)}: {told}; repair or uninstall {_distribution(point)[0]}")
+
+
+def asked(group: str, name: str, what: str, call: Callable[..., Any], *given: Any) -> Any:
+    """Call something of a plug-in.
+
+    Args:
+        group: of entry points.
+        name: among `plugin_names`.
+        what: is called, for the error.
+        call: it.
+        given: its arguments.
+
+    Raises:
+        BadInput: it raised something, or would end the process.
+    """
+    try:
+        return call(*given)
+    except (Exception, SystemExit) as error:  # whatever a module of others raises
+        told = f"{type(error).__name__}: {' '.join(str(error).split()):.{_LONGEST}}"
+        raise faulty(group, name, f"{what} fails ({told})") from error
+
+
 @cache
 def _imported(group: str, name: str) -> Any:
     """Import what an entry point names."""
@@ -138,7 +175,8 @@ def _imported(group: str, name: str) -> Any:
     except (Exception, SystemExit) as error:  # whatever a module of others raises
         raise BadInput(
             f"{_told(point)}: {point.value} cannot be imported ({type(error).__name__}: "
-            f"{error!s:.200}); repair or uninstall {_distribution(point)[0]}"
+            f"{' '.join(str(error).split()):.{_LONGEST}}); repair or uninstall "
+            f"{_distribution(point)[0]}"
         ) from error
 
 
