@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clients.plugins import DRIFT, DriftPlugin, asked, faulty, load_plugin
+from clients.plugins import DRIFT, DriftPlugin, asked, faulty, kind_of, load_plugin
 from clients.variation import Variations
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def signal_of(kind: str) -> Signal:
             raise faulty(
                 DRIFT,
                 kind,
-                f"its signal returns a {type(found).__name__}; expected clients.variation."
+                f"its signal returns {kind_of(found)}; expected clients.variation."
                 "Variations, such as dataclasses.replace makes of those that it is given",
             )
         values = {n: _checked(kind, n, getattr(found, n), v) for n, v in _arrays(now).items()}
@@ -66,7 +66,7 @@ def _checked(kind: str, name: str, found: Any, before: NDArray[Any]) -> NDArray[
     """
     shape = np.shape(found) if isinstance(found, np.ndarray) else None
     if shape != before.shape:
-        told = f"a {type(found).__name__}" if shape is None else f"of shape {list(shape)}"
+        told = kind_of(found) if shape is None else f"of shape {list(shape)}"
         raise faulty(
             DRIFT,
             kind,

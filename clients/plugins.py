@@ -17,7 +17,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
 
-from clients.errors import BadInput
+from clients.errors import BadInput, BadPlugin
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,7 +35,9 @@ __all__ = [
     "MethodPlugin",
     "asked",
     "faulty",
+    "kind_of",
     "load_plugin",
+    "plainest",
     "plugin_names",
     "plugin_of",
 ]
@@ -127,13 +129,33 @@ def load_plugin(group: str, name: str, kind: type[Any] | None = None) -> Any:
     if not (callable(found) if kind is None else isinstance(found, kind)):
         wanted = "something to call" if kind is None else f"a {kind.__name__}"
         raise BadInput(
-            f"{_told(point)}: {point.value} is a {type(found).__name__}; expected {wanted}; "
+            f"{_told(point)}: {point.value} is {kind_of(found)}; expected {wanted}; "
             f"repair or uninstall {_distribution(point)[0]}"
         )
     return found
 
 
-def faulty(group: str, name: str, found: str) -> BadInput:
+def kind_of(value: object) -> str:
+    """Name the type of a value, with its article."""
+    name = type(value).__name__
+    return "nothing" if value is None else f"{'an' if name[0] in 'aeiouAEIO' else 'a'} {name}"
+
+
+def plainest(error: BadInput) -> BadInput:
+    """Return an error as it was raised, before TensorFlow, which traced it, added how it came.
+
+    Args:
+        error: any.
+    """
+    if not isinstance(error, BadPlugin):
+        return error
+    told, one = str(error), error.__context__
+    while one is not None:
+        told, one = (str(one) if isinstance(one, BadPlugin) else told), one.__context__
+    return BadPlugin(told)
+
+
+def faulty(group: str, name: str, found: str) -> BadPlugin:
     """Return the error that a plug-in does not do what it must.
 
     Args:
@@ -143,7 +165,7 @@ def faulty(group: str, name: str, found: str) -> BadInput:
     """
     point = _listed(group)[name]
     told = " ".join(found.split())
-    return BadInput(f"{_told(point)}: {told}; repair or uninstall {_distribution(point)[0]}")
+    return BadPlugin(f"{_told(point)}: {told}; repair or uninstall {_distribution(point)[0]}")
 
 
 def asked(group: str, name: str, what: str, call: Callable[..., Any], *given: Any) -> Any:
@@ -161,6 +183,8 @@ def asked(group: str, name: str, what: str, call: Callable[..., Any], *given: An
     """
     try:
         return call(*given)
+    except BadPlugin:  # which names whom it is of
+        raise
     except (Exception, SystemExit) as error:  # whatever a module of others raises
         told = f"{type(error).__name__}: {' '.join(str(error).split()):.{_LONGEST}}"
         raise faulty(group, name, f"{what} fails ({told})") from error
