@@ -10,6 +10,7 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from clients.drift import MOST_DRIFTS
 from clients.errors import BadScenario
+from simulator.paths import path_of
 from simulator.scenario.arm import Arm
 from simulator.scenario.checks import (
     FEATURE_ROWS,
@@ -146,7 +147,7 @@ class Scenario(Section):
         """
         from simulator.scenario.file import load_scenario
 
-        return load_scenario(Path(path), overrides)
+        return load_scenario(path_of("scenario", path), overrides)
 
     @classmethod
     def from_dict(cls, table: Mapping[str, Any], overrides: Overrides = ()) -> Scenario:
