@@ -15,7 +15,7 @@ __all__ = ["doctor", "licences"]
 
 def doctor(
     quick: Annotated[
-        bool, typer.Option("--quick", help="Start neither TensorFlow nor Ray.")
+        bool, typer.Option("--quick", help="Compute with neither TensorFlow nor Ray.")
     ] = False,
 ) -> None:
     """Check this machine: versions, memory, disk, TensorFlow, Ray; say what to do."""
