@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from clients import chance
-from clients.plugins import DRIFT, DriftPlugin, load_plugin
+from clients.drift_plugins import signal_of
 from clients.pool import Pool
 from clients.variation import Variations, rotations
 
-__all__ = ["MOST_DRIFTS", "SIGNALS", "Change", "Course", "Drift", "changed"]
+__all__ = ["MOST_DRIFTS", "SIGNALS", "Change", "Course", "Drift", "Signal", "changed"]
 
 MOST_DRIFTS = 8  # of one scenario, a bit each
 
@@ -223,7 +223,8 @@ def changed(
         for number, change in enumerate(changes):
             if state >> number & 1:
                 draws = chance.uniforms(seed, f"drift-{number}", 0, devices, 3)
-                variations = _signal_of(change.kind)(variations, change, draws)
+                signal = SIGNALS.get(change.kind) or signal_of(change.kind)
+                variations = signal(variations, change, draws)
         found[state] = variations
     return found
 
@@ -316,11 +317,3 @@ SIGNALS: Mapping[str, Signal] = {
     "gait": _gait,
 }
 """Drifts of the signal: what a device measures -> what it measures under one of them."""
-
-
-def _signal_of(kind: str) -> Signal:
-    """Return what a kind of drift does to what is measured; other packages may add kinds."""
-    if kind in SIGNALS:
-        return SIGNALS[kind]
-    plugin: DriftPlugin = load_plugin(DRIFT, kind, DriftPlugin)
-    return plugin.signal

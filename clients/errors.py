@@ -4,6 +4,7 @@ WearfleetError
 ├── BadInput            what the user gave cannot be used: exit code 2
 │   ├── BadScenario     a scenario file or one of its keys
 │   ├── BadRecordings   a data file or folder
+│   ├── BadPlugin       what another package adds, and does not do what it must
 │   └── BadProgram      a SavedModel that breaks the contract
 │       └── Untrusted   one whose ops may do more than compute
 └── RunFailed           a run could not go on: exit code 1
@@ -12,6 +13,7 @@ WearfleetError
 
 __all__ = [
     "BadInput",
+    "BadPlugin",
     "BadProgram",
     "BadRecordings",
     "BadScenario",
@@ -44,6 +46,10 @@ class BadRecordings(BadInput):
     def __init__(self, message: str, about: str = "path") -> None:
         super().__init__(message)
         self.about = about
+
+
+class BadPlugin(BadInput):
+    """What another package adds, and does not do what it must."""
 
 
 class BadProgram(BadInput):

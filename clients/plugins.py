@@ -17,7 +17,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
 
-from clients.errors import BadInput
+from clients.errors import BadInput, BadPlugin
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,13 +33,19 @@ __all__ = [
     "STRATEGIES",
     "DriftPlugin",
     "MethodPlugin",
+    "asked",
+    "faulty",
+    "kind_of",
     "load_plugin",
+    "plainest",
     "plugin_names",
     "plugin_of",
 ]
 
 MODELS, METHODS = "wearfleet.models", "wearfleet.methods"
 STRATEGIES, DRIFT = "wearfleet.strategies", "wearfleet.drift"
+
+_LONGEST = 200  # of what a plug-in's own error says
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}")
 
@@ -123,10 +129,65 @@ def load_plugin(group: str, name: str, kind: type[Any] | None = None) -> Any:
     if not (callable(found) if kind is None else isinstance(found, kind)):
         wanted = "something to call" if kind is None else f"a {kind.__name__}"
         raise BadInput(
-            f"{_told(point)}: {point.value} is a {type(found).__name__}; expected {wanted}; "
+            f"{_told(point)}: {point.value} is {kind_of(found)}; expected {wanted}; "
             f"repair or uninstall {_distribution(point)[0]}"
         )
     return found
+
+
+def kind_of(value: object) -> str:
+    """Name the type of a value, with its article."""
+    name = type(value).__name__
+    return "nothing" if value is None else f"{'an' if name[0] in 'aeiouAEIO' else 'a'} {name}"
+
+
+def plainest(error: BadInput) -> BadInput:
+    """Return an error as it was raised, before TensorFlow, which traced it, added how it came.
+
+    Args:
+        error: any.
+    """
+    if not isinstance(error, BadPlugin):
+        return error
+    told, one = str(error), error.__context__
+    while one is not None:
+        told, one = (str(one) if isinstance(one, BadPlugin) else told), one.__context__
+    return BadPlugin(told)
+
+
+def faulty(group: str, name: str, found: str) -> BadPlugin:
+    """Return the error that a plug-in does not do what it must.
+
+    Args:
+        group: of entry points.
+        name: among `plugin_names`.
+        found: what it does instead, and what is expected.
+    """
+    point = _listed(group)[name]
+    told = " ".join(found.split())
+    return BadPlugin(f"{_told(point)}: {told}; repair or uninstall {_distribution(point)[0]}")
+
+
+def asked(group: str, name: str, what: str, call: Callable[..., Any], *given: Any) -> Any:
+    """Call something of a plug-in.
+
+    Args:
+        group: of entry points.
+        name: among `plugin_names`.
+        what: is called, for the error.
+        call: it.
+        given: its arguments.
+
+    Raises:
+        BadInput: it raised something, or would end the process.
+    """
+    try:
+        return call(*given)
+    except BadPlugin:  # which names whom it is of
+        raise
+    except (Exception, SystemExit) as error:  # whatever a module of others raises
+        told = f"{type(error).__name__}: {' '.join(str(error).split()):.{_LONGEST}}"
+        raise faulty(group, name, f"{what} fails ({told})") from error
 
 
 @cache
@@ -135,10 +196,11 @@ def _imported(group: str, name: str) -> Any:
     point = _listed(group)[name]
     try:
         return point.load()
-    except Exception as error:  # whatever a module of others raises
+    except (Exception, SystemExit) as error:  # whatever a module of others raises
         raise BadInput(
             f"{_told(point)}: {point.value} cannot be imported ({type(error).__name__}: "
-            f"{error!s:.200}); repair or uninstall {_distribution(point)[0]}"
+            f"{' '.join(str(error).split()):.{_LONGEST}}); repair or uninstall "
+            f"{_distribution(point)[0]}"
         ) from error
 
 

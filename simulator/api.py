@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clients.errors import BadInput
+from simulator.paths import path_of
 from simulator.process.hush import quiet
 from simulator.running.launch import begun, interrupted, launch
 from simulator.scenario.scenario import Scenario
@@ -54,11 +56,16 @@ def run(
         raise BadInput(f"seeds = {seeds!r}: expected a whole number from 1")
     if workers not in (None, "auto") and (type(workers) is not int or workers < 1):
         raise BadInput(f'workers = {workers!r}: expected a whole number from 1, or "auto"')
+    if not isinstance(ray_address, str | None):
+        raise BadInput(f"ray_address = {ray_address!r}: expected a text, HOST:PORT, or None")
+    for what, flag in (("trusted", trusted), ("progress", progress)):
+        if not isinstance(flag, bool):  # a text such as "false" would count as true
+            raise BadInput(f"{what} = {flag!r}: expected True or False")
     _check_threads(workers or chosen.fleet.workers)
     from simulator.folder.store import new_folder
     from simulator.running.progress import shown
 
-    place = None if out is None else Path(out)
+    place = None if out is None else path_of("out", out)
     existed = place is not None and place.exists()
     folder = new_folder(chosen.name, place)
     try:
@@ -81,8 +88,9 @@ def load_run(folder: str | Path) -> Run:
     from simulator.commands.shared import need_run
     from simulator.opened_run import Run
 
-    need_run(Path(folder))
-    return Run(Path(folder))
+    path = path_of("folder", folder)
+    need_run(path)
+    return Run(path)
 
 
 def _check_threads(workers: int | str) -> None:
@@ -112,4 +120,9 @@ def _scenario_of(given: Scenario | Mapping[str, Any] | str | Path) -> Scenario:
         return given
     if isinstance(given, Mapping):
         return Scenario.from_dict(given)
+    if not isinstance(given, str | PathLike):
+        raise BadInput(
+            f"scenario = {given!r:.80}: expected a Scenario, the path of a scenario file, or its "
+            "tables as dictionaries"
+        )
     return Scenario.load(given)

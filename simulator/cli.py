@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from clients.errors import BadInput, WearfleetError
+from clients.plugins import plainest
 from simulator.commands.compare import compare
 from simulator.commands.data import data_app
 from simulator.commands.deploy import deploy_app
@@ -168,7 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # An exit code comes back where a command did not end by itself.
         code = app(args=arguments, standalone_mode=False)
     except BadInput as error:
-        _fail(str(error), 2)
+        _fail(str(plainest(error)), 2)
     except WearfleetError as error:
         _fail(str(error), 1)
     except Exception as error:
@@ -184,3 +185,7 @@ def _fail(message: str, code: int) -> None:
     plain = "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in message)
     typer.echo(f"wearfleet: {plain}", err=True)
     sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

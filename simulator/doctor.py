@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import platform
 import resource
@@ -10,7 +11,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -28,7 +30,20 @@ _STORE_GIB = 0.5  # of shared memory, which Ray is started with
 _DISK_GIB = 5.0  # on which a large run's checkpoints fit
 _FILES = 1024  # that may be open at once
 _LONGEST_S = 180.0
+_CGROUP, _OWN_CGROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
+_IMPORT = """
+import importlib, json, sys
+for name in sys.argv[1:]:
+    print(json.dumps([name, "the process ended"]), flush=True)
+    try:
+        importlib.import_module(name)
+        told = ""
+    except BaseException as error:
+        told = f"{type(error).__name__}: {error}"
+    print(json.dumps([name, " ".join(told.split())]), flush=True)
+"""
+_WITHOUT_RAY = "runs with `--workers 1` need no Ray"
 _COMPUTE = """
 import tensorflow as tf
 double = tf.function(lambda x: x + x, jit_compile=True)
@@ -63,7 +78,7 @@ def look(folder: Path, *, quick: bool = False) -> Iterator[Finding]:
 
     Args:
         folder: in which runs would be written.
-        quick: whether to leave out what starts TensorFlow and Ray.
+        quick: whether to leave out what computes with TensorFlow and Ray.
     """
     yield _python()
     yield from _packages()
@@ -76,7 +91,7 @@ def look(folder: Path, *, quick: bool = False) -> Iterator[Finding]:
     yield _terminal()
     if not quick:
         yield _tried("TensorFlow", _COMPUTE, "it loads, and compiles with XLA", "reinstall it")
-        yield _tried("Ray", _PARALLEL, "two workers start", "runs with `--workers 1` need no Ray")
+        yield _tried("Ray", _PARALLEL, "two workers start", _WITHOUT_RAY, without="note")
     yield _nginx()
 
 
@@ -92,11 +107,34 @@ def _packages() -> Iterator[Finding]:
     """Check that what Wearfleet needs is there, in versions that it works with."""
     wanted = required(distribution("wearfleet"))
     wrong = [(one, found) for one in wanted if (found := _wrong_version(one)) is not None]
-    if not wrong:
+    absent = {one.name for one, _ in wrong}
+    broken = _broken([one.name for one in wanted if one.name not in absent] + ["ray"])
+    if not wrong and not broken:
         yield Finding("packages", "ok", f"wearfleet {version('wearfleet')}, and all that it needs")
     for one, found in wrong:
         advice = f'python -m pip install "{one.name}{one.specifier}"'
         yield Finding(one.name, "fails", found, advice)
+    for name, told in broken.items():
+        found = f"cannot be imported ({told:.200})"
+        advice = f"python -m pip install --force-reinstall {name}"
+        if name == "ray":
+            yield Finding(name, "note", found, f"{advice}; {_WITHOUT_RAY}")
+        else:
+            yield Finding(name, "fails", found, advice)
+
+
+def _broken(names: Sequence[str]) -> dict[str, str]:
+    """Import packages in a process of its own; returns what those say that cannot be."""
+    modules = {name.replace("-", "_"): name for name in names}
+    done = _ran(_IMPORT, *modules)
+    if done is None:
+        return {names[0]: f"nothing after {_LONGEST_S:.0f} s"}
+    said = {}
+    for line in done.stdout.splitlines():
+        with suppress(ValueError):  # packages may print, too
+            name, told = json.loads(line)
+            said[modules[name]] = told
+    return {name: told for name, told in said.items() if told}
 
 
 def _wrong_version(wanted: Requirement) -> str | None:
@@ -135,15 +173,38 @@ def _memory() -> Finding:
         return Finding("memory", "note", "not told by this system", "Linux is what is tested")
     kib = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines)}
     free, total = (kib[name] * 1024 / _GIB for name in ("MemAvailable", "MemTotal"))
-    found = f"{free:.1f} of {total:.1f} GiB free"
+    limits = [(left / _GIB, most / _GIB) for left, most in _limits()]
+    free, total = min([(free, total), *limits])
+    of_container = " (as this container may use)" if (free, total) in limits else ""
+    found = f"{free:.1f} of {total:.1f} GiB free{of_container}"
     if free >= _NEEDED_GIB:
         return Finding("memory", "ok", found)
     return Finding("memory", "note", found, f"close something: a run takes {_NEEDED_GIB:.0f} GiB "
         "and more, a worker one of its own; `--workers 1` takes least")  # fmt: skip
 
 
+def _limits() -> Iterator[tuple[int, int]]:
+    """Yield what control groups (version 2) leave of memory, and allow in all; bytes."""
+    own = ""
+    with suppress(OSError):
+        lines = _OWN_CGROUP.read_text().splitlines()
+        own = next((line[3:].strip("/") for line in lines if line.startswith("0::")), "")
+    for folder in (_CGROUP / own, *(_CGROUP / own).parents):
+        if not folder.is_relative_to(_CGROUP):
+            return
+        with suppress(OSError, ValueError, KeyError):  # "max", or none there
+            most = int((folder / "memory.max").read_text())
+            used = int((folder / "memory.current").read_text())
+            stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+            yield max(0, most - used + int(stat["inactive_file"])), most
+
+
 def _disk(folder: Path) -> Finding:
-    free = shutil.disk_usage(folder).free / _GIB
+    try:
+        free = shutil.disk_usage(folder).free / _GIB
+    except OSError as error:
+        told = f"{folder}: {error.strerror}"
+        return Finding("disk", "note", told, "start it in a folder in which runs can be written")
     found = f"{free:.1f} GiB free in {folder}"
     if free >= _DISK_GIB:
         return Finding("disk", "ok", found)
@@ -177,25 +238,41 @@ def _terminal() -> Finding:
     return Finding("terminal", "note", encoding or "unknown", "set PYTHONUTF8=1 to see all signs")
 
 
-def _tried(what: str, code: str, found: str, advice: str) -> Finding:
-    """Run some code in a process of its own."""
+def _tried(
+    what: str, code: str, found: str, advice: str, *, without: Literal["note", "fails"] = "fails"
+) -> Finding:
+    """Run some code in a process of its own.
+
+    Args:
+        what: is tried.
+        code: in Python.
+        found: what it shows where it ends well.
+        advice: what to do where it does not.
+        without: the verdict then.
+    """
     begun = time.monotonic()
-    quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    try:
-        done = subprocess.run(
-            [sys.executable, "-P", "-c", code],
-            capture_output=True,
-            text=True,
-            timeout=_LONGEST_S,
-            env=quiet,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return Finding(what, "fails", f"nothing after {_LONGEST_S:.0f} s", advice)
+    done = _ran(code)
+    if done is None:
+        return Finding(what, without, f"nothing after {_LONGEST_S:.0f} s", advice)
     if done.returncode == 0:
         return Finding(what, "ok", f"{found} ({time.monotonic() - begun:.0f} s)")
     last = (done.stderr.strip().splitlines() or [f"ended with code {done.returncode}"])[-1]
-    return Finding(what, "fails", last[:200], advice)
+    return Finding(what, without, last[:200], advice)
+
+
+def _ran(code: str, *arguments: str) -> subprocess.CompletedProcess[str] | None:
+    """Run some code in a process of its own; None where it does not end."""
+    try:
+        return subprocess.run(
+            [sys.executable, "-P", "-c", code, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=_LONGEST_S,
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return None
 
 
 def _nginx() -> Finding:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -15,6 +15,7 @@ import pyarrow as pa
 from clients.containment import file_name
 from clients.errors import BadInput
 from simulator.console import summary_rows
+from simulator.folder.lock import holder
 from simulator.folder.parquet_file import read_columns
 from simulator.folder.record_files import EVENTS, ROUNDS, WINDOWS
 from simulator.folder.store import SCENARIO, RunFolder
@@ -67,8 +68,16 @@ class Run:
 
     @property
     def status(self) -> str:
-        """How it stands: "running", "done", "interrupted", "failed", "full disk" or "unknown"."""
-        return str(self.manifest.get("status", "unknown"))
+        """How it stands: "running", "done", "interrupted", "failed", "full disk" or "killed".
+
+        It is "unknown" where no manifest tells, and nobody writes into the folder.
+        """
+        told = str(self.manifest.get("status", "unknown"))
+        if told not in ("running", "unknown"):
+            return told
+        if holder(self.path) is not None:
+            return "running"
+        return "killed" if told == "running" else told
 
     @property
     def seeds(self) -> dict[int, Run]:
@@ -133,12 +142,17 @@ class Run:
     def _records(self, kind: str, arm: str | None, columns: Sequence[str] | None) -> pd.DataFrame:
         """Read some columns of the records of some arms."""
         schema = _SCHEMAS[kind]
-        wanted = schema.names if columns is None else list(columns)
+        if isinstance(columns, str) or not (columns is None or isinstance(columns, Iterable)):
+            raise BadInput(f"columns = {columns!r}: expected a list of names, or None for all")
+        wanted = list(schema.names if columns is None else columns)
         unknown = [name for name in wanted if name not in schema.names]
         if unknown:
             raise BadInput(
                 f"{kind}: no column {unknown[0]!r}; there are: {', '.join(schema.names)}"
             )
+        if len({*wanted}) < len(wanted):
+            twice = next(name for name in wanted if wanted.count(name) > 1)
+            raise BadInput(f"{kind}: column {twice!r} is asked for twice; give it once")
         names = [one.name for one in self.scenario.arms]
         if arm is not None and arm not in names:
             raise BadInput(f"arm {arm!r}: {self.path} has the arms {', '.join(names)}")
@@ -182,6 +196,9 @@ class Run:
             raise BadInput(
                 f"{self.path}: holds several seeds; ask one, as run.seeds[{min(self.seeds)}]"
             )
+        for what, given in (("arm", arm), ("device", device)):
+            if not isinstance(given, str):
+                raise BadInput(f"{what} = {given!r}: expected a text, as in the table of rounds")
         versions = sorted(self._folder.versions(arm, device).glob("round-*"))
         _start_tensorflow()
         from clients.program import Program

@@ -43,6 +43,7 @@ ALLOWED = {
         "server/*",
         "simulator/running/grid.py",
         "simulator/running/federation.py",
+        "simulator/running/added_strategy.py",
     ],
     "ray": ["simulator/running/host.py", "simulator/running/on_ray.py"],
 }

@@ -11,6 +11,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from packaging.utils import canonicalize_name
+
+from simulator.licences import licences
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -143,9 +146,12 @@ def test_python_in_a_folder_with_such_packages_is_told_of_them(installed, tmp_pa
     assert done.stdout == "smoke\n", done.stderr
 
 
-def test_the_version_is_told():
+@pytest.mark.parametrize(
+    "command", [[BIN / "wearfleet"], [sys.executable, "-m", "simulator.cli"]], ids=["script", "-m"]
+)
+def test_the_version_is_told(command):
     done = subprocess.run(
-        [BIN / "wearfleet", "--version"], capture_output=True, text=True, check=True
+        [*command, "--version"], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert done.stdout == f"wearfleet {version('wearfleet')}\n"
 
@@ -175,10 +181,16 @@ def test_the_shell_completes_commands_and_scenarios(words, completed, tmp_path):
     assert set(done.stdout.split()) == completed
 
 
-def test_the_page_of_licences_names_what_is_installed():
+def test_the_page_of_licences_names_what_is_installed_and_nothing_else():
     page = (ROOT / "docs" / "licences.md").read_text().splitlines()
-    rows = told("licences", "--markdown").splitlines()
-    assert [row for row in rows if row not in page] == []
+    shown = [line for line in page if line.startswith("|")]
+    assert sorted(shown) == sorted(told("licences", "--markdown").splitlines())
+
+
+def test_every_package_that_comes_along_is_pinned():
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pinned = {canonicalize_name(line.partition("==")[0]) for line in lines if "==" in line}
+    assert {row.package for row in licences()} - pinned == set()
 
 
 @pytest.mark.skipif(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, cast
 
-from clients.errors import BadInput
+from clients.models.added import Added
 from clients.models.cnn import Cnn
 from clients.models.dense import Dense, TrackerDense
 from clients.models.features import Features
@@ -13,7 +14,7 @@ from clients.models.model import Carried, Informed, Model, Normalized, answer, m
 from clients.models.normalized import CnnNorm
 from clients.models.recurrent import Bilstm, Gru, TrackerLstm
 from clients.plugins import MODELS as GROUP
-from clients.plugins import load_plugin, plugin_names, plugin_of
+from clients.plugins import plugin_names
 
 __all__ = ["MODELS", "Carried", "Informed", "Model", "Normalized", "answer", "built", "moves"]
 
@@ -36,16 +37,11 @@ def built(program: str, length: int, channels: int, classes: int) -> Model:
     """Build the architecture of a program, a built-in one or one of another package.
 
     Raises:
-        BadInput: one of another package that cannot be imported, or that follows single samples.
+        BadInput: one of another package that cannot be used.
     """
     if program in MODELS:
         return MODELS[program](length, channels, classes)
     if program not in plugin_names(GROUP, MODELS):
         raise KeyError(program)
-    model: Model = load_plugin(GROUP, program)(length, channels, classes)
-    if model.tracks or model.carried:
-        raise BadInput(
-            f"program {program!r} of {plugin_of(GROUP, program)[0]}: follows single samples, which "
-            "built-in programs and SavedModels can; a plug-in looks at windows (tracks = False)"
-        )
-    return model
+    added: Any = Added(program, length, channels, classes)
+    return cast(Model, added)

@@ -24,6 +24,7 @@ from simulator.base.choice import choose_program
 from simulator.base.origin import Origin, blueprint_of, origin_of
 from simulator.base.prepared import Parts, Prepared
 from simulator.base.thresholds import calibrate
+from simulator.base.trial import try_methods
 from simulator.plan.plan import Fold, Plan
 from simulator.plan.population import donated_windows
 from simulator.scenario.options import PLAIN
@@ -75,6 +76,7 @@ def prepare(plan: Plan, fold: Fold, folder: Path) -> Prepared:
     program = Program(paths[scenario.model.optimizer], trusted=plan.trusted)
     _check_fit(plan, program)
     _check_pure(scenario, program)
+    try_methods(scenario, program, parts, plan.population.form.least)
     if scenario.labels.ask == "uncertain" and not program.has_logits:
         raise BadScenario(
             f'labels.ask = "uncertain": {program.path} gives no logits to be uncertain by; '

@@ -85,8 +85,14 @@ def _rows(report: Report, quantize: str) -> list[tuple[str, str]]:
                 f"parameters differ by {learnt.parameters:.1e} at most, together by "
                 f"{learnt.share:.1e} of what was learnt; a loss by {learnt.loss:.1e}",
             ),
+            (
+                "  furthest",
+                f"{learnt.furthest} by {learnt.furthest_share:.1e} of what it learnt"
+                if learnt.furthest
+                else "none: all variables are equal",
+            ),
             ("  predictions", _told(learnt.said)),
-            ("  saved, restored", "predicts the same"),
+            ("  saved, restored", "is the same, and predicts the same"),
         ]
     rows.append(("an inference", f"{report.predict_ms:.3f} ms, {_of(report.rows)}"))
     if report.learn_ms is not None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from clients.errors import RunFailed
+from clients.errors import BadInput, RunFailed
 from simulator.console import print_rows
 
 __all__ = ["doctor", "licences"]
@@ -15,14 +15,20 @@ __all__ = ["doctor", "licences"]
 
 def doctor(
     quick: Annotated[
-        bool, typer.Option("--quick", help="Start neither TensorFlow nor Ray.")
+        bool, typer.Option("--quick", help="Compute with neither TensorFlow nor Ray.")
     ] = False,
 ) -> None:
     """Check this machine: versions, memory, disk, TensorFlow, Ray; say what to do."""
     from simulator.doctor import look
 
+    try:
+        here = Path.cwd()
+    except OSError as error:
+        raise BadInput(
+            f"the folder in which this was started is gone ({error.strerror}); change to another"
+        ) from None
     failed = []
-    for finding in look(Path.cwd(), quick=quick):
+    for finding in look(here, quick=quick):
         mark = {"ok": "✓", "note": "!", "fails": "✗"}[finding.verdict]
         colour = {"ok": "green", "note": "yellow", "fails": "red"}[finding.verdict]
         typer.echo(f"{typer.style(mark, fg=colour)} {finding.what:<14} {finding.found}")

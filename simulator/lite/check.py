@@ -20,7 +20,8 @@ __all__ = ["Learnt", "Said", "check_learning", "check_predictions", "millisecond
 
 _STEPS = 20
 _MARGIN = 1e-3  # between the two largest logits, below which classes may differ
-_APART = 0.01  # of what was learnt, by which parameters may differ after all steps
+_APART = 0.01  # of what a variable learnt, by which it may differ after all steps
+_STILL = 1e-3  # of itself or its group, by which a variable is taken to move at least
 _TINY = 1e-12  # keeps what learnt nothing from dividing by nothing
 _CALLS, _SECONDS = 300, 1.0
 
@@ -60,27 +61,32 @@ class Learnt:
         loss: largest difference of a step's loss.
         parameters: largest difference of a parameter after all steps.
         share: the norm of all differences, as a share of the norm of what was learnt.
+        furthest: the variable that differs most by what it learnt itself, empty where none does.
+        furthest_share: the norm of its differences, as a share of the norm of what it learnt.
         said: predictions after it.
-        restored: whether a file that is loaded anew predicts the same with what `save` returned.
+        restored: whether a file that is loaded anew saves what it was given, and predicts the same.
     """
 
     steps: int
     loss: float
     parameters: float
     share: float
+    furthest: str
+    furthest_share: float
     said: Said
     restored: bool
 
     def unlike(self) -> str:
         """Say what is wrong with a file that learns something else; nothing where it does not."""
         if not self.restored:
-            return "what it saved is not what it predicts with after it is restored"
-        if self.share > _APART:
+            return "what it saved is not what it is after it is restored"
+        if self.furthest_share > _APART:
             return (
-                f"learns otherwise: after {self.steps} steps its parameters are "
-                f"{self.share:.1%} of what was learnt away"
+                f"learns otherwise: after {self.steps} steps {self.furthest} is "
+                f"{self.furthest_share:.1%} of what it learnt away"
             )
-        return ""
+        told = self.said.unlike()
+        return told and f"learns otherwise: after {self.steps} steps it {told}"
 
 
 def check_predictions(program: Program, lite: LiteProgram, questions: Questions) -> Said:
@@ -135,20 +141,22 @@ def check_learning(
 
     Every third step has half of the windows, where the file can do with fewer.
     """
-    before, losses = _floats(program.read_state()), []
+    before, losses = program.read_state(), list[float]()
     for step in range(_STEPS):
         place = step % len(questions.x)
         short = step % 3 == 2 and program.functions is not None
         rows = slice(questions.labels.shape[1] // (2 if short else 1))
         x, labels = questions.x[place, rows], questions.labels[place, rows]
         losses.append(abs(program.learn(x, labels) - lite.learn(x, labels)))
-    after, other = _floats(program.read_state()), lite.variables()
-    names = [name for name in other if name in after and not name.startswith(("slots/", "state/"))]
-    apart = np.concatenate([(other[name] - after[name]).ravel() for name in names])
-    moved = np.concatenate([(after[name] - before[name]).ravel() for name in names])
+    after, other = program.read_state(), lite.variables()
+    apart, moved = (_differences(one, after, other) for one in (other, before))
+    whole = _norms_of_groups(moved, after)
+    away = [v for n, v in apart.items() if not _group(n) and _is_fraction(after[n])]
+    shares = {n: _share(v, moved[n], after[n], whole[_group(n)]) for n, v in apart.items()}
+    furthest = max(shares, key=lambda name: shares[name])
     saved, again = lite.save(), LiteProgram(converted)
     again.restore(saved)
-    same = all(
+    same = np.array_equal(again.save(), saved, equal_nan=True) and all(
         np.array_equal(again.predict(x).classes, lite.predict(x).classes)
         for x in questions.x[:_STEPS]
     )
@@ -156,16 +164,63 @@ def check_learning(
     return Learnt(
         _STEPS,
         max(losses),
-        float(np.abs(apart).max()),
-        float(np.linalg.norm(apart)) / max(float(np.linalg.norm(moved)), _TINY),
+        max(float(np.abs(one).max()) for one in away),
+        float(np.linalg.norm(np.concatenate(away))) / max(whole[""], _TINY),
+        furthest if shares[furthest] else "",
+        shares[furthest],
         check_predictions(program, lite, questions),
         same,
     )
 
 
-def _floats(state: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Return the variables that hold fractions."""
-    return {name: v for name, v in state.items() if np.issubdtype(v.dtype, np.floating)}
+def _differences(
+    state: Mapping[str, NDArray[Any]], after: Mapping[str, NDArray[Any]], kept: Mapping[str, Any]
+) -> dict[str, NDArray[np.float64]]:
+    """Return how far variables are from those after learning, flat, of all that a file keeps."""
+    return {
+        name: np.asarray(state[name], np.float64).ravel() - after[name].ravel() for name in kept
+    }
+
+
+def _group(name: str) -> str:
+    """Return what a variable is one of: a kind of slots, what is carried, or all that is learnt."""
+    first, *rest = name.split("/")
+    return f"slots/{rest[0]}" if first == "slots" else first if first == "state" else ""
+
+
+def _is_fraction(values: NDArray[Any]) -> bool:
+    """Tell whether a variable holds fractions, and is no counter or flag."""
+    return bool(np.issubdtype(values.dtype, np.floating))
+
+
+def _norms_of_groups(
+    moved: Mapping[str, NDArray[np.float64]], after: Mapping[str, NDArray[Any]]
+) -> dict[str, float]:
+    """Return how far the fractions of each group went together."""
+    squares = dict.fromkeys(map(_group, moved), 0.0)
+    for name, values in moved.items():
+        squares[_group(name)] += float(values @ values) if _is_fraction(after[name]) else 0.0
+    return {group: float(np.sqrt(square)) for group, square in squares.items()}
+
+
+def _share(
+    apart: NDArray[np.float64], moved: NDArray[np.float64], after: NDArray[Any], whole: float
+) -> float:
+    """Return how far a variable is from what it should be, as a share of how far it went.
+
+    What hardly moves is compared with its size and its group instead: it moves by rounding alone.
+
+    Args:
+        apart: how far it is, flat.
+        moved: how far it went.
+        after: what it should be; counters and flags must be that exactly.
+        whole: how far its group went.
+    """
+    if not _is_fraction(after):
+        return float(np.inf if apart.any() else 0.0)
+    least = _STILL * max(float(np.linalg.norm(after)), whole)
+    share = float(np.linalg.norm(apart)) / max(float(np.linalg.norm(moved)), least, _TINY)
+    return float(np.inf) if np.isnan(share) else share
 
 
 def milliseconds(call: Callable[[], object]) -> float:

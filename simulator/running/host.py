@@ -6,6 +6,8 @@ import contextlib
 import os
 from typing import Any
 
+from clients.errors import BadInput
+from clients.plugins import plainest
 from simulator.process.hush import hushed
 
 __all__ = ["Host"]
@@ -29,7 +31,10 @@ class Host:
 
     def call(self, method: str, *arguments: Any) -> Any:
         """Call a method of the worker."""
-        return getattr(self._worker, method)(*arguments)
+        try:
+            return getattr(self._worker, method)(*arguments)
+        except BadInput as error:
+            raise plainest(error) from None
 
     def node(self) -> str:
         """Return the Ray node that this process is on."""

@@ -23,7 +23,7 @@ from simulator.measures.privacy import epsilon_of
 from simulator.measures.statistics import frame_of_tests, paired_tests
 from simulator.plan.plan import Plan, build_plan
 from simulator.report import write_report
-from simulator.running.federation import Session
+from simulator.running.federation import Session, try_strategies
 from simulator.running.fleet import Fleet
 from simulator.running.fold_run import FoldRun, Watcher
 from simulator.scenario.plugins import plugins_of
@@ -108,6 +108,7 @@ def _prepare(
     watcher.stage("reading recordings", 0)
     plan = build_plan(scenario, trusted=trusted)
     fingerprint = plan.fingerprint
+    try_strategies(plan)
     if resumed:
         notes = differences(run.path, fingerprint, plugins_of(scenario))
         run.clear()

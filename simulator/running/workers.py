@@ -6,11 +6,14 @@ import os
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from clients.errors import BadInput
 from simulator.process.interrupts import unhidden_interrupts
 from simulator.running.host import Host
 from simulator.running.on_ray import OnRay
 
 __all__ = ["InProcess", "Workers", "start_workers"]
+
+_A_CORE, _AT_LEAST = 4, 8  # workers that are started: on each core at most, and always
 
 
 class Workers(Protocol):
@@ -75,8 +78,17 @@ def start_workers(count: int | str, address: str | None = None) -> Workers:
     Args:
         count: a number of them, or "auto" for one on each core.
         address: of a running Ray cluster; None stays on this machine.
+
+    Raises:
+        BadInput: this machine has no room for so many, or the cluster has not.
     """
     if address is not None:
         return OnRay(None if count == "auto" else int(count), address)
-    wanted = len(os.sched_getaffinity(0)) if count == "auto" else int(count)
+    cores = len(os.sched_getaffinity(0))
+    wanted, most = cores if count == "auto" else int(count), max(_AT_LEAST, _A_CORE * cores)
+    if wanted > most:
+        raise BadInput(
+            f"workers = {wanted}: each is a process that fills a core, and {cores} may be used "
+            f'here; give {most} at most, or "auto" for one on each core'
+        )
     return InProcess() if wanted == 1 else OnRay(wanted)

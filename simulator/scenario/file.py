@@ -68,6 +68,11 @@ def made_scenario(table: Mapping[str, Any], overrides: Overrides = ()) -> Scenar
     Raises:
         BadScenario: a key of it cannot be used, or what it names is not there.
     """
+    if not isinstance(table, Mapping):
+        raise BadScenario(
+            f"scenario: {table!r:.80}: expected its tables as dictionaries, such as "
+            '{"name": "mine", "seed": 1, ...}'
+        )
     own = plain(deepcopy(dict(table)))
     override_all(own, overrides)
     where = f"scenario {own['name']!r}" if isinstance(own.get("name"), str) else "scenario"

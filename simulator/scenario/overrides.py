@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -25,6 +25,11 @@ def override_all(table: dict[str, Any], overrides: Overrides) -> None:
     Raises:
         BadScenario: there is no such place in the table, or a text has another form.
     """
+    if isinstance(overrides, str) or not isinstance(overrides, Mapping | Iterable):
+        raise BadScenario(
+            f"overrides = {overrides!r}: expected keys and values, such as "
+            '{"stream.rounds": 5}, or a list of texts, such as ["stream.rounds=5"]'
+        )
     if not isinstance(overrides, Mapping):
         for given in overrides:
             override(table, given)
@@ -57,6 +62,8 @@ def override(table: dict[str, Any], given: str) -> None:
     Raises:
         BadScenario: it has another form, or there is no such place in the table.
     """
+    if not isinstance(given, str):
+        raise BadScenario(f"overrides: {given!r}: expected a text, such as stream.rounds=5")
     key, equals, text = given.partition("=")
     parts = [part.strip() for part in key.split(".")]
     try:

@@ -10,6 +10,7 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from clients.drift import MOST_DRIFTS
 from clients.errors import BadScenario
+from simulator.paths import path_of
 from simulator.scenario.arm import Arm
 from simulator.scenario.checks import (
     FEATURE_ROWS,
@@ -147,7 +148,7 @@ class Scenario(Section):
         from simulator.scenario.file import load_scenario
         from simulator.scenario.shipped import named_scenario
 
-        return load_scenario(named_scenario(Path(path)), overrides)
+        return load_scenario(named_scenario(path_of("scenario", path)), overrides)
 
     @classmethod
     def from_dict(cls, table: Mapping[str, Any], overrides: Overrides = ()) -> Scenario:

@@ -22,7 +22,9 @@ def scenario_schema() -> dict[str, Any]:
     """Return the JSON Schema of scenario files.
 
     It allows all that one key may be by itself; what is impossible together, and what belongs to
-    other methods or kinds, `wearfleet validate` tells.
+    other methods or kinds, `wearfleet validate` tells. Draft 7 counts 1.0 as an integer (`seed =
+    1.0`), and in some validators, such as Python's, `$` matches before a last line break (names);
+    `wearfleet validate` refuses both.
     """
     schema = plain_schema()
     for table, owners, defaults in (

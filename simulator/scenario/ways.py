@@ -51,6 +51,7 @@ def is_personal(method: str) -> bool:
 def half_on_device(method: str) -> Callable[[MethodOptions], Method]:
     """Return a method's half on the device."""
     from clients.methods import METHODS as BUILT_IN
+    from clients.methods.added import checked_method
 
     plugin = method_plugin(method)
-    return BUILT_IN[method] if plugin is None else plugin.device
+    return BUILT_IN[method] if plugin is None else checked_method(method, plugin.device)

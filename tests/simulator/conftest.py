@@ -1,6 +1,7 @@
 """Small real runs, each made once and shared by the tests that look at it."""
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,10 +9,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from clients import plugins as added
 from simulator.folder.store import RunFolder
 from simulator.running.fleet import Fleet
 from simulator.running.scenario_run import run_scenario
 from simulator.running.workers import InProcess
+from simulator.scenario import plugins
 from simulator.scenario.file import load_scenario
 
 SMALL = """
@@ -174,3 +177,23 @@ def crowd(run_small) -> Finished:
 def finished(run_small) -> Finished:
     """Give a finished run of the small scenario."""
     return run_small()
+
+
+@pytest.fixture
+def forgetful(monkeypatch):
+    """Give a function that puts a folder of packages on the path, for one test."""
+    listings = (added._listed, added._imported, plugins.method_plugin, plugins.drift_plugin)
+
+    def forget():
+        for cached in listings:
+            cached.cache_clear()
+        for name in [n for n in sys.modules if n.split(".")[0] in ("wearfleet_plugin", "theirs")]:
+            del sys.modules[name]
+
+    def put(target):
+        monkeypatch.syspath_prepend(str(target))
+        forget()
+
+    yield put
+    monkeypatch.undo()
+    forget()

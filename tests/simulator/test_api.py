@@ -13,6 +13,8 @@ import pytest
 import simulator
 from clients.errors import BadInput, BadScenario
 from simulator import Scenario, load_run, run
+from simulator.folder.lock import locked
+from simulator.running import workers
 from simulator.running.displays import Silence
 from simulator.running.progress import InNotebook, shown
 from simulator.scenario.file import load_scenario
@@ -114,6 +116,16 @@ def test_a_run_that_cannot_start_leaves_nothing(tmp_path, capsys):
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.parametrize("given", [{"workers": 65}, {"fleet": 65}])
+def test_more_workers_than_the_machine_has_room_for_are_refused(tmp_path, monkeypatch, given):
+    monkeypatch.setattr(workers, "OnRay", None)  # nothing is started
+    monkeypatch.setattr(workers.os, "sched_getaffinity", lambda _: range(16))
+    tables = {**TABLES, "fleet": {"workers": given.get("fleet", "auto")}}
+    with pytest.raises(BadInput, match=r"^workers = 65: .* 16 may be used here; give 64 at most"):
+        run(tables, tmp_path / "run", workers=given.get("workers"), progress=False)
+    assert not (tmp_path / "run").exists()
+
+
 def test_an_opened_run_has_the_figures_of_its_folder(finished):
     opened = load_run(finished.path)
     assert (opened.status, opened.seeds) == ("done", {})
@@ -151,6 +163,43 @@ def test_records_that_are_not_there_are_told(finished):
         opened.rounds("nobody")
     with pytest.raises(BadInput, match="windows: no column 'norm'; there are: arm, fold, round"):
         opened.windows(columns=["arm", "norm"])
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda *_: run(None), "scenario = None: expected a Scenario, the path of a scenario"),
+        (lambda at, _: run(TABLES, at, ray_address=3), "ray_address = 3: expected a text, HOST:P"),
+        (lambda at, _: run(TABLES, at, trusted="false"), "trusted = 'false': expected True or F"),
+        (lambda at, _: run(TABLES, f"{at}\0b"), "a path has no null characters"),
+        (lambda *_: load_run(3), "folder = 3: expected a path"),
+        (lambda *_: Scenario.from_dict(3), "scenario: 3: expected its tables as dictionaries"),
+        (lambda *_: Scenario.load(3), "scenario = 3: expected a path"),
+        (lambda *_: Scenario.from_dict(TABLES, [1]), "overrides: 1: expected a text, such as"),
+        (lambda *_: Scenario.from_dict(TABLES, "seed=1"), "overrides = 'seed=1': expected key"),
+        (lambda *_: Scenario.from_dict(TABLES).with_(3), "overrides = 3: expected keys"),
+        (lambda _, run: run.windows(columns=["arm", "arm"]), "column 'arm' is asked for twice"),
+        (lambda _, run: run.windows(columns="arm"), "columns = 'arm': expected a list of names"),
+        (lambda _, run: run.model(None, "p001"), "arm = None: expected a text"),
+    ],
+)
+def test_what_is_of_another_type_is_told_and_leaves_nothing(finished, tmp_path, call, told):
+    with pytest.raises(BadInput) as error:
+        call(tmp_path / "run", load_run(finished.path))
+    assert told in str(error.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_of_which_nobody_writes_was_killed(tmp_path):
+    (tmp_path / "scenario.toml").write_text("")
+    opened = load_run(tmp_path)
+    assert opened.status == "unknown"
+    with locked(tmp_path):
+        assert opened.status == "running"
+    (tmp_path / "manifest.json").write_text('{"status": "running"}')
+    assert opened.status == "killed"
+    with locked(tmp_path):
+        assert opened.status == "running"
 
 
 def test_a_notebook_shows_the_arms_and_the_answer(finished):

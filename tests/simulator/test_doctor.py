@@ -2,10 +2,21 @@
 
 import sys
 from collections import namedtuple
+from pathlib import Path
 
+import pytest
+
+from clients.errors import BadInput
 from simulator import doctor
+from simulator.commands import machine
 from simulator.doctor import look
 from simulator.licences import Licence, licences
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch):
+    """Spare most tests what imports all packages."""
+    monkeypatch.setattr(doctor, "_broken", lambda _: {})
 
 
 def found(tmp_path):
@@ -41,6 +52,91 @@ def test_little_disk_is_noted(tmp_path, monkeypatch):
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: usage(2**40, 2**40, 2**29))
     disk = found(tmp_path)["disk"]
     assert (disk.verdict, disk.found.split()[0]) == ("note", "0.5")
+
+
+BROKEN = doctor._broken
+
+
+def test_packages_that_cannot_be_imported_are_named_with_what_they_say(tmp_path, monkeypatch):
+    (tmp_path / "pandas.py").write_text("print('hear'); raise ImportError('no\\nway')")
+    (tmp_path / "resvg_py.py").write_text("raise SystemExit(0)")
+    (tmp_path / "ray.py").write_text("import os; os._exit(3)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    asked = []
+    monkeypatch.setattr(
+        doctor,
+        "_broken",
+        lambda names: asked.extend(names) or BROKEN(["typer", "pandas", "resvg-py", "ray"]),
+    )
+    rows = found(tmp_path)
+    assert {"tensorflow", "flwr", "pandas", "pydantic", "ray"} <= {*asked}
+    assert "packages" not in rows
+    assert "typer" not in rows
+    assert rows["pandas"][1:3] == ("fails", "cannot be imported (ImportError: no way)")
+    assert rows["resvg-py"][1:3] == ("fails", "cannot be imported (SystemExit: 0)")
+    assert rows["ray"][1:3] == ("note", "cannot be imported (the process ended)")
+    assert "`--workers 1` need no Ray" in rows["ray"].advice
+
+
+def test_without_ray_some_runs_work(monkeypatch, tmp_path):
+    monkeypatch.setattr(doctor, "_PARALLEL", "raise SystemExit('no')")
+    monkeypatch.setattr(doctor, "_COMPUTE", "raise SystemExit('no')")
+    verdicts = {one.what: one.verdict for one in look(tmp_path)}
+    assert (verdicts["TensorFlow"], verdicts["Ray"]) == ("fails", "note")
+
+
+def test_a_working_folder_that_is_gone_is_told(monkeypatch):
+    def gone():
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(machine.Path, "cwd", gone)
+    with pytest.raises(BadInput, match="the folder in which this was started is gone"):
+        machine.doctor(quick=True)
+
+
+def _little_memory(monkeypatch, tmp_path):
+    group = tmp_path / "pod" / "own"
+    group.mkdir(parents=True)
+    (tmp_path / "cgroup").write_text("1:cpu:/\n0::/pod/own\n")
+    for folder, most in ((group, "max"), (group.parent, str(2**30))):
+        (folder / "memory.max").write_text(f"{most}\n")
+        (folder / "memory.current").write_text(f"{2**29 + 2**28}\n")
+        (folder / "memory.stat").write_text(f"anon 1\ninactive_file {2**28}\n")
+    monkeypatch.setattr(doctor, "_CGROUP", tmp_path)
+    monkeypatch.setattr(doctor, "_OWN_CGROUP", tmp_path / "cgroup")
+
+
+def _little_shared_memory(monkeypatch, _):
+    usage, usual = namedtuple("usage", "total used free"), doctor.shutil.disk_usage
+    monkeypatch.setattr(
+        doctor.shutil,
+        "disk_usage",
+        lambda at: usage(2**30, 0, 2**26) if at == Path("/dev/shm") else usual(at),
+    )
+
+
+def _few_files(monkeypatch, _):
+    monkeypatch.setattr(doctor.resource, "getrlimit", lambda _: (256, 4096))
+
+
+def _no_nginx(monkeypatch, _):
+    monkeypatch.setattr(doctor.shutil, "which", lambda *_, **__: None)
+
+
+@pytest.mark.parametrize(
+    ("little", "what", "told"),
+    [
+        (_little_memory, "memory", "0.5 of 1.0 GiB free (as this container may use)"),
+        (_little_shared_memory, "shared memory", "0.06 GiB in /dev/shm"),
+        (_few_files, "open files", "256 at once"),
+        (_no_nginx, "nginx", "not installed"),
+    ],
+)
+def test_what_is_little_is_noted_with_what_to_do(tmp_path, monkeypatch, little, what, told):
+    little(monkeypatch, tmp_path)
+    row = found(tmp_path)[what]
+    assert row[1:3] == ("note", told)
+    assert row.advice
 
 
 def test_code_that_fails_in_a_process_of_its_own_tells_its_last_line():

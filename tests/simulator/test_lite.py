@@ -10,7 +10,8 @@ import tensorflow as tf
 from clients.program import Program
 from simulator.base.programs import export_builtin
 from simulator.cli import main
-from simulator.lite.check import check_predictions
+from simulator.lite import check
+from simulator.lite.check import Learnt, Said, check_learning, check_predictions
 from simulator.lite.export import Asked, write_lite
 from simulator.lite.lowering import lower
 from simulator.lite.questions import synthetic_questions
@@ -136,6 +137,57 @@ def test_another_program_is_told_from_the_one_in_the_file(version, written):
     said = check_predictions(other, lite, questions)
     assert said.clear > 0
     assert "predicts otherwise" in said.unlike()
+
+
+class Lazy(LiteProgram):
+    """A file in which a variable learns less than it should: `name` by a share of `learns`."""
+
+    name, learns = "", 1.0
+
+    def learn(self, x, labels):
+        before = self.variables()
+        loss = super().learn(x, labels)
+        after = self.variables()
+        after[self.name] = before[self.name] + self.learns * (after[self.name] - before[self.name])
+        self.restore(np.concatenate([value.ravel() for value in after.values()]))
+        return loss
+
+
+@pytest.mark.parametrize(
+    ("name", "learns"),
+    [
+        ("params/classes/bias", 0.9),  # of all that is learnt too little to be seen
+        ("slots/second/classes/bias", 0.97),
+        ("step", 0.0),
+    ],
+)
+def test_a_file_in_which_one_variable_learns_otherwise_is_refused(version, written, name, learns):
+    _, report = written
+    program = Program(version)
+    questions = synthetic_questions(program, 16, MOST)
+    lazy = Lazy(report.converted)
+    lazy.name, lazy.learns = name, learns
+    learnt = check_learning(program, lazy, questions, report.converted)
+    assert learnt.share < 0.01
+    assert learnt.unlike().startswith(f"learns otherwise: after 20 steps {name} is")
+
+
+def test_a_file_that_does_not_restore_all_that_it_saves_is_refused(version, written, monkeypatch):
+    class Forgets(LiteProgram):
+        def restore(self, state):
+            super().restore(np.where(np.arange(state.size) == state.size - 1, 0.0, state))
+
+    monkeypatch.setattr(check, "LiteProgram", Forgets)
+    _, report = written
+    program = Program(version)
+    given = program, LiteProgram(report.converted), synthetic_questions(program, 16, MOST)
+    told = check_learning(*given, report.converted).unlike()
+    assert told == "what it saved is not what it is after it is restored"
+
+
+def test_a_file_that_predicts_otherwise_once_it_has_learnt_is_refused():
+    learnt = Learnt(20, 0.0, 0.0, 0.0, "", 0.0, Said(8, 3, 5, None), restored=True)
+    assert "after 20 steps it predicts otherwise: 5 of 8 windows" in learnt.unlike()
 
 
 def test_a_recurrent_tracker_learns_in_the_interpreters_own_ops(tmp_path, capsys):

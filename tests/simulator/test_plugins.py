@@ -17,7 +17,6 @@ from simulator.cohort.checkpoint import find_device, read_shared
 from simulator.folder.manifest_file import differences
 from simulator.folder.provenance import provenance
 from simulator.folder.store import RunFolder
-from simulator.scenario import plugins
 from simulator.scenario.scenario import Scenario
 from tests.simulator.made_plugins import EXAMPLE, install, install_example
 
@@ -51,26 +50,6 @@ most = 0.05
 name = "all"
 method = "fedavg"
 """
-
-
-@pytest.fixture
-def forgetful(monkeypatch):
-    """Give a function that puts a folder of packages on the path, for one test."""
-    listings = (found._listed, found._imported, plugins.method_plugin, plugins.drift_plugin)
-
-    def forget():
-        for cached in listings:
-            cached.cache_clear()
-        for name in [n for n in sys.modules if n.split(".")[0] in ("wearfleet_plugin", "theirs")]:
-            del sys.modules[name]
-
-    def put(target):
-        monkeypatch.syspath_prepend(str(target))
-        forget()
-
-    yield put
-    monkeypatch.undo()
-    forget()
 
 
 @pytest.fixture
