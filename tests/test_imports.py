@@ -44,6 +44,7 @@ ALLOWED = {
         "simulator/running/grid.py",
         "simulator/running/federation.py",
         "simulator/running/added_strategy.py",
+        "simulator/running/server_half.py",
     ],
     "ray": ["simulator/running/host.py", "simulator/running/on_ray.py"],
 }

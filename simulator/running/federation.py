@@ -8,34 +8,31 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from flwr.app import ArrayRecord, ConfigRecord, Message
+from flwr.app import ArrayRecord, Message
 from numpy.typing import NDArray
 
-from clients import chance
-from clients.messages import pack, unpack
+from clients.messages import unpack
 from clients.methods import Arrays, Method
 from clients.methods.groups import flat
 from clients.outcome import Update
 from server.guard import Guard
-from server.strategies import STRATEGIES, ServerHalf
 from server.strategies.buffered import BufferedFedAvg
 from server.strategies.kept import restore, state
 from server.strategies.private import PrivateFedAvg
 from server.strategies.remembering import RememberingFedAvg
-from simulator.base.arms import keys_of, method_in_round
+from simulator.base.arms import method_in_round
 from simulator.base.prepared import Prepared
 from simulator.cohort.reply import Reply, Terms, joined
 from simulator.faults.fate import Outages
 from simulator.plan.participants import choose
-from simulator.plan.plan import Fold, Plan
-from simulator.running.added_strategy import aggregated, configured, half_of
+from simulator.plan.plan import Plan
 from simulator.running.fleet import Fleet
 from simulator.running.flight import Flights
 from simulator.running.grid import FleetGrid
+from simulator.running.server_half import aggregate_of, half_on_server, messages_of, options_of
 from simulator.scenario.scenario import Arm
-from simulator.scenario.ways import strategy_of
 
-__all__ = ["Server", "Session", "try_strategies"]
+__all__ = ["Server", "Session"]
 
 _NOBODY = np.zeros(0, np.int64)
 
@@ -59,13 +56,11 @@ class Server:
         self._round, self._participants = 0, _NOBODY
         self._sent = self._good = self._needed = 0  # updates of this round
         arm, fold = session.arm, plan.folds[session.fold]
-        self._half = _half_on_server(arm.method)
-        name = strategy_of(arm.method)
-        self._added = name if name not in STRATEGIES else ""  # by another package
+        self._half = half_on_server(arm.method)
         self._strategy = None
         self._grid = FleetGrid(self._work)  # it silences what strategies say of themselves
         if self._half is not None:
-            options = _options(plan, arm, fold)
+            options = options_of(plan, arm, fold)
             self._strategy = self._half.strategy(options)
             least = max(plan.scenario.guard.least_updates, self._half.least(options))
             # A buffer has a size of its own; a round without any good update is told all the same.
@@ -101,13 +96,19 @@ class Server:
         self._grid.addressed = self._nodes(method)
         # What a private arm releases must not tell that nobody took part.
         private = isinstance(self._strategy, PrivateFedAvg)
-        messages = self._messages() if self._participants.size or private else []
+        messages: list[Message] = []
+        if self._participants.size or private:
+            messages = messages_of(
+                session.arm.method, self._strategy, round_, session.shared, self._grid
+            )
         replies = list(self._grid.send_and_receive(messages))
         if isinstance(self._strategy, RememberingFedAvg):
             self._strategy.sent = dict(session.shared)  # nobody may have been addressed
         buffered = isinstance(self._strategy, BufferedFedAvg)  # it takes each as it comes
         if private or (replies and (buffered or self._good >= self._needed)):
-            arrays = self._aggregated(replies)
+            arrays = aggregate_of(
+                session.arm.method, self._strategy, round_, replies, session.shared
+            )
             if isinstance(arrays, ArrayRecord):
                 # Some of Flower's strategies compute with, and return, float64.
                 session.shared = {
@@ -119,22 +120,6 @@ class Server:
         elif self._good < self._needed and self._expects(buffered):
             self._too_few()
         return session.shared
-
-    def _messages(self) -> list[Message]:
-        """Return what the strategy, which may be another package's, sends to whom."""
-        assert self._strategy is not None
-        given = self._round, pack(self._session.shared), ConfigRecord(), self._grid
-        if self._added:
-            return configured(self._added, self._strategy, *given)
-        return list(self._strategy.configure_train(*given))
-
-    def _aggregated(self, replies: list[Message]) -> ArrayRecord | None:
-        """Return what the strategy makes of updates; None where it makes nothing of them."""
-        assert self._strategy is not None
-        given = self._round, replies
-        if self._added:
-            return aggregated(self._added, self._strategy, *given, self._session.shared)[0]
-        return self._strategy.aggregate_train(*given)[0]
 
     def _free(self, round_: int) -> NDArray[np.bool_]:
         """Tell who can be reached, has battery left and nothing on its way: bool [devices]."""
@@ -296,32 +281,3 @@ class Server:
                 "reason": reason,
             }
         )
-
-
-def try_strategies(plan: Plan) -> None:
-    """Make the strategies that other packages add, before a run begins.
-
-    Raises:
-        BadInput: one cannot be made.
-    """
-    for arm in plan.scenario.arms:
-        name = strategy_of(arm.method)
-        if name and name not in STRATEGIES:
-            half, options = half_of(name), _options(plan, arm, plan.folds[0])
-            half.strategy(options)
-            half.least(options)
-
-
-def _options(plan: Plan, arm: Arm, fold: Fold) -> dict[str, Any]:
-    """Return what a strategy is made from."""
-    return {
-        **keys_of(plan.scenario, arm),
-        "devices": fold.devices.size,
-        "seed": chance.key(plan.scenario.seed, f"noise-{fold.index}"),
-    }
-
-
-def _half_on_server(method: str) -> ServerHalf | None:
-    """Return what makes a method's strategy, built in or added; None where it has no server."""
-    name = strategy_of(method)
-    return STRATEGIES.get(name) if not name or name in STRATEGIES else half_of(name)

@@ -23,9 +23,10 @@ from simulator.measures.privacy import epsilon_of
 from simulator.measures.statistics import frame_of_tests, paired_tests
 from simulator.plan.plan import Plan, build_plan
 from simulator.report import write_report
-from simulator.running.federation import Session, try_strategies
+from simulator.running.federation import Session
 from simulator.running.fleet import Fleet
 from simulator.running.fold_run import FoldRun, Watcher
+from simulator.running.server_half import try_strategies
 from simulator.scenario.plugins import plugins_of
 from simulator.scenario.scenario import Arm, Scenario
 from simulator.scenario.ways import keeps_private
