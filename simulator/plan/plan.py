@@ -125,18 +125,19 @@ class Plan:
         return [cohort for cohort in self.cohorts if cohort.fold == fold]
 
 
-def build_plan(scenario: Scenario, *, trusted: bool = False) -> Plan:
+def build_plan(scenario: Scenario, *, trusted: bool = False, outlined: bool = False) -> Plan:
     """Read the data and lay out folds, devices, streams and cohorts.
 
     Args:
         scenario: resolved or not.
         trusted: as in `Plan`.
+        outlined: as in `gather_people`: the plan of a run whose windows nobody is to read.
 
     Raises:
         BadRecordings: the data cannot be read, or lacks a user or an activity.
         BadScenario: windows, folds, devices or rounds do not fit the data.
     """
-    population = gather_people(scenario, trusted=trusted)
+    population = gather_people(scenario, trusted=trusted, outlined=outlined)
     check_holdout(scenario, population)
     folds = deal_folds(scenario, list(population.recordings))
     users = [user for user in population.recordings if any(user in f.wearers for f in folds)]

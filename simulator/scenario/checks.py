@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from clients.containment import is_file_name
+from clients.movements import MOVEMENTS
 from clients.plugins import MODELS, plugin_names
 from simulator.scenario.arm import Arm
 from simulator.scenario.drift_table import OF_STREAM
@@ -300,6 +301,12 @@ def _check_data(scenario: Scenario) -> None:
         raise ValueError(
             f'data.path: {data.path!r} with source = "synthetic", which is generated; '
             "set data.source to the kind of the file or take the path out"
+        )
+    unknown = [a for a in data.activities if a not in MOVEMENTS]
+    if data.source == "synthetic" and unknown:
+        raise ValueError(
+            f"data.activities: {unknown[0]!r} is nothing that synthetic people do; allowed: "
+            f"{', '.join(MOVEMENTS)}"
         )
     if data.source != "synthetic" and not data.path:
         raise ValueError(

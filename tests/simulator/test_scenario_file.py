@@ -454,8 +454,10 @@ def test_override_reaches_an_arm_by_place_and_by_name(file, place):
 def test_override_replaces_an_item_of_a_list(file):
     arm = '{name = "third", method = "frozen"}'
     assert [a.name for a in load(file, f"arms.1={arm}").arms] == ["own", "third"]
-    names = load(file, "data.activities=['a', 'b']", "data.activities.1=c").data.activities
-    assert names == ["a", "c"]
+    names = load(
+        file, "data.activities=['walking', 'stairs']", "data.activities.1=sitting"
+    ).data.activities
+    assert names == ["walking", "sitting"]
 
 
 @pytest.mark.parametrize(
