@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, PlainValidator, ValidationError, model_validator
@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, PlainValidator, ValidationError, model_v
 from clients.errors import BadInput
 from clients.plugins import METHODS as OF_METHODS
 from clients.plugins import plugin_of
+from simulator.scenario.impossible import refuse
 from simulator.scenario.options import (
     LEARNING,
     OWN_KEYS,
@@ -153,49 +154,58 @@ class Arm(Section):
 
     @model_validator(mode="after")
     def _options_of_the_method(self) -> Arm:
-        for key, methods in _owners(self.method).items():
-            if getattr(self, _attribute(key), None) is not None and self.method not in methods:
-                raise ValueError(
-                    f'{key} means nothing for method "{self.method}"; '
-                    f"it belongs to: {', '.join(methods)}"
-                )
+        foreign = {
+            key: methods
+            for key, methods in _owners(self.method).items()
+            if getattr(self, _attribute(key), None) is not None and self.method not in methods
+        }
+        told = [
+            f'{key} means nothing for method "{self.method}"; it belongs to: {", ".join(methods)}'
+            for key, methods in foreign.items()
+        ]
+        told += [] if "candidates" in foreign else self._choice_impossible()
+        told += [] if "reaction" in foreign else self._reaction_impossible()
+        refuse(*told)
+        return self
+
+    def _choice_impossible(self) -> Iterator[str]:
+        """Say which of its keys about who takes part, and when, do not go together."""
         if self.method == "finetune" and self.switch_round is None:
-            raise ValueError(
+            yield (
                 'switch_round: missing; method "finetune" needs the last round of its shared phase'
             )
-        self._check_reaction()
         if self.candidates is not None and self.choice != "loss":
-            raise ValueError(
+            yield (
                 f"candidates = {self.candidates}: those among whom the largest losses are chosen; "
                 'it goes with choice = "loss"'
             )
-        if self.candidates is not None and self.candidates < (self.participation or 1.0):
-            raise ValueError(
+        elif self.candidates is not None and self.candidates < (self.participation or 1.0):
+            yield (
                 f"candidates = {self.candidates}: fewer than participation = "
                 f"{self.participation or 1.0}, who are chosen among them; give a larger share"
             )
-        return self
 
-    def _check_reaction(self) -> None:
+    def _reaction_impossible(self) -> Iterator[str]:
+        """Say which of its keys do not go with its reaction, and which method that is not for."""
         for key in ("detector", "reaction_rounds", "reaction_factor"):
             if getattr(self, key) is not None and self.reaction is None:
-                raise ValueError(f"{key}: goes with a reaction, and the arm has none")
+                yield (f"{key}: goes with a reaction, and the arm has none")
         if self.reaction is None:
             return
         for key in ("reaction_rounds", "reaction_factor"):
             if getattr(self, key) is not None and key not in REACTIONS[self.reaction]:
                 lasting = [name for name, keys in REACTIONS.items() if keys]
-                raise ValueError(
+                yield (
                     f'{key} means nothing for reaction = "{self.reaction}", which is done at once; '
                     f"it belongs to: {', '.join(lasting)}"
                 )
         if self.reaction in ("reset-head", "last-good") and not is_personal(self.method):
-            raise ValueError(
+            yield (
                 f'reaction = "{self.reaction}": the next download would undo it in method '
                 f'"{self.method}"; it belongs to: {", ".join(PERSONAL)}'
             )
         if self.reaction == "reset-head" and self.method == "fedbn":
-            raise ValueError(
+            yield (
                 'reaction = "reset-head": method "fedbn" shares its head, so that the next '
                 "download would undo it; use clear-memory or learn-faster"
             )
@@ -207,7 +217,7 @@ class Arm(Section):
             if wrong:
                 allowed = ", ".join(sorted(_tunable(self.method)))
                 raise ValueError(
-                    f"tuned: {wrong[0]!r} in fold {fold} cannot be tuned; allowed: {allowed}"
+                    f"tuned[{fold + 1}]: {wrong[0]!r} cannot be tuned; allowed: {allowed}"
                 )
             own = self.model_dump(exclude_none=True, by_alias=True, exclude={"tuned"})
             try:

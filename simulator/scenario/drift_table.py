@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, PlainValidator, model_validator
@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, PlainValidator, model_validator
 from clients.errors import BadInput
 from clients.plugins import DRIFT, plugin_of
 from clients.stream_drift import STREAM_DRIFTS
+from simulator.scenario.impossible import refuse
 from simulator.scenario.plugins import defaults_of, drift_plugin, known_name, taken_in
 from simulator.scenario.sections import Section, Share
 
@@ -117,26 +118,30 @@ class DriftTable(Section):
 
     @model_validator(mode="after")
     def _options_of_the_kind(self) -> DriftTable:
+        refuse(*self._impossible())
+        return self
+
+    def _impossible(self) -> Iterator[str]:
+        """Say which of its keys do not go together, or with its kind."""
         allowed = drift_keys_of(self.kind)
         for key in DriftTable.model_fields:
             if key not in allowed and getattr(self, key) is not None:
                 kinds = [kind for kind in KINDS if key in drift_keys_of(kind)]
-                raise ValueError(
+                yield (
                     f'{key} means nothing for kind "{self.kind}"; it belongs to: {", ".join(kinds)}'
                 )
         needed = _NEEDED.get(self.kind)
         if needed and getattr(self, needed) is None:
-            raise ValueError(f'{needed}: missing; kind "{self.kind}" needs it')
+            yield (f'{needed}: missing; kind "{self.kind}" needs it')
         if self.over and self.period:
-            raise ValueError(
+            yield (
                 f"over = {self.over} with period = {self.period}: a drift that comes and goes "
                 "comes suddenly; give one of them"
             )
         if self.kind == "rate" and not 0.5 <= self.option("factor") <= 2.0:
-            raise ValueError(f"factor = {self.factor}: of a clock, expected 0.5 to 2")
+            yield (f"factor = {self.option('factor')}: of a clock, expected 0.5 to 2")
         if self.kind in ("dropout", "label-shift") and not 0.0 < self.option("share") < 1.0:
-            raise ValueError(f"share = {self.share}: expected more than 0 and less than 1")
-        return self
+            yield (f"share = {self.option('share')}: expected more than 0 and less than 1")
 
 
 _FIELDS = tuple(DriftTable.model_fields)

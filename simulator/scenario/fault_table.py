@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
 
+from simulator.scenario.impossible import refuse
 from simulator.scenario.sections import Section, Share
 
 __all__ = ["ATTACKS", "CORRUPTIONS", "Faults"]
@@ -110,39 +112,43 @@ class Faults(Section):
 
     @model_validator(mode="after")
     def _possible_together(self) -> Faults:
+        refuse(*self._impossible())
+        return self
+
+    def _impossible(self) -> Iterator[str]:
+        """Say which of its keys do not go together."""
         if self.outage_rounds != "independent" and self.availability == 1.0:
-            raise ValueError(
+            yield (
                 f"outage_rounds = {self.outage_rounds}: with availability = 1 no device is ever "
                 "out of reach; give the share of the time in which one can be reached"
             )
         if self.outage_rounds != "independent":
             least = (1.0 - self.availability) / self.availability
             if self.outage_rounds < least:
-                raise ValueError(
+                yield (
                     f"outage_rounds = {self.outage_rounds}: with availability = "
                     f"{self.availability} outages last {least:.3g} rounds at least, as there is a "
                     "round between two of them"
                 )
         if self.trace and self.availability < 1.0:
-            raise ValueError(
+            yield (
                 f"trace = {self.trace!r} with availability = {self.availability}: who can be "
                 "reached comes from one of them; take the other out"
             )
         if self.deadline_s != "none" and not self.timed:
-            raise ValueError(
+            yield (
                 f"deadline_s = {self.deadline_s}: updates take no time; give latency_s, step_s, "
                 "bandwidth_kib_s or duration_rounds"
             )
         if self.attack != "none" and not self.hostile:
-            raise ValueError(
+            yield (
                 f'attack = "{self.attack}" with hostile = 0: nobody attacks; give hostile, the '
                 "share of devices that do"
             )
         given = {bool(self.backdoor_activity), bool(self.backdoor_target)}
         if given != {self.attack == "backdoor"}:
-            raise ValueError(
+            yield (
                 f'attack = "{self.attack}" with backdoor_activity = {self.backdoor_activity!r} and '
                 f"backdoor_target = {self.backdoor_target!r}: a backdoor lets the one be taken for "
                 'the other; give both with attack = "backdoor", and only with that'
             )
-        return self

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from clients.errors import BadInput, BadScenario
 from simulator.scenario.defaults import with_defaults
 from simulator.scenario.errors import explained
+from simulator.scenario.nearest import meant
 from simulator.scenario.overrides import Overrides, override_all, plain
 from simulator.scenario.scenario import BASES, Scenario, programs
 from simulator.scenario.toml_file import read_toml
@@ -114,26 +115,33 @@ def need_new_file(path: Path) -> None:
 
 def _check_files(path: str | Path, scenario: Scenario) -> None:
     """Refuse data, programs and bases that are not on disk."""
+    absent = "\n".join(f"{path}: {told}" for told in _absent(scenario))
+    if absent:
+        raise BadScenario(absent)
+
+
+def _absent(scenario: Scenario) -> Iterator[str]:
+    """Say what a scenario names that is not on disk."""
     data, model = scenario.data, scenario.model
     trace = scenario.faults.trace
     if trace and not _is_there(Path(trace)):
-        raise BadScenario(
-            f"{path}: faults.trace = {trace!r}: there is no such file; give the CSV file that says "
-            "when devices cannot be reached"
+        yield (
+            f"faults.trace = {trace!r}: there is no such file; give the CSV file that says when "
+            "devices cannot be reached"
         )
     if data.path and not _is_there(Path(data.path)):
-        raise BadScenario(
-            f"{path}: data.path = {data.path!r}: there is no such file or folder; give the one "
-            f'that holds the recordings of source = "{data.source}"'
+        yield (
+            f"data.path = {data.path!r}: there is no such file or folder; give the one that holds "
+            f'the recordings of source = "{data.source}"'
         )
     for key, found, names in (
         ("program", model.program, programs()),
         ("base", model.base, BASES),
     ):
         if found not in names and not _is_there(Path(found) / "saved_model.pb"):
-            raise BadScenario(
-                f"{path}: model.{key} = {found!r}: neither one of {', '.join(names)} nor the "
-                "folder of a SavedModel (it would hold a file saved_model.pb)"
+            yield (
+                f"model.{key} = {found!r}: neither one of {', '.join(names)} nor the folder of a "
+                f"SavedModel (it would hold a file saved_model.pb){meant(found, names)}"
             )
 
 

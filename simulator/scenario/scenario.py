@@ -11,13 +11,8 @@ from pydantic import Field, PrivateAttr, model_validator
 from clients.drift import MOST_DRIFTS
 from clients.errors import BadScenario
 from simulator.scenario.arm import Arm
-from simulator.scenario.checks import (
-    FEATURE_ROWS,
-    PROGRAMS,
-    SINGLE_SAMPLES,
-    check_together,
-    programs,
-)
+from simulator.scenario.built_in import FEATURE_ROWS, PROGRAMS, SINGLE_SAMPLES, programs
+from simulator.scenario.checks import check_together
 from simulator.scenario.detector_table import DetectorTable
 from simulator.scenario.drift_table import DriftTable
 from simulator.scenario.fault_table import Faults

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 __all__ = [
+    "NAME",
+    "PRINTABLE",
     "Activity",
     "Checkpoints",
     "Count",
@@ -39,9 +41,10 @@ Positive = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 CountOrNone = Annotated[int, Field(ge=0, le=1_000_000)]
 NotNegative = Annotated[float, Field(ge=0.0, le=1e6)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)]
-Activity = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=80)]
-User = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=200)]
+NAME, PRINTABLE = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", r"^[^\x00-\x1f\x7f]*$"
+Name = Annotated[str, Field(pattern=NAME, max_length=80)]
+Activity = Annotated[str, Field(pattern=PRINTABLE, max_length=80)]
+User = Annotated[str, Field(pattern=PRINTABLE, max_length=200)]
 
 
 class Section(BaseModel):
@@ -102,6 +105,11 @@ class Split(Section):
     holdout_by: Literal["time", "chance"] = "time"
     """Whether the holdout is the last part of each recording, or windows drawn at random from each
     user's windows of each activity, which flatters."""
+
+    @property
+    def has_donors(self) -> bool:
+        """Whether some users train a base model for others."""
+        return self.folds > 1 or self.donors > 0
 
 
 class Model(Section):
@@ -202,8 +210,9 @@ class Labels(Section):
     def _budget_where_needed(self) -> Labels:
         if (self.ask == "all") != (self.budget is None):
             raise ValueError(
-                f'ask = "{self.ask}" with budget = {self.budget}: a budget of questions per round '
-                'goes with ask = "random" or "uncertain", and only with those'
+                f'ask = "{self.ask}" with '
+                f"{'no budget' if self.budget is None else f'budget = {self.budget}'}: a budget of "
+                'questions per round goes with ask = "random" or "uncertain", and only with those'
             )
         return self
 

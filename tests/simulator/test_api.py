@@ -84,7 +84,10 @@ def test_what_follows_from_a_key_changes_with_it():
         ({"seed.x": 3}, "seed.x = 3: 'seed' is a value (3), not a table"),
         ({"a..b": 3}, "a..b = 3: expected a dotted key"),
         (["rounds"], "--set 'rounds': expected key=value"),
-        ({"sed": 3}, "scenario 'made': sed: unknown key; allowed here: name, question"),
+        (
+            {"sed": 3},
+            "scenario 'made': sed: unknown key; did you mean \"seed\"? allowed here: name",
+        ),
         (
             {"data.source": "wisdm-2019", "data.path": Path("/no")},
             "there is no such file or folder",

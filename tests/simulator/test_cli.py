@@ -86,7 +86,7 @@ class Refused:
 WISDM = "data.source=wisdm-2019"
 CASES = {
     "unknown key": (["stream.speed=1"], ["{file}", "stream.speed", "unknown key", "batch"]),
-    "wrong type": (["stream.batch=x"], ["{file}", "stream.batch = 'x'", "integer"]),
+    "wrong type": (["stream.batch=x"], ["{file}", "stream.batch = 'x'", "whole number"]),
     "negative rounds": (["stream.rounds=-1"], ["{file}", "stream.rounds = -1", "equal to 1"]),
     "missing data path": ([WISDM, "data.path={tmp}/none", "data.users=all"], ["{tmp}/none"]),
     "empty data folder": (
