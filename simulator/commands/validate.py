@@ -33,14 +33,15 @@ def validate(
     """
     from simulator.plan.ahead import plan_ahead
     from simulator.plan.plan import build_plan
-    from simulator.scenario.file import load_scenario, scenario_toml
+    from simulator.scenario.file import load_scenario
+    from simulator.scenario.printed import printed
 
     scenario = load_scenario(file, overrides or [])
     try:
         plan = build_plan(scenario, trusted=trusted) if read else plan_ahead(scenario)
     except BadInput as error:
         raise BadInput(f"{file}: {error}") from None
-    typer.echo(scenario_toml(scenario), nl=False)
+    typer.echo(printed(scenario), nl=False)
     for note in () if plan is None else plan.notes:
         typer.echo(f"note: {note}", err=True)
     left = _LEFT if plan is not None else f"{_UNREAD}; {_LEFT}"

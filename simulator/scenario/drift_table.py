@@ -47,39 +47,43 @@ class DriftTable(Section):
     model_config = ConfigDict(extra="allow")  # what is unknown is refused by `taken_in`
 
     kind: Annotated[str, PlainValidator(lambda value: known_name(value, DRIFT))]
-    """What changes: how a device lies or measures, how its wearer moves, or what reaches it."""
+    """What the drift changes: how a device lies or measures, how its wearer moves, or what reaches
+    it."""
     at: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.5
-    """Where it begins, as a share of the stream (of the part that `stream.rounds` leaves)."""
-    over: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
-    """Share of the stream over which it comes on, by a probability that rises evenly; 0 is sudden.
+    """Where the drift begins, as a share of the stream (of the part that `stream.rounds` leaves).
     """
+    over: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    """Share of the stream over which the drift comes on, by a probability that rises evenly; 0 is
+    sudden."""
     period: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
-    """Share of the stream that a spell takes together with the pause after it, as long as the
-    spell; 0 stays."""
+    """Share of the stream that a spell of the drift and the pause after it take, both as long; 0
+    lets the drift stay."""
     devices: Annotated[float, Field(gt=0.0, le=1.0)] | Annotated[list[str], Field(min_length=1)] = (
         1.0
     )
-    """Share of each fold's devices, drawn at random but exactly, or a list of their names."""
+    """Devices that the drift befalls: a share of each fold's, drawn at random but exactly, or a
+    list of their names."""
     angle_deg: Annotated[float, Field(ge=0.0, le=180.0)] | None = None
-    """By how many degrees the device is turned."""
+    """Degrees by which the drift turns the device."""
     axis: Literal["any", "x", "y", "z"] | None = None
-    """About which axis; a random one for each device unless said."""
+    """The axis about which the drift turns the device; "any" draws one for each device."""
     factor: Annotated[float, Field(gt=0.0, le=10.0)] | None = None
-    """By what all readings are multiplied, or how many samples pass in the time of one."""
+    """Factor on all readings ("gain"), or how many samples pass in the time of one ("rate")."""
     offset: Annotated[float, Field(ge=0.0, le=100.0)] | None = None
-    """Length of the vector in a random direction that is added, m/s²."""
+    """Length of the vector that the drift adds to all readings, in a random direction, m/s²."""
     deviation: Annotated[float, Field(ge=0.0, le=100.0)] | None = None
-    """Standard deviation of the noise that is added, m/s²."""
+    """Standard deviation of the noise that the drift adds to readings, m/s²."""
     share: Share | None = None
-    """Share of the samples that are lost, or of the questions that are of the named activities."""
+    """Share of the samples that are lost ("dropout"), or of the questions that are of `activities`
+    ("label-shift")."""
     cadence: Annotated[float, Field(ge=0.5, le=2.0)] | None = None
-    """Factor of the pace."""
+    """Factor on the pace of the wearer's movements."""
     amplitude: Annotated[float, Field(ge=0.0, le=10.0)] | None = None
-    """Factor of how far samples go from the window's mean."""
+    """Factor on how far the samples of a window go from their mean."""
     activity: str | None = None
-    """Needed: the activity that its wearers take up, which no donor shows."""
+    """The activity that wearers take up when the drift begins, and that no donor shows."""
     activities: Annotated[list[str], Field(min_length=1)] | None = None
-    """Needed: the activities that wearers do more than the others."""
+    """The activities that wearers do more than others when the drift has begun."""
 
     @property
     def needs(self) -> str:

@@ -24,6 +24,7 @@ __all__ = [
     "need_new_file",
     "own_scenario",
     "read_scenario",
+    "scenario_table",
     "scenario_toml",
 ]
 
@@ -155,7 +156,12 @@ def _is_there(path: Path) -> bool:
 
 def scenario_toml(scenario: Scenario) -> str:
     """Write a scenario as TOML that loads again as the same scenario."""
+    return tomli_w.dumps(scenario_table(scenario))
+
+
+def scenario_table(scenario: Scenario) -> dict[str, Any]:
+    """Return a scenario as TOML has it, paths as they were written."""
     table = scenario.model_dump(exclude_none=True, by_alias=True)
     for section, key, path in scenario.written:
         table[section][key] = path
-    return tomli_w.dumps(table)
+    return table

@@ -1,11 +1,15 @@
 """`wearfleet validate` refuses what can be known before anything is computed."""
 
+import tomllib
+
 import pytest
 
 from simulator.cli import main
 from simulator.plan.ahead import plan_ahead
 from simulator.plan.plan import build_plan
-from simulator.scenario.file import load_scenario
+from simulator.scenario.arm import keys_of
+from simulator.scenario.file import load_scenario, scenario_toml
+from simulator.scenario.printed import printed
 
 
 def validated(capsys, *arguments):
@@ -46,3 +50,17 @@ def test_a_plan_ahead_is_that_of_the_run(small_file):
         ahead, plan = plan_ahead(scenario), build_plan(scenario)
         assert (ahead.rounds, ahead.notes) == (plan.rounds, plan.notes)
         assert ahead.lengths.tolist() == plan.lengths.tolist()
+
+
+def test_every_default_is_printed_and_what_is_printed_is_the_same_scenario(small_file):
+    keys = [{"steps": 3}, {"memory": 9, "steps": 5}]
+    scenario = load_scenario(small_file, {"arms.local.tuned": keys, "question": "a\n[labels]\nb"})
+    text = printed(scenario)
+    assert tomllib.loads(text) == tomllib.loads(scenario_toml(scenario))
+    assert "\n# budget: none, as all questions are asked\n" in text
+    for arm, own in zip(scenario.arms, text.split("\n[[arms]]\n")[1:], strict=True):
+        lines = {line.removeprefix("# ").split()[0].rstrip(":") for line in own.split("\n") if line}
+        missing = set(keys_of(arm.method)) - lines
+        assert missing <= {"candidates", "detector", "reaction_rounds", "reaction_factor", "tuned"}
+    assert "\n# steps = 4, as learning.steps\n# memory = 128, as learning.memory\n" in text
+    assert "\n# private: the program's head\n" in text
