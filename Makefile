@@ -64,7 +64,7 @@ bench-forest: .venv-peers/forest/.ready
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 	  || { echo "Wearfleet needs Python 3.11 to 3.13; give one: make PYTHON=python3.12 ..."; exit 2; }
-	@echo "Setting up .venv: TensorFlow, Flower and Ray are large, this takes some minutes."
+	@echo "Setting up .venv: TensorFlow, Flower and Ray are large (3.3 GB), this takes two to five silent minutes."
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $(READY)

@@ -8,6 +8,8 @@ What these need is loaded when they are first used. Plug-ins say their keys as a
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,6 +25,27 @@ _HOMES = {
     "load_run": "simulator.api",
     "run": "simulator.api",
 }
+
+
+def _need_own(*packages: str) -> None:
+    """Refuse to work where packages of somebody else stand before those that belong to this one.
+
+    Raises:
+        ImportError: they do.
+    """
+    home = Path(__file__).resolve().parents[1]
+    for name in packages:
+        spec = find_spec(name)
+        found = None if spec is None or spec.origin is None else Path(spec.origin).resolve()
+        if found != home / name / "__init__.py":
+            raise ImportError(
+                f"the package `{name}` of Wearfleet is at {home / name}, but Python finds "
+                f"{found or 'none with an __init__.py'} first; start Python in another folder, or "
+                "with `-P`, which leaves out the folder that it runs in"
+            )
+
+
+_need_own("clients", "server")
 
 
 def __getattr__(name: str) -> Any:

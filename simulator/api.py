@@ -34,7 +34,8 @@ def run(
     An interrupt keeps what was done in the run folder, and `wearfleet resume` goes on with it.
 
     Args:
-        scenario: one, or what makes one: the path of a file, or its tables.
+        scenario: one, or what makes one: the path of a file, the name of one that comes along, or
+            its tables.
         out: the folder of the run, which is not there yet or empty; None for runs/<name>-<time>.
         workers: a number of them, or "auto" for one on each core; None for what the scenario says,
             whose default is "auto". 1 computes in this process, without Ray.

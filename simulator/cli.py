@@ -27,6 +27,7 @@ from simulator.process.hush import quiet
 __all__ = ["app", "main"]
 
 app = typer.Typer(
+    suggest_commands=False,
     no_args_is_help=True,
     invoke_without_command=True,
     pretty_exceptions_enable=False,

@@ -12,6 +12,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from simulator.measures.reference import local_of
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -103,13 +105,26 @@ def print_summary(
 
 
 def summary_rows(summary: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """Return what a person is shown of a run's arms: a header, and a row of texts each."""
+    """Return what a person is shown of a run's arms: a header, and a row of texts each.
+
+    `local` is not held against itself. Of several seeds the range over them is beneath the mean.
+    """
     seeds = f"{_RANGED}_min" in summary
     columns = [c for c in _SHOWN if c in summary and not (seeds and c == "holdout_macro_f1")]
+    local = None
+    if "method" in summary:
+        local = local_of(dict(zip(summary["arm"], summary["method"], strict=True)))
     rows = [
-        [_cell(column, row[column], row) for column in columns] for _, row in summary.iterrows()
-    ]
-    return [_SHOWN[column] for column in columns], rows
+        [
+            "-" if column == "worse_than_local" and row["arm"] == local
+            else _cell(column, row[column], row)
+            for column in columns
+        ]
+        for _, row in summary.iterrows()
+    ]  # fmt: skip
+    header = [_SHOWN[column] for column in columns]
+    ranged = {_SHOWN[_RANGED]: f"{_SHOWN[_RANGED]}\n(range over\nseeds)"} if seeds else {}
+    return [ranged.get(title, title) for title in header], rows
 
 
 def print_table(title: str, frame: pd.DataFrame) -> None:

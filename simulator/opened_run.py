@@ -199,11 +199,12 @@ class Run:
         told = f"<code>{escape(str(self.path))}</code>: {escape(self.status)}"
         if "summary" not in self.tables:
             return f"<p>{told}</p>"
-        from simulator.report import answer_of
+        from simulator.report import answer_of, shown_summary
 
-        header, rows = summary_rows(self.summary)
+        header, rows = summary_rows(shown_summary(self.path, self.summary))
         names = [name.replace("-\n", "-").replace("\n", " ") for name in header]
-        table = pd.DataFrame(rows, columns=names).to_html(index=False, border=0)
+        cells = [[cell.replace("\n", " ") for cell in row] for row in rows]
+        table = pd.DataFrame(cells, columns=names).to_html(index=False, border=0)
         texts = f"<b>{escape(self.scenario.question)}</b>", escape(answer_of(self.path)), told
         question, answer, place = (f"<p>{text}</p>" for text in texts)
         return f"{question}{table}{answer}{place}"

@@ -127,6 +127,22 @@ def test_a_folder_with_packages_of_the_same_names_does_not_matter(installed, tmp
     assert f"imports        {installed[0]}" in checked.stdout
 
 
+def test_python_in_a_folder_with_such_packages_is_told_of_them(installed, tmp_path):
+    """One of the two has to be named `clients`; which one is imported must not depend on luck."""
+    (tmp_path / "clients").mkdir()
+    (tmp_path / "clients" / "__init__.py").write_text("")
+    code = "from simulator import Scenario; print(Scenario.load('smoke').name)"
+    told, done = (
+        subprocess.run(
+            [sys.executable, *options, "-c", code],
+            cwd=tmp_path, env=installed[1], capture_output=True, text=True,
+        )
+        for options in ([], ["-P"])
+    )  # fmt: skip
+    assert f"Python finds {tmp_path / 'clients' / '__init__.py'} first" in told.stderr
+    assert done.stdout == "smoke\n", done.stderr
+
+
 def test_the_version_is_told():
     done = subprocess.run(
         [BIN / "wearfleet", "--version"], capture_output=True, text=True, check=True
@@ -134,16 +150,29 @@ def test_the_version_is_told():
     assert done.stdout == f"wearfleet {version('wearfleet')}\n"
 
 
-def test_the_shell_completes_commands():
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        (["re"], {"resume", "report"}),
+        (["run", "sm"], {"smoke"}),
+        (["run", "s"], {"smoke", "s/", "stress_100k", "stress_100k_faults", "stress_dropouts",
+                        "stress_hostile", "stress_network"}),
+        (["validate", "s/"], {"s/mine.toml"}),
+    ],
+)  # fmt: skip
+def test_the_shell_completes_commands_and_scenarios(words, completed, tmp_path):
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "mine.toml").touch()
     asked = {
         "_WEARFLEET_COMPLETE": "complete_bash",
-        "COMP_WORDS": "wearfleet re",
-        "COMP_CWORD": "1",
+        "COMP_WORDS": " ".join(["wearfleet", *words]),
+        "COMP_CWORD": str(len(words)),
     }
     done = subprocess.run(
-        [BIN / "wearfleet"], capture_output=True, text=True, env={**os.environ, **asked}, check=True
-    )
-    assert done.stdout.split() == ["resume", "report"]
+        [BIN / "wearfleet"], capture_output=True, text=True, env={**os.environ, **asked},
+        cwd=tmp_path, check=True,
+    )  # fmt: skip
+    assert set(done.stdout.split()) == completed
 
 
 def test_the_page_of_licences_names_what_is_installed():

@@ -11,7 +11,7 @@ from simulator.console import print_table
 
 __all__ = ["data_app"]
 
-data_app = typer.Typer(help="Look at recordings.", no_args_is_help=True)
+data_app = typer.Typer(suggest_commands=False, help="Look at recordings.", no_args_is_help=True)
 
 
 @data_app.command("summary")

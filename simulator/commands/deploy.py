@@ -16,7 +16,9 @@ from simulator.console import print_rows
 __all__ = ["deploy_app"]
 
 deploy_app = typer.Typer(
-    help="Run devices as real Flower SuperNodes on this machine.", no_args_is_help=True
+    suggest_commands=False,
+    help="Run devices as real Flower SuperNodes on this machine.",
+    no_args_is_help=True,
 )
 
 FleetArgument = Annotated[Path, typer.Argument(help="Where the fleet is kept.")]

@@ -21,7 +21,9 @@ from simulator.console import Display, print_rows, print_table
 
 __all__ = ["model_app"]
 
-model_app = typer.Typer(help="Export, inspect and train programs.", no_args_is_help=True)
+model_app = typer.Typer(
+    suggest_commands=False, help="Export, inspect and train programs.", no_args_is_help=True
+)
 model_app.command()(lite)
 
 

@@ -181,8 +181,8 @@ def _show(
         rows: list[dict[str, Any]] = json.loads(summary.round(6).to_json(orient="records"))
         typer.echo(json.dumps(rows, indent=1))
     else:
-        from simulator.report import answer_of
+        from simulator.report import answer_of, shown_summary
 
         answer, holdout_by = answer_of(folder), scenario.split.holdout_by
-        print_summary(summary, scenario.question, answer, holdout_by)
+        print_summary(shown_summary(folder, summary), scenario.question, answer, holdout_by)
     typer.echo(f"report: {folder / 'report.html'}", err=as_json)

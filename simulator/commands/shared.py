@@ -13,9 +13,18 @@ from safetensors import SafetensorError
 from clients.containment import need_contained
 from clients.errors import BadInput
 from simulator.process.hush import hushed
-from simulator.scenario.shipped import named_scenario
+from simulator.scenario.shipped import named_scenario, shipped_scenarios
 
 __all__ = ["FileArgument", "SetOption", "TrustOption", "need_run", "records_of", "start_tensorflow"]
+
+
+def _scenarios_of(begun: str) -> list[str]:
+    """Return what a word may become: scenarios that come along, files and folders that are here."""
+    place = Path(begun) if begun.endswith("/") else Path(begun).parent
+    own = [path for path in place.glob("[!.]*") if path.suffix == ".toml" or path.is_dir()]
+    texts = [path.stem for path in shipped_scenarios().glob("*.toml")]
+    texts += [f"{path}/" if path.is_dir() else str(path) for path in own]
+    return sorted(text for text in texts if text.startswith(begun))
 
 
 FileArgument = Annotated[
@@ -23,6 +32,7 @@ FileArgument = Annotated[
     typer.Argument(
         help="A scenario file, in TOML, or the name of one that comes along.",
         callback=named_scenario,
+        autocompletion=_scenarios_of,
     ),
 ]
 SetOption = Annotated[

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from simulator.comparison.likeness import same_people
 from simulator.comparison.opened import Opened
 from simulator.measures.statistics import Comparison, comparison_of, holm
 from simulator.report.contrasts import Protocol
@@ -32,10 +33,11 @@ class Pair:
 def pairs_of(runs: Sequence[Opened], protocol: Protocol) -> list[Pair]:
     """Hold the arms of each run against the first run's of the same name.
 
-    An arm that the first run has not is held against the first run's baseline.
+    An arm that the first run has not is held against the first run's baseline; a run of other
+    people against none.
     """
     first, found = runs[0], list[Pair]()
-    for other in runs[1:]:
+    for other in (run for run in runs[1:] if same_people(first, run)):
         for arm in other.arms:
             against = arm if arm in first.arms else first.baseline
             ours, theirs = first.scores(against, protocol), other.scores(arm, protocol)

@@ -16,12 +16,13 @@ from simulator.comparison.likeness import (
     Difference,
     compare_bytes,
     differences,
+    same_people,
     warnings,
 )
 from simulator.comparison.opened import Opened, choose_protocol, open_runs
 from simulator.comparison.pairs import Pair, pairs_of
 from simulator.measures.metrics import worst_tenth
-from simulator.measures.statistics import FEWEST_PAIRS
+from simulator.measures.statistics import FEWEST_PAIRS, SMALLEST_P
 from simulator.report.contrasts import Protocol
 from simulator.report.wording import chance, signed
 
@@ -79,7 +80,7 @@ def compare_runs(folders: Sequence[Path], by: str | None = None) -> Compared:
     protocol = choose_protocol(runs, by)
     found = differences(runs)
     pairs = pairs_of(runs, protocol)
-    if not pairs:
+    if not pairs and any(same_people(runs[0], run) for run in runs[1:]):
         raise BadInput(
             f"{runs[0].folder}: has no user in common with the other runs; compare runs of the "
             "same people"
@@ -91,7 +92,8 @@ def compare_runs(folders: Sequence[Path], by: str | None = None) -> Compared:
 
 def tables(compared: Compared) -> list[Table]:
     """Return all that a person is shown in tables."""
-    made = [_of_runs(compared), _of_arms(compared), _of_pairs(compared)]
+    made = [_of_runs(compared), _of_arms(compared)]
+    made += [_of_pairs(compared)] if compared.pairs else []
     return [*made, _of_differences(compared)] if compared.differences else made
 
 
@@ -220,7 +222,10 @@ def as_json(compared: Compared) -> dict[str, Any]:
 
 
 def frame_of(compared: Compared) -> pd.DataFrame:
-    """Return a row for each arm of each run, with what it is held against, if it is."""
+    """Return a row for each arm of each run, with what it is held against, if it is.
+
+    As in `tests.csv`, numbers have six digits and no p is below 0.000001.
+    """
     tests = {(pair.letter, pair.test.arm): pair for pair in compared.pairs}
     rows = []
     for run in compared.runs:
@@ -240,4 +245,7 @@ def frame_of(compared: Compared) -> pd.DataFrame:
                     del test[name]
                 row |= {"against_run": pair.against, "against_arm": pair.test.against, **test}
             rows.append(row)
-    return pd.DataFrame(rows).rename(columns={"p_all": "p_holm"}).round(6)
+    frame = pd.DataFrame(rows).rename(columns={"p_all": "p_holm"}).round(6)
+    ps = ["p", "p_holm"]
+    frame[ps] = frame[ps].astype(float).clip(lower=SMALLEST_P)
+    return frame

@@ -30,16 +30,19 @@ def read_columns(path: Path, columns: Sequence[str], schema: Any) -> Any:
     Raises:
         BadInput: it is damaged, too large, or lacks a column, or one is of another type.
     """
+    table = None
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise BadInput(_too_large(path))
-        metadata = pq.read_metadata(path)
-        _check_size(path, metadata, columns)
-        there = set(metadata.schema.to_arrow_schema().names)
-        names = [name for name in columns if name in there and _is_name(schema.field(name).type)]
-        with pq.ParquetFile(path, metadata=metadata, read_dictionary=names) as file:
-            _check_types(path, file.schema_arrow, columns, schema)
-            table = _rows(path, file, columns).combine_chunks()
+        with pq.ParquetFile(path) as file:
+            _check_size(path, file.metadata, columns)
+            metadata, found = file.metadata, file.schema_arrow
+            names = [name for name in columns if name in found.names and _is_name(schema, name)]
+            if all(_is_name(found, name) for name in names):
+                table = _checked(path, file, columns, schema)
+        if table is None:  # it was not written with names as dictionaries: read them so
+            with pq.ParquetFile(path, metadata=metadata, read_dictionary=names) as file:
+                table = _checked(path, file, columns, schema)
         table.validate(full=True)
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise BadInput(
@@ -48,8 +51,14 @@ def read_columns(path: Path, columns: Sequence[str], schema: Any) -> Any:
     return table
 
 
-def _is_name(kind: Any) -> bool:
-    return bool(pa.types.is_dictionary(kind))
+def _is_name(schema: Any, column: str) -> bool:
+    return bool(pa.types.is_dictionary(schema.field(column).type))
+
+
+def _checked(path: Path, file: Any, columns: Sequence[str], schema: Any) -> Any:
+    """Read columns that are of the types that they must be."""
+    _check_types(path, file.schema_arrow, columns, schema)
+    return _rows(path, file, columns).combine_chunks()
 
 
 def _check_size(path: Path, metadata: Any, columns: Sequence[str]) -> None:
@@ -87,7 +96,7 @@ def _rows(path: Path, file: Any, columns: Sequence[str]) -> Any:
         part = file.read_row_group(number, columns=list(columns), use_threads=False)
         size += part.nbytes
         for column in part.columns:
-            if _is_name(column.type):
+            if pa.types.is_dictionary(column.type):
                 lengths = (pc.max(pc.binary_length(each.dictionary)) for each in column.chunks)
                 longest = max([longest, *(each.as_py() or 0 for each in lengths)])
         if size > _MOST_BYTES or file.metadata.num_rows * longest > _MOST_BYTES:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
@@ -62,6 +63,10 @@ class Passed:
         devices: of the fold.
         windows, correct: that were predicted, and rightly; 0 where the log does not say.
         faults: how often each of `FAULTS` befell a device.
+        work_s, save_s: of `wall_s`, of devices and server, and of checkpoints; NaN where the log
+            does not say, as all that follow.
+        compiled_s: in compiled calls, summed over workers.
+        peak_mib, rss_mib: memory of the worker with the most, so far and when the round was over.
     """
 
     at: float
@@ -70,6 +75,28 @@ class Passed:
     windows: int
     correct: int
     faults: Mapping[str, int]
+    work_s: float = math.nan
+    save_s: float = math.nan
+    compiled_s: float = math.nan
+    peak_mib: float = math.nan
+    rss_mib: float = math.nan
+
+    @classmethod
+    def of(cls, line: Mapping[str, Any]) -> Passed:
+        """Read a line of the log; a number that it lacks is 0, a time or size is NaN."""
+        return cls(
+            float(line["at"]),
+            float(line["wall_s"]),
+            int(line["devices"]),
+            int(line.get("windows", 0)),
+            int(line.get("correct", 0)),
+            {name: int(line.get(name, 0)) for name in FAULTS},
+            float(line.get("work_s", math.nan)),
+            float(line.get("save_s", math.nan)),
+            float(sum(line["compiled_s"])) if "compiled_s" in line else math.nan,
+            max(map(float, line.get("peak_rss_mib", ())), default=math.nan),
+            max(map(float, line.get("rss_mib", ())), default=math.nan),
+        )
 
 
 @dataclass(slots=True)
@@ -78,11 +105,13 @@ class FoldStory:
 
     Attributes:
         rounds: those that count, by number, in order.
-        wall_s, windows, correct: of all of them.
+        lost: those that do not, since the run went back and made them again.
+        wall_s, windows, correct: of all that count.
         ended: whether the fold is done.
     """
 
     rounds: dict[int, Passed] = field(default_factory=dict)
+    lost: list[Passed] = field(default_factory=list)
     wall_s: float = 0.0
     windows: int = 0
     correct: int = 0
@@ -97,6 +126,7 @@ class FoldStory:
 
     def keep(self, last: int) -> None:
         """Forget all rounds after one."""
+        self.lost += [one for n, one in self.rounds.items() if n > last]
         self.rounds = {n: one for n, one in self.rounds.items() if n <= last}
         self.wall_s, self.windows, self.correct = 0.0, 0, 0
         for one in self.rounds.values():
@@ -172,15 +202,7 @@ class Story:
         """Take in a line about one arm in one fold."""
         own = self.told.setdefault(place, FoldStory())
         if what == "round":
-            passed = Passed(
-                float(line["at"]),
-                float(line["wall_s"]),
-                int(line["devices"]),
-                int(line.get("windows", 0)),
-                int(line.get("correct", 0)),
-                {name: int(line.get(name, 0)) for name in FAULTS},
-            )
-            own.add(int(line["round"]), passed)
+            own.add(int(line["round"]), Passed.of(line))
         elif what == "fold done":
             own.ended = True
             self._closing_s.append(float(line["wall_s"]))

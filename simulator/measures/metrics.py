@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from simulator.folder.rounds_file import Names, last_scored, names_of, numbers_of, read_rounds
 from simulator.folder.store import RunFolder
+from simulator.measures.reference import local_of
 from simulator.measures.shares import known_mean, ratio
 from simulator.measures.user_series import holdout_of
 from simulator.scenario.scenario import Arm
@@ -41,10 +42,17 @@ _COUNTS = [
     "windows", "answered", "correct", "vote_correct", "label_repeats", "gradients", "bytes_up",
     "bytes_down",
 ]  # fmt: skip
-_SUMS = ["windows", "answered", "holdout_windows", "gradients"]  # over a user's devices
+_SUMS = [
+    "windows",
+    "answered",
+    "holdout_windows",
+    "gradients",
+    "bytes_up",
+    "bytes_down",
+]  # over a user's devices
 _MEANS = [
     "prequential_accuracy", "prequential_vote_accuracy", "no_change", "holdout_accuracy",
-    "holdout_macro_f1", "bytes_up", "bytes_down",
+    "holdout_macro_f1",
 ]  # fmt: skip
 
 
@@ -145,9 +153,9 @@ def users_frame(run: Path, arms: Sequence[Arm]) -> pd.DataFrame:
         arms: the arms of the scenario; those that have no rows are left out.
 
     Returns:
-        columns arm, user, devices, windows, answered, holdout_windows, gradients,
-        prequential_accuracy, prequential_vote_accuracy, no_change, holdout_accuracy,
-        holdout_macro_f1, bytes_up, bytes_down; in order of `arms`, then of the users' names.
+        columns arm, user, devices, windows, answered, holdout_windows, gradients, bytes_up,
+        bytes_down, prequential_accuracy, prequential_vote_accuracy, no_change, holdout_accuracy,
+        holdout_macro_f1; in order of `arms`, then of the users' names.
     """
     folder = RunFolder(run)
     frames = []
@@ -193,8 +201,7 @@ def summary_frame(
         base_accuracy: of the untouched base model on users that it never saw.
         epsilons: of private arms, by name.
     """
-    locals_ = [arm.name for arm in arms if arm.method == "local"]
-    local = "local" if "local" in locals_ else next(iter(locals_), None)
+    local = local_of({arm.name: arm.method for arm in arms})
     rows = []
     for arm in arms:
         own = users[users["arm"] == arm.name]
@@ -271,11 +278,11 @@ def _arm_row(
     """Reduce one arm's users."""
     holdout = own["holdout_accuracy"].to_numpy(np.float64)
     prequential = float(own["prequential_accuracy"].mean())
-    answered = int(own["answered"].sum())
+    answered, devices = int(own["answered"].sum()), int(own["devices"].sum())
     return {
         "arm": arm.name,
         "method": arm.method,
-        "devices": int(own["devices"].sum()),
+        "devices": devices,
         "base_accuracy": base_accuracy,
         "prequential_accuracy": prequential,
         "prequential_vote_accuracy": float(own["prequential_vote_accuracy"].mean()),
@@ -287,8 +294,8 @@ def _arm_row(
         "holdout_std": float(own["holdout_accuracy"].std(ddof=0)),
         "worse_than_local": _worse_than(own, local),
         "gradients_per_answer": own["gradients"].sum() / answered if answered else None,
-        "bytes_up": float(own["bytes_up"].mean()),
-        "bytes_down": float(own["bytes_down"].mean()),
+        "bytes_up": float(own["bytes_up"].sum() / devices),
+        "bytes_down": float(own["bytes_down"].sum() / devices),
     }
 
 

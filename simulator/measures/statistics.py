@@ -18,6 +18,7 @@ from scipy import stats
 __all__ = [
     "FEWEST_PAIRS",
     "LEVEL",
+    "SMALLEST_P",
     "Comparison",
     "bootstrap_interval",
     "compared",
@@ -35,7 +36,7 @@ LEVEL = 0.05  # a difference with a corrected p below this is called more than c
 FEWEST_PAIRS = 6  # of five pairs even the most one-sided outcome has p = 2 / 2**5 = 0.0625
 _EXACT_PAIRS = 100  # up to as many pairs that differ, all sign flips are counted
 _EQUAL = 2e-6  # CSV files keep six digits: differences that are closer than this are the same
-_SMALLEST_P = 1e-6  # likewise: no p is given that such a file would show as zero
+SMALLEST_P = 1e-6  # likewise: no p is given that such a file would show as zero
 _RESAMPLES = 9_999
 _SEED = 1  # of the resampling: equal pairs give equal intervals
 _ACCURACIES = {"holdout": "holdout_accuracy", "prequential": "prequential_accuracy"}
@@ -142,7 +143,7 @@ def frame_of_tests(tests: Sequence[Comparison]) -> pd.DataFrame:
     """Return the rows of `tests.csv`, one per comparison, no p below 0.000001."""
     frame = pd.DataFrame(map(astuple, tests), columns=[field.name for field in fields(Comparison)])
     for column in ("p", "p_baseline", "p_all"):
-        frame[column] = frame[column].astype(float).clip(lower=_SMALLEST_P)
+        frame[column] = frame[column].astype(float).clip(lower=SMALLEST_P)
     return frame
 
 

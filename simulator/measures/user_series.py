@@ -13,9 +13,24 @@ from numpy.typing import NDArray
 from simulator.folder.rounds_file import names_of, numbers_of, read_rounds
 from simulator.folder.store import RunFolder
 
-__all__ = ["SERIES", "by_user_and_round", "holdout_of", "joined", "prequential_of"]
+__all__ = [
+    "OF_HOLDOUT",
+    "OF_PREQUENTIAL",
+    "SERIES",
+    "by_user_and_round",
+    "holdout_in",
+    "holdout_of",
+    "joined",
+    "prequential_in",
+    "prequential_of",
+    "series_of",
+]
 
 SERIES = ["arm", "user", "round", "accuracy"]
+OF_HOLDOUT = ["user", "round", "holdout_windows", "holdout_correct"]
+"""Columns of `rounds/` that `holdout_in` needs; OF_PREQUENTIAL those that `prequential_in` does."""
+
+OF_PREQUENTIAL = ["user", "round", "faded_accuracy"]
 
 
 def joined(frames: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
@@ -26,12 +41,8 @@ def joined(frames: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
 
 def holdout_of(run: Path, arm: str) -> pd.DataFrame:
     """Reduce `rounds/<arm>/` to SERIES: the share of each user's holdout windows, by round."""
-    parts = []
-    for path in RunFolder(run).rounds_files(arm):
-        table = read_rounds(path, ["user", "round", "holdout_windows", "holdout_correct"])
-        correct, windows = (numbers_of(table, f"holdout_{name}") for name in ("correct", "windows"))
-        parts.append(by_user_and_round(table, correct, windows, windows > 0))
-    return _series(arm, parts)
+    paths = RunFolder(run).rounds_files(arm)
+    return series_of(arm, [holdout_in(read_rounds(path, OF_HOLDOUT)) for path in paths])
 
 
 def prequential_of(run: Path, arm: str) -> pd.DataFrame:
@@ -40,12 +51,20 @@ def prequential_of(run: Path, arm: str) -> pd.DataFrame:
     It is averaged over those of the user's devices that have had a window; a device whose stream
     has ended keeps its value.
     """
-    parts = []
-    for path in RunFolder(run).rounds_files(arm):
-        table = read_rounds(path, ["user", "round", "faded_accuracy"])
-        faded = numbers_of(table, "faded_accuracy")
-        parts.append(by_user_and_round(table, faded, np.ones(faded.size), ~np.isnan(faded)))
-    return _series(arm, parts)
+    paths = RunFolder(run).rounds_files(arm)
+    return series_of(arm, [prequential_in(read_rounds(path, OF_PREQUENTIAL)) for path in paths])
+
+
+def holdout_in(table: Any) -> pd.DataFrame:
+    """Sum a cohort's holdout windows: user, round, part that was right, whole."""
+    correct, windows = (numbers_of(table, f"holdout_{name}") for name in ("correct", "windows"))
+    return by_user_and_round(table, correct, windows, windows > 0)
+
+
+def prequential_in(table: Any) -> pd.DataFrame:
+    """Sum a cohort's fading-factor accuracy: user, round, part, whole: how many devices."""
+    faded = numbers_of(table, "faded_accuracy")
+    return by_user_and_round(table, faded, np.ones(faded.size), ~np.isnan(faded))
 
 
 def by_user_and_round(
@@ -73,7 +92,7 @@ def by_user_and_round(
     return pd.DataFrame(columns)
 
 
-def _series(arm: str, parts: list[pd.DataFrame]) -> pd.DataFrame:
+def series_of(arm: str, parts: list[pd.DataFrame]) -> pd.DataFrame:
     """Divide the sums of all cohorts: SERIES, by user and round."""
     whole = joined(parts, ["user", "round", "part", "whole"])
     whole = whole.groupby(["user", "round"], as_index=False).sum()

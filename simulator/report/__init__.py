@@ -2,11 +2,11 @@
 
     scenario.toml, manifest.json, summary.csv, users.csv, rounds/, events/ -> report.html
 
-`records` and `reductions` read the folder, `contrasts` holds arms against
+`records`, `reductions` and `fates` read the folder, `contrasts` holds arms against
 each other, `answer`, `ranking` and `wording` put that into words, `sections`,
-`intervals`, `fairness`, `users`, `confusion`, `cost` and `protocol` say what is
-shown, `stories` and `opened` show one user, `charts` and `arm_charts` (Plotly), `svg` and the two
-scripts draw it, `page` and `style` are the paper.
+`intervals`, `drift`, `attention`, `faults`, `fairness`, `users`, `confusion`, `cost`,
+`protocol` and `adversity` say what is shown, `stories` and `opened` show one user, `charts` and
+`arm_charts` (Plotly), `svg` and the two scripts draw it, `page` and `style` are the paper.
 """
 
 from __future__ import annotations
@@ -21,18 +21,20 @@ from typing import Any
 import pandas as pd
 
 from simulator.measures.statistics import Comparison, paired_tests
-from simulator.report.answer import answer_sentences
+from simulator.report.answer import answer_sentences, headline
+from simulator.report.attention import drift_marks, drift_users
 from simulator.report.confusion import confusion
-from simulator.report.contrasts import accuracies, rival_of, scored_protocol, user_order
-from simulator.report.cost import cost, machine_time, rounds_logged
-from simulator.report.drift import (
-    drift_heat,
-    drift_marks,
-    drift_overview,
-    drift_sentences,
-    drift_users,
+from simulator.report.contrasts import (
+    accuracies,
+    over_users,
+    rival_of,
+    scored_protocol,
+    user_order,
 )
+from simulator.report.cost import cost, machine_time, rounds_logged
+from simulator.report.drift import drift_heat, drift_overview, drift_sentences
 from simulator.report.fairness import fairness
+from simulator.report.fates import fates_of
 from simulator.report.faults import fault_sentences, faults_overview
 from simulator.report.intervals import arms_by_intervals, mean_intervals, with_intervals
 from simulator.report.need import by_need
@@ -48,12 +50,19 @@ from simulator.report.records import (
     read_tables,
     seed_folders,
 )
-from simulator.report.sections import View, arms_overview, over_time, seeds_overview
+from simulator.report.sections import (
+    View,
+    arms_overview,
+    means_over_seeds,
+    over_time,
+    seeds_overview,
+)
 from simulator.report.stories import Stories, read_stories
 from simulator.report.svg import arm_styles
 from simulator.report.users import users_by_dots, users_over_time, users_tools
+from simulator.report.wording import counted
 
-__all__ = ["answer_of", "answer_sentences", "write_report"]
+__all__ = ["answer_of", "answer_sentences", "shown_summary", "write_report"]
 
 _MOST_SENTENCES = 12  # of the answer that stand open; many arms give one each
 
@@ -70,7 +79,7 @@ def write_report(run: Path) -> Path:
     Raises:
         BadInput: the folder holds no readable scenario.
     """
-    html = _seeds_page(read_seeds(run)) if seed_folders(run) else _run_page(run, read_run(run))
+    html = _seeds_page(run, read_seeds(run)) if seed_folders(run) else _run_page(run, read_run(run))
     path, temporary = run / "report.html", run / ".report.html.tmp"
     with temporary.open("w", encoding="utf-8") as file:
         file.write(html)
@@ -81,16 +90,28 @@ def write_report(run: Path) -> Path:
 
 
 def answer_of(run: Path) -> str:
-    """Return the first sentence of the answer that a run folder gives, or a folder of seeds."""
+    """Return the first sentences of the answer that a run folder gives, or a folder of seeds."""
     scenario, summary, users = read_tables(run)
+    summary = shown_summary(run, summary)
     baseline = str(scenario.get("baseline", ""))
-    return answer_sentences(summary, users, paired_tests(users, baseline), baseline)[0]
+    return " ".join(headline(summary, paired_tests(users, baseline), baseline))
+
+
+def shown_summary(run: Path, summary: pd.DataFrame) -> pd.DataFrame:
+    """Return a summary with the mean accuracies that the answer tells, to be shown beside it.
+
+    Args:
+        run: a run folder, or a folder of seeds, whose means are those of users.
+        summary: the columns of its `summary.csv`.
+    """
+    return over_users(summary, read_tables(run)[2]) if seed_folders(run) else summary
 
 
 def _run_page(run: Path, records: RunRecords) -> str:
     view = _view(records)
     tests = paired_tests(records.users, view.baseline)
-    best = view.rival or view.baseline
+    best = view.spoken or view.baseline
+    fates = fates_of([run], records.scenario, records.summary)
     classes = [str(name) for name in records.scenario.get("data", {}).get("activities", [])]
     stories = read_stories(run, foremost_arms(view), view.shown, classes)
     stories.worn = _worn(records.users)
@@ -106,14 +127,14 @@ def _run_page(run: Path, records: RunRecords) -> str:
         "Over time": over_time(view, records),
         "Drift": drift_overview(view, records.drift, records.alarms) + drift_heat(view, records),
         "Fairness": fairness(view, records.fairness),
-        "Users": drift_users(view, records, links)
-        + users_tools(view)
+        "Users": users_tools(view)
+        + drift_users(view, records, links)
         + users_by_dots(view, stories)
         + users_over_time(view, records, drift_marks(records, best), best, stories),
         "Confusions": confusion(view, records),
-        "Faults": faults_overview(view, records.events),
+        "Faults": faults_overview(view, records.events, fates),
         "Cost": cost(view, records.costs)
-        + machine_time(view, rounds_logged(run), records.manifest),
+        + machine_time(view, *rounds_logged(run), records.manifest),
         "Protocol": protocol_in_words(records.scenario, records.manifest),
         "Data": data_defects(records.scenario, records.manifest),
         "Origins": origins(records.scenario_text, records.manifest),
@@ -123,16 +144,19 @@ def _run_page(run: Path, records: RunRecords) -> str:
         records.summary, records.users, tests, view.baseline, interrupted=interrupted
     )
     sentences[1:1] = drift_sentences(records.drift, records.alarms)
-    sentences[1:1] = fault_sentences(records.scenario, records.summary)
+    sentences[1:1] = fault_sentences(records.scenario, records.summary, fates)
     sentences += [f"Note: {note}." for note in records.manifest.get("notes", [])]
     return _page(view, records.scenario, sentences, sections, one_user(view, stories))
 
 
-def _seeds_page(records: SeedRecords) -> str:
-    view = _view(records)
+def _seeds_page(run: Path, records: SeedRecords) -> str:
+    whole = replace(records, summary=over_users(records.summary, records.users))
+    view = _view(whole)
+    fates = fates_of(seed_folders(run), records.scenario, records.summary)
     tests = paired_tests(records.users, view.baseline)
     sections = {
-        "Arms": arms_overview(view, records.summary, "Beneath, the range over seeds.")
+        "Arms": arms_overview(view, view.summary, "Beneath, the range over seeds.")
+        + means_over_seeds(view, records.summary)
         + arms_by_intervals(view, tests),
         "Ranking": _ranking(view, tests, len(records.seeds)),
         "Seeds": seeds_overview(view, records.seeds),
@@ -141,22 +165,22 @@ def _seeds_page(records: SeedRecords) -> str:
         "Users": users_tools(view)
         + users_by_dots(view, Stories([]))
         + '<p class="note">Single users open in the report of each seed.</p>',
-        "Faults": faults_overview(view, pd.DataFrame()),
-        "Cost": cost(view, pd.DataFrame({"arm": records.arms})),
+        "Faults": faults_overview(view, pd.DataFrame(), fates, len(records.seeds)),
+        "Cost": cost(view, pd.DataFrame({"arm": records.arms}), len(records.seeds)),
         "Protocol": protocol_in_words(records.scenario, records.manifest),
         "Data": data_defects(records.scenario, records.manifest),
         "Origins": origins(records.scenario_text, records.manifest),
     }
     sentences = answer_sentences(
-        records.summary,
-        records.users,
+        view.summary,
+        view.users,
         tests,
         view.baseline,
         interrupted=records.manifest.get("status", "done") != "done",
         seeds=len(records.seeds),
     )
     sentences[1:1] = drift_sentences(records.drift, records.alarms)
-    sentences[1:1] = fault_sentences(records.scenario, records.summary)
+    sentences[1:1] = fault_sentences(records.scenario, records.summary, fates, len(records.seeds))
     return _page(view, records.scenario, sentences, sections)
 
 
@@ -200,7 +224,8 @@ def _page(
     if len(told) > _MOST_SENTENCES:
         rest = "".join(told[_MOST_SENTENCES:])
         answer = "".join(told[:_MOST_SENTENCES]) + (
-            f"<details><summary>{len(told) - _MOST_SENTENCES} sentences more, arm by arm</summary>"
+            f"<details><summary>{counted(len(told) - _MOST_SENTENCES, 'sentence')} more, arm by arm"
+            "</summary>"
             f"{rest}</details>"
         )
     header = (

@@ -19,11 +19,12 @@ from simulator.report.contrasts import (
     scored_protocol,
 )
 from simulator.report.ranking import places, ranking_sentences, verdict
-from simulator.report.wording import chance, listed, percents, points, signed
+from simulator.report.wording import chance, counted, listed, percents, points, signed
 
-__all__ = ["answer_sentences"]
+__all__ = ["answer_sentences", "headline"]
 
 _NONE = "0.0 points"
+_FEW = 4  # other arms that a headline has room for
 _ONE_SEED = (
     "All pairs come from one seed, so from one split, one base model for each fold and one stream "
     "for each person; what another seed would give is not in p (`--seeds 5`)."
@@ -51,37 +52,64 @@ def answer_sentences(
 
     Returns:
         Sentences in plain text; arms stand between backticks. The first says which arm has the best
-        mean, how far it is from the baseline, and whether that is more than chance.
+        mean, how far it is from the baseline, and whether that is more than chance; where there
+        are few other arms, the second says the same of each of them.
     """
-    sentences = []
+    sentences = headline(summary, tests, baseline)
     protocol = scored_protocol(summary)
     if protocol is None:
-        sentences.append("No accuracy has been recorded in this run folder.")
-    else:
-        scores = accuracies(summary, protocol)
-        rival = rival_of(summary, baseline, protocol)
-        sentences.append(_lead(scores, tests, baseline, rival, protocol))
-        if baseline in scores.index and rival is not None:
-            sentences += _for_whom(users, rival, baseline, protocol)
-            sentences += ranking_sentences(places(scores, tests), tests)
-            if seeds == 1 and any(test.tested for test in tests):
-                sentences.append(_ONE_SEED)
-        shown = [arm for arm in (baseline, rival) if arm is not None]
-        if protocol is HOLDOUT:
-            sentences += _while_learning(summary, shown)
-        sentences += _across_seeds(summary, shown, protocol, seeds)
+        return [*sentences, *_base(summary), *_stopped(interrupted)]
+    scores = accuracies(summary, protocol)
+    rival, others = rival_of(summary, baseline, protocol), _others(summary, baseline, protocol)
+    if baseline in scores.index and rival is not None:
+        for arm in [rival, *(others if len(others) <= _FEW else [])]:
+            sentences += _for_whom(users, str(arm), baseline, protocol)
+        sentences += ranking_sentences(places(scores, tests), tests)
+        if seeds == 1 and any(test.tested for test in tests):
+            sentences.append(_ONE_SEED)
+    shown = [arm for arm in (baseline, rival) if arm is not None]
+    if protocol is HOLDOUT:
+        sentences += _while_learning(summary, shown)
+    sentences += _across_seeds(summary, shown, protocol, seeds)
     sentences += _base(summary)
-    if protocol is not None and baseline in scores.index:
-        rest = [str(arm) for arm in scores.index if arm not in (baseline, rival)]
-        sentences += [_against(scores, users, tests, arm, baseline, protocol) for arm in rest]
-    if interrupted:
-        sentences.append("The run stopped before its end: the numbers cover what it had finished.")
-    return sentences
+    if baseline in scores.index and len(others) > _FEW:
+        sentences += [_against(scores, users, tests, arm, baseline, protocol) for arm in others]
+    return [*sentences, *_stopped(interrupted)]
+
+
+def _stopped(interrupted: bool) -> list[str]:
+    told = "The run stopped before its end: the numbers cover what it had finished."
+    return [told] if interrupted else []
+
+
+def _others(summary: pd.DataFrame, baseline: str, protocol: Protocol) -> list[str]:
+    """Return the arms that are neither the baseline nor the best of the others."""
+    rival = rival_of(summary, baseline, protocol)
+    return [str(a) for a in accuracies(summary, protocol).index if a not in (baseline, rival)]
+
+
+def headline(summary: pd.DataFrame, tests: Sequence[Comparison], baseline: str) -> list[str]:
+    """Say in a sentence or two how each arm stands against the baseline; see `answer_sentences`."""
+    protocol = scored_protocol(summary)
+    if protocol is None:
+        return ["No accuracy has been recorded in this run folder."]
+    scores, rival = accuracies(summary, protocol), rival_of(summary, baseline, protocol)
+    lead = _lead(scores, tests, baseline, rival, protocol)
+    others = _others(summary, baseline, protocol)
+    if baseline not in scores.index or rival is None or not 0 < len(others) <= _FEW:
+        return [lead]
+    told = []
+    for arm in others:
+        test = compared(tests, arm, baseline)
+        apart = float(scores[arm] - scores[baseline]) if test is None else test.mean_difference
+        told.append(f"`{arm}` is {_apart(apart)} `{baseline}`{_told_apart(test)}")
+    return [lead, f"{listed(told)}."]
 
 
 def _counts(found: Contrast) -> str:
     people = found.better + found.worse + found.equal
-    return f"better for {found.better} of {people} people, worse for {found.worse}" + (
+    everybody = counted(people, "person", "people")
+    return f"better for {found.better} of {everybody}, worse for {found.worse}" + (
         f" and equal for {found.equal}" if found.equal else ""
     )
 
@@ -187,7 +215,7 @@ def _across_seeds(
     low, high = f"{protocol.column}_min", f"{protocol.column}_max"
     if seeds < 2:
         return []
-    opening = f"The numbers are means of {seeds} seeds"
+    opening = f"The numbers are means of {counted(seeds, 'seed')}"
     if low not in summary or high not in summary:
         return [f"{opening}."]
     rows = summary.set_index("arm")[[low, high]].astype(float).dropna()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from simulator.report.layout import INK, axis, faint, layout, title
+from simulator.report.layout import INK, axis, drawn, faint, layout, title, whole
 from simulator.report.rows import each
 from simulator.report.svg import ArmStyle
 
@@ -52,11 +51,11 @@ def interval_chart(
             x=[round(value, 5)],
             y=[order.index(str(row.arm))],
             text=[f"{value:{form}} ({low:{form}} to {high:{form}})"],
-            name=escape(str(row.arm)),
+            name=drawn(str(row.arm)),
             meta=places[str(row.arm)],
             mode="markers",
             marker={"symbol": style.symbol, "size": 10, "color": style.colour},
-            hovertemplate="%{text}",
+            hovertemplate=f"%{{text}}<extra>{whole(str(row.arm))}</extra>",
             showlegend=False,
             **known,
         )
@@ -88,7 +87,7 @@ def spread_chart(rows: pd.DataFrame, styles: Mapping[str, ArmStyle], told: str) 
         for key, name in (("lowerfence", "minimum"), ("q1", "first"), ("median", "median"),
                           ("q3", "third"), ("upperfence", "highest")):  # fmt: skip
             ends[key] = [round(float(getattr(row, name)), 4)]
-        common = {"name": escape(str(row.arm)), "meta": places[str(row.arm)], "showlegend": False}
+        common = {"name": drawn(str(row.arm)), "meta": places[str(row.arm)], "showlegend": False}
         figure.add_box(
             y=[line],
             orientation="h",
@@ -104,7 +103,7 @@ def spread_chart(rows: pd.DataFrame, styles: Mapping[str, ArmStyle], told: str) 
             y=[line],
             mode="markers",
             marker={"symbol": "diamond", "size": 9, "color": style.colour},
-            hovertemplate="worst tenth %{x:.1%}",
+            hovertemplate=f"worst tenth %{{x:.1%}}<extra>{whole(str(row.arm))}</extra>",
             **common,
         )
     figure.update_xaxes(title=title(told), tickformat=".0%", **axis())
@@ -154,7 +153,7 @@ def _rows_of(order: list[str], styles: Mapping[str, ArmStyle], step: int) -> dic
         "meta": {"rows": [places[arm] for arm in order], "step": step},
         "yaxis": {
             "tickvals": list(range(len(order))),
-            "ticktext": [escape(name) for name in order],
+            "ticktext": [drawn(name) for name in order],
             "range": [len(order) - 0.4, -0.6],
             **axis(),
         },

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from html import escape
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from simulator.report.contrasts import Protocol
-from simulator.report.layout import INK, axis, faint, layout, title
+from simulator.report.layout import INK, axis, drawn, faint, layout, title, whole
 from simulator.report.svg import ArmStyle
 
 __all__ = [
     "dot_plot",
     "heat_map",
+    "heat_told",
     "rounds_chart",
     "spread",
 ]
 
-_HEAT = [[0.0, "#67001f"], [0.5, "#d6604d"], [0.75, "#fddbc7"], [0.9, "#d1e5f0"], [1.0, "#2166ac"]]
+_HEAT = [[0.0, "#00224e"], [0.5, "#434e6c"], [0.75, "#7d7c78"], [0.9, "#bcaf6f"], [1.0, "#fee838"]]
+"""Cividis (Nuñez, Anderton & Renslow 2018), with more of it where most accuracies are. It only gets
+lighter, so that it is read without colours too."""
+
+_MOST_TOLD = 20  # users whose accuracies are told in words
 
 
 def spread(series: pd.DataFrame) -> pd.DataFrame:
@@ -53,7 +57,7 @@ def rounds_chart(
         rows = means[means["arm"] == arm]
         if rows.empty:
             continue
-        name, rounds = escape(arm), [int(value) for value in rows["round"]]
+        name, rounds = drawn(arm), [int(value) for value in rows["round"]]
         low, high = _rounded(rows["low"]), _rounded(rows["high"])
         if arm in banded:
             figure.add_scatter(**_band(rounds, low, high, style), meta=place)
@@ -63,11 +67,12 @@ def rounds_chart(
             customdata=[[a, b] for a, b in zip(low, high, strict=True)],
             name=name,
             meta=place,
-            legendgroup=name,
+            legendgroup=arm,
             mode="lines+markers" if len(rounds) <= 40 else "lines",
             line={"color": style.colour, "dash": style.dash, "width": 2},
             marker={"symbol": style.symbol, "size": 8},
-            hovertemplate="%{y:.1%} (%{customdata[0]:.1%} to %{customdata[1]:.1%})",
+            hovertemplate="%{y:.1%} (%{customdata[0]:.1%} to %{customdata[1]:.1%})"
+            f"<extra>{whole(arm)}</extra>",
         )
     figure.update_layout(hovermode="x unified")
     every = max(1, -(-int(means["round"].max()) // 10))
@@ -113,7 +118,7 @@ def dot_plot(
             y=[round(places[str(user)] + lane, 3) for user in rows["user"]],
             text=_with_ranges(rows, protocol),
             customdata=[places[str(user)] for user in rows["user"]],
-            name=escape(arm),
+            name=drawn(arm),
             meta=i,
             mode="markers",
             marker={
@@ -122,11 +127,11 @@ def dot_plot(
                 "size": 10 if arm in large else 7,
                 "opacity": 0.9 if arm in large else 0.65,
             },
-            hovertemplate="%{x:.1%}, user %{text}",
+            hovertemplate=f"%{{x:.1%}}, user %{{text}}<extra>{whole(arm)}</extra>",
         )
     figure.update_layout(
         legend={"y": -16 / rows_height, "yanchor": "top"},
-        meta={"lanes": lanes, "users": [escape(user) for user in order]},
+        meta={"lanes": lanes, "users": [drawn(user) for user in order]},
     )
     figure.update_xaxes(
         title=title(f"{protocol.name} accuracy"), tickformat=".0%", side="top", **axis()
@@ -134,7 +139,7 @@ def dot_plot(
     figure.update_yaxes(
         title=title("user"),
         tickvals=list(range(len(order))),
-        ticktext=[escape(user) for user in order],
+        ticktext=[drawn(user) for user in order],
         range=[len(order) - 0.4, -0.6],
         **axis(),
     )
@@ -166,7 +171,7 @@ def heat_map(series: pd.DataFrame, order: list[str], begins: Mapping[str, int]) 
         x=rounds,
         y=list(range(len(users))),
         z=cells,
-        text=[[escape(user)] * len(rounds) for user in users],
+        text=[[whole(user)] * len(rounds) for user in users],
         colorscale=_HEAT,
         zmin=0.0,
         zmax=1.0,
@@ -176,24 +181,47 @@ def heat_map(series: pd.DataFrame, order: list[str], begins: Mapping[str, int]) 
         hovertemplate="user %{text}, round %{x}: %{z:.1%}<extra></extra>",
     )
     marked = [(begins[user], place) for place, user in enumerate(users) if user in begins]
-    figure.add_scatter(
-        x=[x for x, _ in marked],
-        y=[y for _, y in marked],
-        mode="markers",
-        marker={"symbol": "line-ns-open", "size": 9, "color": INK, "line": {"width": 2}},
-        hoverinfo="skip",
-        showlegend=False,
-    )
+    for colour, size, width in (("#ffffff", 11, 6), (INK, 9, 2)):  # seen on every cell by its edge
+        figure.add_scatter(
+            x=[x for x, _ in marked],
+            y=[y for _, y in marked],
+            mode="markers",
+            marker={"symbol": "line-ns-open", "size": size, "color": colour}
+            | {"line": {"width": width}},
+            hoverinfo="skip",
+            showlegend=False,
+        )
     every = max(1, -(-max(rounds, default=1) // 12))
     figure.update_xaxes(title=title("round"), tick0=0, dtick=every, **axis())
     figure.update_yaxes(
         title=title("user"),
         tickvals=list(range(len(users))),
-        ticktext=[escape(user) for user in users],
+        ticktext=[drawn(user) for user in users],
         range=[len(users) - 0.5, -0.5],
         **axis(),
     )
     return str(figure.to_json())
+
+
+def heat_told(series: pd.DataFrame, order: list[str], begins: Mapping[str, int]) -> str:
+    """Tell in words what `heat_map` draws: where each user begins and ends; arguments likewise."""
+    by_user = {str(user): own for user, own in series.sort_values("round").groupby("user")}
+    there = [user for user in order if user in by_user]
+    told = []
+    for user in there[:_MOST_TOLD]:
+        drift = f" (drift from round {begins[user]})" if user in begins else ""
+        told.append(f"{user}{drift} {_from_to(by_user[user])}")
+    rest = there[_MOST_TOLD:]
+    if rest:
+        means = pd.concat([by_user[user] for user in rest]).groupby("round")["accuracy"].mean()
+        told.append(f"{len(rest):,} more on average {_from_to(means.reset_index())}")
+    return "; ".join(told)
+
+
+def _from_to(rows: pd.DataFrame) -> str:
+    """Tell first and last accuracy of rows in order of round."""
+    (first, begin), (last, end) = rows[["round", "accuracy"]].iloc[[0, -1]].to_numpy(np.float64)
+    return f"from {begin:.1%} (round {first:.0f}) to {end:.1%} (round {last:.0f})"
 
 
 def _band(
@@ -207,14 +235,14 @@ def _band(
         "line": {"width": 0},
         "mode": "lines",
         "hoverinfo": "skip",
-        "legendgroup": escape(style.arm),
+        "legendgroup": style.arm,
         "showlegend": False,
     }
 
 
 def _with_ranges(rows: pd.DataFrame, protocol: Protocol) -> list[str]:
     """Name the users of the rows, with the range over seeds where it is known."""
-    told = [escape(str(user)) for user in rows["user"]]
+    told = [whole(str(user)) for user in rows["user"]]
     low, high = f"{protocol.column}_min", f"{protocol.column}_max"
     if low not in rows or high not in rows:
         return told

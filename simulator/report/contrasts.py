@@ -14,6 +14,7 @@ __all__ = [
     "Protocol",
     "accuracies",
     "contrast",
+    "over_users",
     "rival_of",
     "scored_protocol",
     "user_order",
@@ -79,6 +80,26 @@ def accuracies(summary: pd.DataFrame, protocol: Protocol) -> pd.Series[float]:
     if summary.empty or protocol.column not in summary:
         return pd.Series(dtype=float)
     return summary.set_index("arm")[protocol.column].astype(float).dropna()
+
+
+def over_users(summary: pd.DataFrame, users: pd.DataFrame) -> pd.DataFrame:
+    """Take the mean accuracies of a summary from users instead, each of whom counts alike.
+
+    Over several seeds this is what tests and intervals are of: each user averaged over the seeds
+    that scored the user. The mean of the seeds' own means is another, where seeds score different
+    users.
+
+    Args:
+        summary: the columns of `summary.csv`; the ranges beside the means stay as they are.
+        users: the columns of `users.csv`.
+    """
+    found = summary.copy()
+    for protocol in (HOLDOUT, PREQUENTIAL):
+        if protocol.column in summary and protocol.column in users:
+            means = users.groupby("arm")[protocol.column].mean()
+            own = summary["arm"].map(means)
+            found[protocol.column] = own.fillna(summary[protocol.column])
+    return found
 
 
 def rival_of(summary: pd.DataFrame, baseline: str, protocol: Protocol) -> str | None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from clients.bounded import read_bounded
-from clients.errors import BadInput
+from simulator.folder.run_log import LogReader, Passed, Story
 from simulator.report.arm_charts import stacked_bars
 from simulator.report.page import Column, arms_table, chart, size
 from simulator.report.rows import each
@@ -48,71 +46,87 @@ _TIMES = [
     Column("peak_bytes", "most held by a worker so far", size, None, "memory"),
     Column("rss_bytes", "held when the arm ended", size, None, "memory"),
 ]
+_SECONDS = ["wall_s", "work_s", "save_s", "compiled_s"]
+_OF_SUMMARY = ("devices", "gradients_per_answer", "bytes_")
 _PARTS = [("work_s", "devices and server"), ("save_s", "checkpoints"), ("rest_s", "holdout")]
 
 
-def rounds_logged(run: Path) -> pd.DataFrame:
+def rounds_logged(run: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read the rounds that `log.jsonl` tells of; a line that cannot be read is passed over.
 
     Returns:
-        arm, round, devices, wall_s, work_s, save_s; compiled_s, the sum over workers; peak_bytes
-        and rss_bytes, of the worker with the most. Empty where there is no log.
+        the rounds that count, each once, and those that were lost and made again, in the order in
+        which they were over: arm, devices, wall_s, work_s, save_s; compiled_s, the sum over
+        workers; peak_bytes and rss_bytes, of the worker with the most. Empty where there are none.
     """
     path = run / "log.jsonl"
-    if not path.is_file():
-        return pd.DataFrame()
-    try:
-        text = read_bounded(path, _MOST_LOG, "the log of a run").decode("utf-8", "replace")
-    except BadInput:
-        return pd.DataFrame()
-    rows = [row for line in text.splitlines() if (row := _round_of(line)) is not None]
+    if not path.is_file() or path.stat().st_size > _MOST_LOG:
+        return pd.DataFrame(), pd.DataFrame()
+    story = Story()
+    for line in LogReader(path).lines():
+        story.hear(line)
+    folds = [(arm, own) for (arm, _), own in story.told.items()]
+    kept = [(arm, one) for arm, own in folds for one in own.rounds.values()]
+    return _frame(kept), _frame([(arm, one) for arm, own in folds for one in own.lost])
+
+
+def _frame(rounds: Iterable[tuple[str, Passed]]) -> pd.DataFrame:
+    """Put rounds of arms in rows, by when they were over."""
+    rows = [
+        {
+            "arm": arm,
+            **{key: getattr(one, key) for key in ("devices", *_SECONDS)},
+            "peak_bytes": _MIB * one.peak_mib,
+            "rss_bytes": _MIB * one.rss_mib,
+        }
+        for arm, one in sorted(rounds, key=lambda each: each[1].at)
+    ]
     return pd.DataFrame(rows)
 
 
-def _round_of(line: str) -> dict[str, Any] | None:
-    try:
-        told = json.loads(line)
-        if told["what"] != "round":
-            return None
-        return {
-            "arm": str(told["arm"]),
-            **{key: float(told[key]) for key in ("round", "devices", "wall_s", "work_s", "save_s")},
-            "compiled_s": float(sum(told["compiled_s"])),
-            "peak_bytes": _MIB * float(max(told["peak_rss_mib"], default=np.nan)),
-            "rss_bytes": _MIB * float(max(told["rss_mib"], default=np.nan)),
-        }
-    except (ValueError, KeyError, TypeError):
-        return None
+def cost(view: View, costs: pd.DataFrame, seeds: int = 1) -> str:
+    """Show what each arm computes and sends, per device over the run.
 
-
-def cost(view: View, costs: pd.DataFrame) -> str:
-    """Show what each arm computes and sends, per device over the run."""
+    Args:
+        view: see `View`.
+        costs: arm, and sums over devices and rounds with `devices`; what it lacks is taken from
+            `summary.csv`.
+        seeds: over which the numbers are averaged.
+    """
     per_device = costs.copy()
     for column in set(per_device.columns) - {"arm", "devices"}:
         per_device[column] = per_device[column] / per_device["devices"].replace(0, np.nan)
-    kept = [
+    rest = [
         name
         for name in view.summary.columns
-        if name == "arm" or name.startswith(("devices", "gradients_per_answer", "bytes_"))
+        if name.startswith(_OF_SUMMARY) and name not in per_device
     ]
-    table = view.summary[kept]
-    extra = [name for name in per_device.columns if name == "arm" or name not in kept]
-    table = per_device[extra].merge(table, on="arm", how="left")
+    table = per_device.merge(view.summary[["arm", *rest]], on="arm", how="left")
+    beneath = "; beneath, the range over seeds" if seeds > 1 else ""
     return "<h3>Simulated: what devices compute and send</h3>" + arms_table(
         table,
         _COSTS,
         view.swatches,
-        "Means per device over the whole run. An answer may take several gradients: rehearsal and "
-        "repeated steps count.",
+        f"Means per device over the whole run{beneath}. An answer may take several gradients: "
+        "rehearsal and repeated steps count.",
     )
 
 
-def machine_time(view: View, logged: pd.DataFrame, manifest: Mapping[str, Any]) -> str:
-    """Show what the simulation of each arm took on the machine that ran it."""
+def machine_time(
+    view: View, logged: pd.DataFrame, lost: pd.DataFrame, manifest: Mapping[str, Any]
+) -> str:
+    """Show what the simulation of each arm took on the machine that ran it.
+
+    Args:
+        view: see `View`.
+        logged: the rounds that count, as `rounds_logged` returns them.
+        lost: those that do not, likewise.
+        manifest: of the run.
+    """
     if logged.empty:
         return ""
     by_arm = logged.groupby("arm", sort=False)
-    frame = by_arm[["wall_s", "work_s", "save_s", "compiled_s"]].sum()
+    frame = by_arm[_SECONDS].sum()
     frame["rest_s"] = (frame["wall_s"] - frame["work_s"] - frame["save_s"]).clip(lower=0.0)
     frame["rounds"] = by_arm.size()
     frame["median_s"], frame["longest_s"] = by_arm["wall_s"].median(), by_arm["wall_s"].max()
@@ -128,8 +142,9 @@ def machine_time(view: View, logged: pd.DataFrame, manifest: Mapping[str, Any]) 
             frame,
             _TIMES,
             view.swatches,
-            f"On the machine that ran it{_machine(manifest)}; rounds of all folds together. "
-            "Another machine, or other work beside, gives other numbers.",
+            f"On the machine that ran it{_machine(manifest)}; rounds of all folds together"
+            f"{_made_again(lost)}. Another machine, or other work beside, gives other "
+            "numbers.",
         )
         + chart(
             stacked_bars(frame, view.styles, _PARTS),
@@ -139,6 +154,16 @@ def machine_time(view: View, logged: pd.DataFrame, manifest: Mapping[str, Any]) 
             "workers that run at once, so they may exceed the wall time. Memory is that of worker "
             "processes, which go from arm to arm.",
         )
+    )
+
+
+def _made_again(lost: pd.DataFrame) -> str:
+    """Say what is not counted: rounds after the checkpoint that the run went back to."""
+    if lost.empty:
+        return ""
+    rounds = "round that was" if len(lost) == 1 else "rounds that were"
+    return (
+        f", without {len(lost):,} {rounds} lost and made again ({_seconds(lost['wall_s'].sum())})"
     )
 
 

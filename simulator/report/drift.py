@@ -1,21 +1,19 @@
-"""What a report says of drift: who slipped, since when, what was noticed, and who came back."""
+"""What a report says of drift by arm: what was lost, what was noticed, and who came back."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 
 from simulator.measures.drift_frames import FELL
-from simulator.report.charts import heat_map
-from simulator.report.need import slipped
+from simulator.report.charts import heat_map, heat_told
+from simulator.report.need import MARGIN, slipped
 from simulator.report.page import (
     Column,
     arms_table,
     chart,
-    linked_table,
     of_arm,
     percent,
     plain_table,
@@ -24,12 +22,11 @@ from simulator.report.page import (
 from simulator.report.records import RunRecords
 from simulator.report.rows import each
 from simulator.report.sections import MOST_USERS, View
-from simulator.report.svg import Mark
-from simulator.report.wording import listed, percents, points
+from simulator.report.wording import listed, percents
 
-__all__ = ["drift_heat", "drift_marks", "drift_overview", "drift_sentences", "drift_users"]
+__all__ = ["drift_heat", "drift_overview", "drift_sentences"]
 
-_MARGIN = 0.05  # below the reference, within which a device has recovered
+_MOST_NAMED = 3  # arms that a sentence names one by one
 _TOLD = {"all": "all that drifted", "fell": f"those that fell by {100 * FELL:.0f} points or more"}
 
 
@@ -37,37 +34,50 @@ def _windows(value: float) -> str:
     return f"{value:.1f}"
 
 
+def _count(value: float) -> str:
+    return f"{value:,.0f}"
+
+
 _LOSSES = [
-    Column("drifted", "devices", lambda value: f"{value:,.0f}", None, "drifted"),
+    Column("drifted", "devices", _count, None, "drifted"),
+    Column("spells", "spells", _count, None, "drifted"),
     Column("reference", "before, %", percent, None, "holdout accuracy of those"),
     Column("after", "as it began, %", percent, "high", "holdout accuracy of those"),
     Column("end", "at the end, %", percent, "high", "holdout accuracy of those"),
     Column("before_end", "without drift, %", percent, "high", "holdout accuracy of those"),
-    Column("lost_windows", "lost windows each", _windows, "low", "drifted"),
-    Column("fallen", "fell", lambda value: f"{value:,.0f}", None, "drifted"),
+    Column("lost_windows", "lost windows a device", _windows, "low", "drifted"),
+    Column("fallen", "fell", _count, None, "drifted"),
     Column("recovered", "of these back, %", percent, "high", "drifted"),
     Column("recovery_answered", "after answers", _windows, "low", "drifted"),
 ]
 
 
 def _losses(devices: pd.DataFrame) -> pd.DataFrame:
-    """Reduce spells of drift to a row per arm; devices that were not scored before are left out."""
+    """Reduce drift to a row per arm; spells that were not scored before are left out.
+
+    A device counts once, whether it drifted once or several times: its accuracies are means over
+    its spells, its lost windows their sum. What fell and came back is counted by spell.
+    """
     if devices.empty:
         return pd.DataFrame()
     known = devices[devices["drop"].notna()]
     keys = [key for key in ("seed", "device") if key in devices]
     rows = []
     for arm, own in known.groupby("arm", sort=False):
+        own = own.assign(after=own["reference"] - own["drop"])
+        each_device = own.groupby(keys, sort=False)
+        means = each_device[["reference", "after", "holdout_now", "holdout_before"]].mean().mean()
         fallen = own[own["drop"] >= FELL - 1e-9]
         rows.append(
             {
                 "arm": arm,
-                "drifted": float(len(own.drop_duplicates(keys))),
-                "reference": own["reference"].mean(),
-                "after": (own["reference"] - own["drop"]).mean(),
-                "end": own["holdout_now"].mean(),
-                "before_end": own["holdout_before"].mean(),
-                "lost_windows": own["lost_windows"].mean(),
+                "drifted": float(each_device.ngroups),
+                "spells": float(len(own)),
+                "reference": means["reference"],
+                "after": means["after"],
+                "end": means["holdout_now"],
+                "before_end": means["holdout_before"],
+                "lost_windows": each_device["lost_windows"].sum().mean(),
                 "fallen": float(len(fallen)),
                 "recovered": fallen["recovered_at_end"].mean() if len(fallen) else np.nan,
                 "recovery_answered": fallen["recovery_answered"].median(),
@@ -76,36 +86,87 @@ def _losses(devices: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _comes_back(losses: pd.DataFrame) -> bool:
+    """Tell whether a device drifted more than once."""
+    return bool((losses["spells"] > losses["drifted"]).any())
+
+
 def drift_sentences(devices: pd.DataFrame, alarms: pd.DataFrame) -> list[str]:
     """Say which arm lost least to drift, who came back, and what was noticed."""
     losses = _losses(devices)
     if losses.empty:
         return []
-    losses = losses.sort_values("lost_windows", kind="stable")
-    least, others = losses.iloc[0], losses.iloc[1:]
-    told = f"Of drift, `{least['arm']}` lost least: {least['lost_windows']:.1f} windows a device"
-    if len(others):
-        most = others.iloc[-1]
-        told += f", where `{most['arm']}`, which lost most, lost {most['lost_windows']:.1f}"
-    sentences = [f"{told}."]
-    back = losses[losses["fallen"] > 0]
-    if len(back):
-        back_at_end = [f"{percents(row.recovered)} with `{row.arm}`" for row in each(back)]
-        sentences.append(
-            f"Of the devices whose accuracy fell by {100 * FELL:.0f} points or more, so many were "
-            f"within {100 * _MARGIN:.0f} points of their own reference at the end: "
-            f"{listed(back_at_end)}."
-        )
-    if not alarms.empty:
-        fell = alarms[(alarms["whose"] == "fell") & (alarms["spells"] > 0)]
-        if len(fell):
-            best = fell.sort_values("within", kind="stable").iloc[-1]
-            sentences.append(
-                f"Best noticed by `{best['detector']}` in `{best['arm']}`: "
-                f"{percents(best['within'])} of those falls within 40 answered windows, at "
-                f"{best['false_rate']:.2f} false alarms per 1,000 windows."
-            )
-    return sentences
+    return [_lost(losses), *_back(losses), *_best_noticed(alarms)]
+
+
+def _lost(losses: pd.DataFrame) -> str:
+    """Say who lost least and most, as far as the digits that are shown tell arms apart."""
+    by_lost: dict[str, list[str]] = {}
+    for row in each(losses):
+        by_lost.setdefault(_windows(row.lost_windows), []).append(str(row.arm))
+    shown = sorted(by_lost.items(), key=lambda one: float(one[0]))
+    (least, fewest), (most, last) = shown[0], shown[-1]
+    if len(losses) == 1:
+        return f"Of drift, `{fewest[0]}` lost {least} windows a device."
+    if len(by_lost) == 1:
+        return f"Of drift, {_arms(fewest)} lost the same: {least} windows a device."
+    worst = (
+        f"{_arms(last)}, which lost most, lost {most}"
+        if len(last) == 1
+        else f"{_arms(last)} lost most, {most} each"
+    )
+    return f"Of drift, {_arms(fewest)} lost least: {least} windows a device, where {worst}."
+
+
+def _arms(names: list[str]) -> str:
+    """Name arms, or, where these are many, count them."""
+    if len(names) > _MOST_NAMED:
+        return f"{len(names)} arms"
+    return listed([f"`{name}`" for name in names])
+
+
+def _back(losses: pd.DataFrame) -> list[str]:
+    """Say how many of those that fell were back at the end."""
+    fell = losses[losses["fallen"] > 0]
+    if fell.empty:
+        return []
+    points, near = f"{100 * FELL:.0f} points", f"{100 * MARGIN:.0f} points"
+    back = listed([f"{percents(row.recovered)} with `{row.arm}`" for row in each(fell)])
+    if _comes_back(losses):
+        return [
+            f"Of the spells of drift in which a device's accuracy fell by {points} or more, so "
+            f"many ended within {near} of its own reference: {back}."
+        ]
+    return [
+        f"Of the devices whose accuracy fell by {points} or more, so many were within {near} of "
+        f"their own reference at the end: {back}."
+    ]
+
+
+def _best_noticed(alarms: pd.DataFrame) -> list[str]:
+    """Name what noticed most falls in time, of equals what gave fewer false alarms."""
+    if alarms.empty:
+        return []
+    fell = alarms[(alarms["whose"] == "fell") & (alarms["spells"] > 0)]
+    if fell.empty:
+        return []
+    if not fell["within"].any():
+        return ["No detector noticed any of those falls within 40 answered windows."]
+    shown = fell.assign(
+        share=fell["within"].map(percents), false=fell["false_rate"].map(lambda x: f"{x:.2f}")
+    ).sort_values(["within", "false_rate"], ascending=[False, True], kind="stable")
+    share, false = shown.iloc[0][["share", "false"]]
+    best = shown[(shown["share"] == share) & (shown["false"] == false)]
+    everywhere = fell["arm"].nunique()
+    told = []
+    for detector, own in best.groupby("detector", sort=False):
+        arms = [str(arm) for arm in own["arm"]]
+        where = "every arm" if len(arms) == everywhere > 1 else _arms(arms)
+        told.append(f"`{detector}` in {where}")
+    return [
+        f"Best noticed by {listed(told)}: {share} of those falls within 40 answered windows, at "
+        f"{false} false alarms per 1,000 windows."
+    ]
 
 
 def drift_overview(view: View, devices: pd.DataFrame, alarms: pd.DataFrame) -> str:
@@ -114,18 +175,26 @@ def drift_overview(view: View, devices: pd.DataFrame, alarms: pd.DataFrame) -> s
         return ""
     body, losses = "", _losses(devices)
     if not losses.empty:
+        spells = _comes_back(losses)
+        again = (
+            " Of a device that drifts several times: accuracies are means over its spells, lost "
+            "windows their sum; each spell that fell counts."
+            if spells
+            else ""
+        )
         body += arms_table(
-            losses,
+            losses if spells else losses.drop(columns="spells"),
             _LOSSES,
             view.swatches,
-            "Devices that drifted, by arm; a device that drifts several times counts each time",
+            "Devices that drifted, by arm",
         ) + (
             '<p class="note">Before: mean of the last three scorings before the drift, which is '
             "each device's own reference. Without drift: the holdout as it was before, at the end: "
             "what was kept. Lost windows: how far accuracy was below the reference "
             f"while it was, times the windows of the stream that came under drift. "
             f"Fell: by {100 * FELL:.0f} points or more as the drift "
-            f"began. Back: within {100 * _MARGIN:.0f} points of the reference at the end.</p>"
+            f"began. Back: within {100 * MARGIN:.0f} points of the reference at the end"
+            f"{' of the spell' if spells else ''}.{again}</p>"
         )
     if not alarms.empty:
         body += "<h3>What detectors noticed</h3>" + _alarms_table(view, alarms)
@@ -189,7 +258,8 @@ def drift_heat(view: View, records: RunRecords) -> str:
         begins = _begins(records.drift, arm)
         body += f"<h3>{prose(f'Users by rounds, `{arm}`')}</h3>" + chart(
             heat_map(own, order, begins),
-            f"Holdout accuracy of {len(order)} users by round in {arm}, as colours.",
+            f"Holdout accuracy of {len(order)} users by round in {arm}, lighter for more: "
+            f"{heat_told(own, order, begins)}.",
             "Holdout accuracy with the drift in force; those who need attention most stand at the "
             "top. The mark in a row is the round in which the user's drift begins.",
         )
@@ -199,91 +269,3 @@ def drift_heat(view: View, records: RunRecords) -> str:
 def _begins(devices: pd.DataFrame, arm: str) -> dict[str, int]:
     own = devices[(devices["arm"] == arm) & devices["begins"].notna()]
     return {str(user): int(first) for user, first in own.groupby("user")["begins"].min().items()}
-
-
-def drift_users(
-    view: View, records: RunRecords, links: Mapping[str, str] = MappingProxyType({})
-) -> str:
-    """List users by who needs attention, in the arm that serves people best.
-
-    Args:
-        view: see `View`.
-        records: of the run.
-        links: by user, where the name leads.
-    """
-    arm = view.rival or view.baseline
-    devices = records.drift
-    if devices.empty or devices["drop"].isna().all() or arm not in set(devices["arm"]):
-        return ""
-    found = slipped(devices, arm)
-    noticed = _noticed(records.detections, arm)
-    rows = [
-        [
-            str(row.user),
-            str(row.drift) or "none",
-            _known(row.begins, lambda value: f"{value:.0f}"),
-            noticed.get(str(row.user), "–"),
-            _known(row.reference, percent),
-            _known(row.now, percent),
-            _known(row.before, percent),
-            _known(row.lost, _windows),
-            _state(row.below, row.back, row.begins),
-        ]
-        for row in each(found.head(MOST_USERS))
-    ]
-    head = [
-        "user", "drift", "since round", "noticed in round", "before, %", "now, %",
-        "without drift, %", "lost windows", "state",
-    ]  # fmt: skip
-    return f"<h3>{prose(f'Who needs attention, `{arm}`')}</h3>" + linked_table(
-        head,
-        rows,
-        [links.get(row[0], "") for row in rows],
-        "Farthest below the own reference first; holdout accuracy",
-    )
-
-
-def _state(below: float, back: float, begins: float) -> str:
-    if np.isnan(begins):
-        return "no drift"
-    if np.isnan(below):
-        return "unknown"
-    if below <= _MARGIN + 1e-9:
-        return "as good as before" if np.isnan(back) else f"back after {back:.0f} rounds"
-    return f"{points(below)} down"
-
-
-def _noticed(detections: pd.DataFrame, arm: str) -> dict[str, str]:
-    """Return when the first detector noticed each user's drift, with its name."""
-    if detections.empty or "round" not in detections:
-        return {}
-    own = detections[(detections["arm"] == arm) & detections["round"].notna()]
-    first = own.sort_values("round", kind="stable").drop_duplicates("user")
-    return {str(row.user): f"{row.round:.0f} ({row.detector})" for row in each(first)}
-
-
-def drift_marks(records: RunRecords, arm: str) -> dict[str, Sequence[Mark]]:
-    """Return what is marked in the small charts of users: begin, first alarm, recovery, of an arm.
-
-    Users of several devices have no marks, as their curves are means.
-    """
-    devices = records.drift
-    if devices.empty or "begins" not in devices:
-        return {}
-    own = devices[devices["arm"] == arm]
-    single = own.groupby("user")["device"].nunique()
-    marks: dict[str, list[Mark]] = {}
-    for row in each(own[own["begins"].notna()]):
-        if single[row.user] > 1:
-            continue
-        found = marks.setdefault(str(row.user), [])
-        found.append(Mark("begin", int(row.begins)))
-        if not np.isnan(row.recovery_rounds):
-            found.append(Mark("recovery", int(row.begins + row.recovery_rounds - 1)))
-    if not records.detections.empty and "round" in records.detections:
-        alarms = records.detections
-        alarms = alarms[(alarms["arm"] == arm) & alarms["round"].notna()]
-        for row in each(alarms.sort_values("round").drop_duplicates("device")):
-            if single.get(row.user, 2) == 1:
-                marks.setdefault(str(row.user), []).append(Mark("alarm", int(row.round)))
-    return dict(marks)

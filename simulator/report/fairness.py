@@ -11,6 +11,7 @@ from scipy import stats
 
 from simulator.measures.drift import wilson_interval
 from simulator.measures.metrics import worst_tenth
+from simulator.measures.reference import local_of
 from simulator.measures.statistics import FEWEST_PAIRS
 from simulator.report.arm_charts import spread_chart
 from simulator.report.charts import rounds_chart
@@ -18,6 +19,7 @@ from simulator.report.contrasts import HOLDOUT
 from simulator.report.page import Column, arms_table, chart, percent
 from simulator.report.rows import each
 from simulator.report.sections import View, told_lines
+from simulator.report.wording import counted
 
 __all__ = ["fairness"]
 
@@ -59,7 +61,7 @@ def fairness(view: View, scored: pd.DataFrame, seeds: int = 1) -> str:
         frame,
         _COLUMNS,
         view.swatches,
-        f"{name.capitalize()} accuracy over {count:,} users{averaged}; {intervals}",
+        f"{name.capitalize()} accuracy over {counted(count, 'user')}{averaged}; {intervals}",
     )
     told = "; ".join(
         f"{row.arm}: median {percent(row.median)}%, least {percent(row.minimum)}%"
@@ -106,8 +108,8 @@ def _worse_than_local(view: View) -> dict[str, float]:
     summary = view.summary
     if view.protocol is not HOLDOUT or not {"method", "worse_than_local"} <= set(summary.columns):
         return {}
-    local = summary.index[summary["method"] == "local"][:1]
-    others = summary.drop(local).set_index("arm")["worse_than_local"].astype(float)
+    local = local_of(dict(zip(summary["arm"], summary["method"], strict=True)))
+    others = summary[summary["arm"] != local].set_index("arm")["worse_than_local"].astype(float)
     return {str(arm): float(share) for arm, share in others.items()}
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 from simulator.measures.statistics import FEWEST_PAIRS, bootstrap_interval
 from simulator.report.contrasts import Protocol
 from simulator.report.svg import _SHAPES, ArmStyle
+from simulator.report.wording import shortened
 
 __all__ = ["FONT", "arms_figure", "rounds_figure", "users_figure"]
 
@@ -21,7 +22,6 @@ FONT = "Roboto"
 _FAMILIES = f"{FONT}, 'Segoe UI', 'DejaVu Sans', Arial, sans-serif"
 _INK, _SOFT, _GRID = "#1b1f24", "#57606a", "#e4e7eb"
 _WIDTH = 760
-_LONGEST = 30  # characters of a name
 _MOST_USERS = 100  # that are drawn
 
 
@@ -202,7 +202,7 @@ def _legend(styles: Mapping[str, ArmStyle], top: float) -> tuple[list[str], int]
     """Name the arms beside line and marker; returns the parts, and how many rows they fill."""
     parts, x, row = [], 24.0, 0
     for arm, style in styles.items():
-        width = 50 + 7.0 * len(_short(arm))
+        width = 50 + 7.0 * len(shortened(arm))
         if x + width > _WIDTH - 12 and x > 24.0:
             x, row = 24.0, row + 1
         y = top + 20 * row
@@ -250,9 +250,11 @@ def _dashes(style: ArmStyle) -> str:
 def _text(
     x: float, y: float, text: str, colour: str = _INK, anchor: str = "start", size: int = 12
 ) -> str:
+    shown = shortened(text) if size == 12 else text
+    whole = f"<title>{escape(text)}</title>" if shown != text else ""
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" fill="{colour}" text-anchor="{anchor}" '
-        f'font-size="{size}">{escape(_short(text) if size == 12 else text)}</text>'
+        f'font-size="{size}">{whole}{escape(shown)}</text>'
     )
 
 
@@ -270,13 +272,9 @@ def _interval_note(rows: list[tuple[str, float, float, float]]) -> str:
     )
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…"
-
-
 def _margin(names: list[str]) -> float:
     """Return the room that names need at the left."""
-    return 32 + 7.0 * max((len(_short(name)) for name in names), default=0)
+    return 32 + 7.0 * max((len(shortened(name)) for name in names), default=0)
 
 
 def _svg(height: float, parts: list[str], label: str) -> str:

@@ -7,7 +7,10 @@ import pandas as pd
 
 from simulator.report.contrasts import Protocol
 
-__all__ = ["by_need", "slipped"]
+__all__ = ["MARGIN", "by_need", "slipped"]
+
+MARGIN = 0.05 + 1e-9
+"""Loss of accuracy up to which a device is as good as before; files keep six digits."""
 
 
 def by_need(
@@ -42,18 +45,33 @@ def by_need(
 def slipped(devices: pd.DataFrame, arm: str) -> pd.DataFrame:
     """Sort an arm's users by who needs attention: columns user, drift, begins, below and more.
 
-    First comes who is farthest below the own reference at the end, then who is worst.
+    First comes who is farthest below the own reference at the end, then who is worst. All figures
+    of a user are of the same devices: those that drifted and were scored before; without any, those
+    that drifted; without any, all. `counted` of `worn` tells how many these are.
+
+    Where a device drifted several times, figures are of its last spell; `spells` counts all, and
+    `lost` adds them up.
 
     Args:
         devices: the columns of `drift.csv`.
         arm: whose rows count.
     """
     own = devices[devices["arm"] == arm].copy()
-    for name in ("reference", "begins", "recovery_rounds", "lost_windows"):
+    for name in ("reference", "begins", "largest_drop", "recovery_rounds", "lost_windows"):
         if name not in own:
             own[name] = np.nan
     own["below"] = own["reference"] - own["holdout_now"]
-    last = own.groupby(["user", "device"], sort=False).tail(1)
+    own["back"] = own["recovery_rounds"].mask(own["largest_drop"] <= MARGIN, 0.0)
+    keys = [key for key in ("seed", "user", "device") if key in own]
+    spells = own.groupby(keys, sort=False)
+    last = spells.tail(1).set_index(keys)
+    last["lost"] = spells["lost_windows"].sum(min_count=1)
+    last["spells"] = spells["begins"].count()
+    last["fell"] = spells["largest_drop"].max()
+    last = last.reset_index()
+    worn = last.groupby("user")["device"].size()
+    known = last["begins"].notna().astype(int) + last["below"].notna()
+    last = last[known == known.groupby(last["user"]).transform("max")]
     users = last.groupby("user", sort=False).agg(
         drift=(
             "drift",
@@ -64,9 +82,13 @@ def slipped(devices: pd.DataFrame, arm: str) -> pd.DataFrame:
         now=("holdout_now", "mean"),
         before=("holdout_before", "mean"),
         below=("below", "mean"),
-        lost=("lost_windows", "mean"),
-        back=("recovery_rounds", "min"),
+        fell=("fell", "max"),
+        lost=("lost", "mean"),
+        spells=("spells", "max"),
+        back=("back", lambda rounds: rounds.max(skipna=False)),
+        counted=("device", "size"),
     )
+    users["worn"] = worn
     users = users.reset_index().round(9)
     return users.sort_values(
         ["below", "now"], ascending=[False, True], na_position="last", kind="stable"

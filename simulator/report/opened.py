@@ -32,6 +32,8 @@ def one_user(view: View, stories: Stories) -> str:
     if not stories.users:
         return ""
     spoken = [arm for arm in (view.spoken, view.rival, view.baseline) if arm is not None]
+    scored = any(one["w"] for own in stories.users.values() for one in own.values())
+    held = "Holdout right: after the round. " if scored else ""
     left_out = ""
     if stories.left_out:
         names = ", ".join(f"`{arm}`" for arm in stories.left_out)
@@ -47,8 +49,7 @@ def one_user(view: View, stories: Stories) -> str:
         '<p class="note">From left to right the stream, window by window; upright lines are the '
         "ends of rounds. Answers stand at their question, also where they came later. Accepted, "
         "refused and lost: what became of the device's update. Version kept: the device's "
-        "SavedModel of that round is in the run folder. Holdout right: after the round. "
-        f"{prose(left_out)}</p></section>"
+        f"SavedModel of that round is in the run folder. {held}{prose(left_out)}</p></section>"
         f'<script type="application/json" id="stories">'
         f"{packed(stories, view.styles, view.baseline, spoken)}</script>"
     )

@@ -4,6 +4,7 @@ const read = (id) => {
   const found = document.getElementById(id);
   return found ? JSON.parse(found.textContent) : null;
 };
+const counted = (number, one) => `${number} ${one}${number === 1 ? "" : "s"}`;
 const charts = [...document.querySelectorAll(".chart")];
 const figures = new Map();
 for (const chart of charts) {
@@ -101,7 +102,7 @@ function showUsers() {
   }
   const way = sorting.selectedOptions[0], all = people.names.length;
   document.getElementById("users-told").textContent =
-    `${order.length === all ? all : `${order.length} of ${all}`} users, ${way.textContent}${way.dataset.told}`;
+    `${order.length === all ? "" : `${order.length} of `}${counted(all, "user")}, ${way.textContent}${way.dataset.told}`;
 }
 if (people && sorting) {
   sorting.addEventListener("change", showUsers);

@@ -33,6 +33,10 @@ __all__ = [
 ]
 
 
+_LONG = 40  # characters of a cell that stand in one line
+_FIT_ON_PAPER = 12  # columns, in the usual size of letters
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column of a table of arms.
@@ -135,24 +139,26 @@ def linked_table(
             empty.
     """
     kinds = [
-        "" if all(re.match(r"[\d–+−<]", row[i]) for row in rows) else ' class="name"'
+        "" if all(re.match(r"[\d–+−<]", row[i]) for row in rows) else "name"
         for i in range(1, len(head))
     ]
     titles = f'<th class="name" scope="col">{escape(head[0])}</th>' + "".join(
-        f'<th{kind} scope="col">{escape(title)}</th>'
+        f'<th{_class(title, kind)} scope="col">{escape(title)}</th>'
         for kind, title in zip(kinds, head[1:], strict=True)
     )
     body = ""
     for place, (row, link) in enumerate(zip(rows, links, strict=True)):
         cells = zip(kinds, row[1:], strict=True)
         mark = marks[place] if marks else ""
-        body += f'<tr{mark}><th scope="row">{_linked(row[0], link)}</th>'
-        body += "".join(f"<td{kind}>{escape(cell)}</td>" for kind, cell in cells) + "</tr>"
+        body += f'<tr{mark}><th{_class(row[0])} scope="row">{_linked(row[0], link)}</th>'
+        body += "".join(f"<td{_class(cell, kind)}>{escape(cell)}</td>" for kind, cell in cells)
+        body += "</tr>"
     return _table(
         "",
         f"<tr>{titles}</tr>",
         body,
         caption,
+        len(head),
         " data-users" if "data-user" in "".join(marks) else "",
     )
 
@@ -177,12 +183,12 @@ def arms_table(
     for _, row in frame.iterrows():
         arm = str(row["arm"])
         body += f"<tr{of_arm(arm, swatches)}>"
-        body += f'<th scope="row">{swatches.get(arm, "")} {escape(arm)}</th>'
+        body += f'<th{_class(arm)} scope="row">{swatches.get(arm, "")} {escape(arm)}</th>'
         body += "".join(_cell(row, column, best[column.key]) for column in shown) + "</tr>"
     titles = '<th class="name" scope="col">arm</th>' + "".join(
         f'<th scope="col">{escape(column.title)}</th>' for column in shown
     )
-    return _table("arms", _groups(shown) + f"<tr>{titles}</tr>", body, caption)
+    return _table("arms", _groups(shown) + f"<tr>{titles}</tr>", body, caption, len(shown) + 1)
 
 
 def shaded_table(names: list[str], counts: list[list[int]], caption: str) -> str:
@@ -212,7 +218,7 @@ def shaded_table(names: list[str], counts: list[list[int]], caption: str) -> str
                 else f'<td{mark} title="{told}">–</td>'
             )
         body += "</tr>"
-    return _table("matrix", head + "</tr>", body, caption)
+    return _table("matrix", head + "</tr>", body, caption, len(names) + 1)
 
 
 def page(
@@ -248,10 +254,17 @@ def _anchor(title: str) -> str:
     return re.sub(r"[^a-z]+", "-", title.lower()).strip("-")
 
 
-def _table(kind: str, head: str, body: str, caption: str, more: str = "") -> str:
+def _class(text: str, kind: str = "") -> str:
+    """Give a cell its class; a long text may be broken anywhere."""
+    names = " ".join(name for name in (kind, "long" if len(text) > _LONG else "") if name)
+    return f' class="{names}"' if names else ""
+
+
+def _table(kind: str, head: str, body: str, caption: str, columns: int, more: str = "") -> str:
+    wide = f' wide" style="--columns: {columns}' if columns > _FIT_ON_PAPER else ""
     return (
         f'<p class="caption">{escape(caption)}</p><div class="scroll" tabindex="0">'
-        f'<table class="{kind}" aria-label="{escape(caption)}">'
+        f'<table class="{kind}{wide}" aria-label="{escape(caption)}">'
         f"<thead>{head}</thead><tbody{more}>{body}</tbody></table></div>"
     )
 

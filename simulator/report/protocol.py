@@ -6,32 +6,46 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+from simulator.report.adversity import drifts_in_words, faults_in_words
 from simulator.report.page import facts, plain_table, prose
+from simulator.report.wording import counted
 
 __all__ = ["data_defects", "origins", "protocol_in_words"]
 
 
 def protocol_in_words(scenario: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
     """Tell in sentences what the scenario says about data, split, stream, answers and learning."""
+    held_out = _table(scenario, "split").get("holdout") != 0
     sentences = [
         *_data(scenario, _table(manifest, "data")),
+        *_worn(scenario, _table(manifest, "data").get("users")),
         *_split(_table(scenario, "split"), _table(scenario, "model")),
         *_stream(_table(scenario, "stream")),
         *_labels(_table(scenario, "labels"), _table(scenario, "learning")),
         *_records(_table(scenario, "records")),
     ]
-    body = f"<p>{' '.join(prose(sentence) for sentence in sentences)}</p>" if sentences else ""
-    meanings = facts(
-        {
-            "prequential": "Each window of the stream is predicted, and scored, before the device "
-            "learns from it.",
-            "holdout": "Windows of each user that are never streamed, scored after a round; "
-            "nothing is learnt from them.",
-            "unseen-users": "All windows of users on whom the base model was not trained, scored "
-            "by that model, untouched.",
-        }
+    adverse = [
+        *drifts_in_words(
+            [one for one in scenario.get("drift", []) if isinstance(one, dict)], held_out=held_out
+        ),
+        *faults_in_words(_table(scenario, "faults")),
+    ]
+    body = "".join(
+        f"<p>{' '.join(prose(sentence) for sentence in told)}</p>"
+        for told in (sentences, adverse)
+        if told
     )
-    return body + meanings + _base_models(manifest) + _arms(scenario)
+    meanings = {
+        "prequential": "Each window of the stream is predicted, and scored, before the device "
+        "learns from it.",
+        "holdout": "Windows of each user that are never streamed, scored after a round; "
+        "nothing is learnt from them.",
+        "unseen-users": "All windows of users on whom the base model was not trained, scored "
+        "by that model, untouched.",
+    }
+    if not held_out:
+        del meanings["holdout"]
+    return body + facts(meanings) + _base_models(manifest) + _arms(scenario)
 
 
 def data_defects(scenario: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
@@ -59,7 +73,7 @@ def origins(scenario_text: str, manifest: Mapping[str, Any]) -> str:
         "status": manifest.get("status"),
         "seed": manifest.get("seed"),
         "git revision": manifest.get("git"),
-        "wall time": _wall_time(manifest.get("wall_s")),
+        "wall time, since it was started or last gone on with": _wall_time(manifest.get("wall_s")),
     }
     for part in ("versions", "machine"):
         told.update({f"{name}": value for name, value in _table(manifest, part).items()})
@@ -75,7 +89,7 @@ def _data(scenario: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
     if not data:
         return []
     users = found.get("users")
-    people = f" of {users} users" if users is not None else ""
+    people = f" of {counted(users, 'user')}" if users is not None else ""
     sentences = [f"The data are accelerometer recordings{people} (source: {data.get('source')})."]
     activities = data.get("activities")
     if activities:
@@ -89,23 +103,51 @@ def _data(scenario: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
     return sentences
 
 
+def _worn(scenario: Mapping[str, Any], users: object) -> list[str]:
+    """Say who wears how many devices."""
+    split, devices = _table(scenario, "split"), _table(scenario, "fleet").get("devices", "users")
+    folds, donors = split.get("folds"), split.get("donors")
+    if folds is None:
+        return []
+    if folds != 1:
+        opening = f"In each of {folds} folds some users are donors and the others wear devices; "
+        everybody = "every user wears a device once"
+    elif donors:
+        opening = f"{counted(donors, 'user is a donor', 'users are donors')}; "
+        everybody = "each of the others wears a device"
+    else:
+        opening, everybody = "", "every user wears a device"
+    if devices in ("users", users):
+        told = everybody
+    else:
+        told = f"{counted(devices, 'device is', 'devices are')} dealt to all users in turn"
+        if folds == 1 and donors:
+            told += ", without those of donors"
+        told += _extent(devices, users)
+    told = opening + told
+    return [f"{told[0].upper()}{told[1:]}."]
+
+
+def _extent(devices: int, users: object) -> str:
+    """Say whether users have several devices, or some none."""
+    if not isinstance(users, int):
+        return ""
+    if devices < users:
+        return ", so that not everybody wears one"
+    return ", and those beyond a user's first are variations of the recordings"
+
+
 def _split(split: Mapping[str, Any], model: Mapping[str, Any]) -> list[str]:
     sentences = []
-    folds = split.get("folds")
-    if folds == 1:
-        sentences.append("Every user wears a device.")
-    elif folds is not None:
-        sentences.append(
-            f"In each of {folds} folds some users are donors and the others wear devices; every "
-            "user wears a device once."
-        )
     if model.get("base") == "donors":
         sentences.append(
             "The base model is trained offline on the donors, so no device's user is in it."
         )
     elif model.get("base") == "random":
         sentences.append("The base model is random: it has been trained on nobody.")
-    if "holdout" in split:
+    if split.get("holdout") == 0:
+        sentences.append("No windows are held out.")
+    elif "holdout" in split:
         share = f"{100 * split['holdout']:g}%"
         sentences.append(
             f"{share} of each user's windows of each activity, drawn at random, are holdout, never "
@@ -125,8 +167,9 @@ def _stream(stream: Mapping[str, Any]) -> list[str]:
         "shuffled": "shuffled",
     }.get(str(stream.get("order")), "in its order")
     return [
-        f"The stream comes {order}; a device works through {stream['questions_per_round']} "
-        f"questions a round, each of up to {stream['batch']} windows that get one answer."
+        f"The stream comes {order}; a device works through "
+        f"{counted(stream['questions_per_round'], 'question')} a round, each of up to "
+        f"{counted(stream['batch'], 'window')} that get one answer."
     ]
 
 
@@ -140,11 +183,13 @@ def _labels(labels: Mapping[str, Any], learning: Mapping[str, Any]) -> list[str]
         )
     delay = labels.get("delay_rounds")
     if delay:
-        sentences.append(f"Answers arrive {delay} {'round' if delay == 1 else 'rounds'} late.")
+        sentences.append(f"Answers arrive {counted(delay, 'round')} late.")
     if "steps" in learning:
         memory = learning.get("memory", 0)
-        rehearsal = f"rehearsing from a memory of {memory} windows" if memory else "without memory"
-        sentences.append(f"Each answer is learnt in {learning['steps']} steps, {rehearsal}.")
+        kept = counted(memory, "window")
+        rehearsal = f"rehearsing from a memory of {kept}" if memory else "without memory"
+        steps = counted(learning["steps"], "step")
+        sentences.append(f"Each answer is learnt in {steps}, {rehearsal}.")
     return sentences
 
 

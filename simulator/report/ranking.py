@@ -9,7 +9,7 @@ import pandas as pd
 
 from simulator.measures.statistics import FEWEST_PAIRS, LEVEL, Comparison, compared
 from simulator.report.page import plain_table, prose
-from simulator.report.wording import chance, listed, percents, signed
+from simulator.report.wording import chance, counted, listed, percents, signed
 
 __all__ = ["Place", "places", "ranking", "ranking_sentences", "verdict"]
 
@@ -83,9 +83,10 @@ def verdict(test: Comparison, comparisons: int) -> str:
         return f"{_people(test.pairs)} too few to tell it from chance ({_fewest()})"
     corrected = f" after Holm's correction over {comparisons} arms" if comparisons > 1 else ""
     found = f"{chance(test.p_baseline)}{corrected}"
+    people = counted(test.pairs, "person", "people")
     if not test.p_baseline < LEVEL:
-        return f"no difference that {test.pairs} people could show (Wilcoxon, {found})"
-    how = f"(Wilcoxon, {test.pairs} people, {found})"
+        return f"no difference that {people} could show (Wilcoxon, {found})"
+    how = f"(Wilcoxon, {people}, {found})"
     if test.rank_biserial * test.mean_difference < 0:
         favoured = test.arm if test.rank_biserial > 0 else test.against
         return f"and yet, person by person, `{favoured}` is better by more than chance {how}"
@@ -102,10 +103,13 @@ def ranking_sentences(found: Sequence[Place], tests: Sequence[Comparison]) -> li
     for arms, where in ((best.worse, "ahead of"), (best.better, "behind")):
         if arms:
             told.append(f"{where} {listed([f'`{arm}`' for arm in arms])}")
-    return [
+    opening = (
         f"With all {len(tested)} pairs of arms tested at once, which asks more than the comparison "
-        f"with the baseline, `{best.arm}`, which has the best mean, is {'; '.join(told)}."
-    ]
+        "with the baseline,"
+        if len(tested) > 1
+        else "With the one pair of arms that could be tested,"
+    )
+    return [f"{opening} `{best.arm}`, which has the best mean, is {'; '.join(told)}."]
 
 
 def ranking(
@@ -120,10 +124,15 @@ def ranking(
     items = "".join(f"<li>{prose(_placed(place, tested > 0))}</li>" for place in found)
     order = f"<p>By mean {protocol} accuracy over users:</p><ol>{items}</ol>"
     if tested:
+        how = (
+            f"tests leave open, all {tested} pairs of arms taken together (Wilcoxon, Holm's "
+            f"correction, level {LEVEL})"
+            if tested > 1
+            else f"test of the one pair of arms leaves open (Wilcoxon, level {LEVEL})"
+        )
         order += _note(
-            f"Places are those that the tests leave open, all {tested} pairs of arms taken "
-            f"together (Wilcoxon, Holm's correction, level {LEVEL}): an arm is ahead of another "
-            "only where the difference is more than chance. Not told apart does not mean equal. "
+            f"Places are those that the {how}: an arm is ahead of another only where "
+            "the difference is more than chance. Not told apart does not mean equal. "
             "tests.csv has the p of every pair."
         )
     rows = [_row(test) for test in held]
@@ -143,9 +152,10 @@ def _caveats(held: Sequence[Comparison], seeds: int) -> str:
             f"Nothing is claimed of these differences: {_people(most)} too few ({_fewest()})."
         )
     averaged = f", averaged over {seeds} seeds" if seeds > 1 else ""
+    corrected = f", after Holm's correction over the {tested} arms of the table"
     return _note(
-        f"One pair per user{averaged}. p: Wilcoxon's signed-rank test, two-sided, after Holm's "
-        f"correction over the {tested} arms of the table. Effect size: matched-pairs "
+        f"One pair per user{averaged}. p: Wilcoxon's signed-rank test, two-sided"
+        f"{corrected if tested > 1 else ''}. Effect size: matched-pairs "
         "rank-biserial correlation, 1 if all ranks speak for the arm, −1 if all speak for the "
         "baseline. The interval is of the mean, resampled over users, for each arm by itself: "
         "where it and the test disagree, the test counts."
@@ -197,7 +207,7 @@ def _chance(p: float) -> str:
 
 
 def _people(count: int) -> str:
-    return "1 person is" if count == 1 else f"{count} people are"
+    return f"{counted(count, 'person', 'people')} {'is' if count == 1 else 'are'}"
 
 
 def _fewest() -> str:

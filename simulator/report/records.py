@@ -13,13 +13,12 @@ import pandas as pd
 from clients.bounded import read_bounded, read_json
 from clients.containment import is_file_name
 from clients.errors import BadInput
-from simulator.measures.user_series import SERIES, holdout_of, joined, prequential_of
+from simulator.measures.user_series import SERIES, joined
 from simulator.report.reductions import (
     EVENTS,
     IntArray,
-    confusion_of,
-    costs_of,
     events_of,
+    rounds_of,
 )
 from simulator.scenario.toml_file import read_toml
 
@@ -79,7 +78,7 @@ class SeedRecords:
 
     Attributes:
         scenario, scenario_text, manifest, summary, users, arms: as in `RunRecords`; the numbers of
-            `summary` and `users` are means, with columns `_min` and `_max` beside.
+            `summary` and `users` are means over seeds, with columns `_min` and `_max` beside.
         seeds: by the folder's name, such as "seed-7", that seed's own `summary.csv`.
         drift, alarms: as in `RunRecords`, of all seeds together.
     """
@@ -115,7 +114,8 @@ def read_run(run: Path) -> RunRecords:
     text, scenario, manifest = _read_heads(run)
     summary, users = _read_summary(run), _read_users(run)
     arms = _arm_names(scenario, summary)
-    confusions = {arm: found for arm in arms if (found := confusion_of(run, arm)) is not None}
+    told = {arm: rounds_of(run, arm) for arm in arms}
+    confusions = {arm: own.confusion for arm, own in told.items() if own.confusion is not None}
     return RunRecords(
         scenario=scenario,
         scenario_text=text,
@@ -123,11 +123,11 @@ def read_run(run: Path) -> RunRecords:
         summary=summary,
         users=users,
         arms=arms,
-        holdout=joined([holdout_of(run, arm) for arm in arms], SERIES),
-        prequential=joined([prequential_of(run, arm) for arm in arms], SERIES),
+        holdout=joined([own.holdout for own in told.values()], SERIES),
+        prequential=joined([own.prequential for own in told.values()], SERIES),
         confusions={arm: found[0] for arm, found in confusions.items()},
         scored_rounds={arm: found[1] for arm, found in confusions.items()},
-        costs=joined([costs_of(run, arm) for arm in arms], ["arm", "devices"]),
+        costs=joined([own.costs for own in told.values()], ["arm", "devices"]),
         events=joined([events_of(run, arm) for arm in arms], EVENTS),
         **{name: read_csv(run / f"{name}.csv") for name in _FILES},
     )

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from simulator.measures.fading import ALPHA
+from simulator.measures.reference import local_of
 from simulator.report.charts import rounds_chart, spread
 from simulator.report.contrasts import Protocol, accuracies
 from simulator.report.page import (
@@ -26,6 +27,7 @@ from simulator.report.page import (
 from simulator.report.records import RunRecords
 from simulator.report.rows import each
 from simulator.report.svg import ArmStyle, swatch
+from simulator.report.wording import points
 
 __all__ = [
     "MOST_USERS",
@@ -33,6 +35,7 @@ __all__ = [
     "View",
     "arms_overview",
     "events",
+    "means_over_seeds",
     "over_time",
     "seeds_overview",
     "told_lines",
@@ -58,6 +61,13 @@ _ACCURACIES = [
     Column("holdout_macro_f1", "macro-F1, %", percent, "high", "holdout"),
     Column("worse_than_local", "users worse than local, %", percent, "low", "holdout"),
 ]
+_MEANINGS = {
+    "holdout_worst_tenth": "Worst tenth: mean over the tenth of the users with the least accuracy.",
+    "prequential_kappa_temporal": "κ temporal: 0 is as good as repeating the last true label, 1 is "
+    "perfect.",
+    "worse_than_local": "Worse than local: by more than two holdout windows.",
+}
+_SHOWN = 0.0005  # from which on shares differ in the digits shown
 MOST_USERS = 200  # as many are shown one by one
 
 
@@ -140,10 +150,13 @@ def arms_overview(view: View, summary: pd.DataFrame, beneath: str) -> str:
         "A share of each user's windows, averaged over users. ★ marks the best value of a column, "
         f"by the digits shown, which says nothing of chance; Ranking does. {beneath}"
     )
+    meanings = "".join(
+        f" {told}"
+        for column, told in _MEANINGS.items()
+        if column in summary and summary[column].notna().any()
+    )
     return arms_table(_without_self(summary), _ACCURACIES, view.swatches, caption) + (
-        f'<p class="note">{prose(f"The baseline is `{view.baseline}`.")} Worst tenth: mean over '
-        "the tenth of the users with the least accuracy. κ temporal: 0 is as good as repeating the "
-        "last true label, 1 is perfect. Worse than local: by more than two holdout windows.</p>"
+        f'<p class="note">{prose(f"The baseline is `{view.baseline}`.")}{meanings}</p>'
     )
 
 
@@ -172,8 +185,8 @@ def over_time(view: View, records: RunRecords) -> str:
     return body
 
 
-def events(view: View, found: pd.DataFrame) -> str:
-    """Count what happened on the way, such as refused updates."""
+def events(view: View, found: pd.DataFrame, whose: str = "") -> str:
+    """Count what happened on the way, such as refused updates; `whose` says of which devices."""
     if found.empty:
         return ""
     counts: dict[tuple[str, str, str], int] = {}
@@ -184,7 +197,7 @@ def events(view: View, found: pd.DataFrame) -> str:
     return "<h3>Events</h3>" + plain_table(
         ["arm", "kind", "reason", "count"],
         rows,
-        "Devices and rounds in which it happened",
+        f"Devices and rounds in which it happened{whose}",
         [of_arm(arm, view.styles) for arm, _, _ in counts],
     )
 
@@ -208,14 +221,37 @@ def seeds_overview(view: View, seeds: Mapping[str, pd.DataFrame]) -> str:
     return linked_table(["seed", *arms], rows, links, f"Each seed is a complete run: {what}")
 
 
+def means_over_seeds(view: View, written: pd.DataFrame) -> str:
+    """Say what is averaged in which order, where there are several seeds.
+
+    Args:
+        view: see `View`; its summary counts each user alike.
+        written: `summary.csv`, the means of the seeds' own figures.
+    """
+    if view.protocol is None or view.summary.empty:
+        return ""
+    column = view.protocol.column
+    apart = (view.summary[column] - written[column]).abs().max()
+    other = (
+        " summary.csv has the mean of the seeds' own means, which differs by up to "
+        f"{points(apart)}, as the seeds scored different people."
+        if apart >= _SHOWN
+        else ""
+    )
+    return (
+        '<p class="note">Accuracies of windows: each user is averaged over the seeds that scored '
+        "the user, then users are averaged. All other columns are means over seeds of their own "
+        f"figures; Fairness has those of users averaged over seeds.{other}</p>"
+    )
+
+
 def _without_self(summary: pd.DataFrame) -> pd.DataFrame:
     """Blank how `local` compares with itself, which would always be the best value."""
     if not {"method", "worse_than_local"} <= set(summary.columns):
         return summary
-    summary = summary.copy()
-    own = summary.index[summary["method"] == "local"][:1]
-    summary.loc[own, "worse_than_local"] = np.nan
-    return summary
+    local = local_of(dict(zip(summary["arm"], summary["method"], strict=True)))
+    others = summary["worse_than_local"].astype(float).where(summary["arm"] != local)
+    return summary.assign(worse_than_local=others)
 
 
 def told_lines(what: str, means: pd.DataFrame, view: View) -> str:

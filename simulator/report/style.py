@@ -7,7 +7,8 @@ STYLE = """
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; }
 body { margin: 0; background: #fff; color: var(--ink); line-height: 1.55;
-  font-family: system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
+  font-family: system-ui, -apple-system, "Segoe UI", Roboto, sans-serif;
+  overflow-wrap: break-word; }
 main, header, nav { max-width: 72rem; margin: 0 auto; padding: 0 1.25rem; }
 header { padding-top: 2.5rem; }
 h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .4rem; overflow-wrap: anywhere; }
@@ -38,6 +39,7 @@ thead .group { text-align: center; color: var(--soft); font-weight: 500; border-
 th[scope=row], th.name, td.name { text-align: left; font-weight: 500; white-space: nowrap; }
 .arms th:first-child { position: sticky; left: 0; background: #fff; }
 td { white-space: nowrap; }
+th.long, td.long { min-width: 16rem; overflow-wrap: anywhere; white-space: normal !important; }
 td small { display: block; color: var(--soft); white-space: nowrap; }
 .best { font-weight: 700; white-space: nowrap; }
 .star { color: #8a5a00; }
@@ -58,7 +60,7 @@ figcaption { color: var(--soft); font-size: .9rem; max-width: 46rem; }
   gap: .2rem 1.2rem; }
 .multiples { display: grid; gap: .6rem .8rem;
   grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); }
-.multiples figure { margin: 0; break-inside: avoid; }
+.multiples figure { margin: 0; break-inside: avoid; min-width: 0; overflow-wrap: anywhere; }
 .multiples figcaption { font-size: .82rem; color: var(--ink); padding-left: 14%; }
 .multiples figure svg { width: 100%; height: auto; display: block; }
 .multiples path:not([fill]) { fill: none; stroke-width: 1.5; }
@@ -125,6 +127,12 @@ footer { height: 4rem; }
   table { font-size: 8pt; }
   th, td { padding: .2rem .35rem; }
   td { white-space: normal; }
-  .matrix, .matrix th { font-size: 7.5pt; }
+  th.long, td.long { min-width: 0; }
+  .wide { font-size: min(8pt, calc(175mm / (3 * var(--columns) + 12))); width: 100%; }
+  .wide th, .wide td { padding: .2em .25em; overflow-wrap: anywhere; white-space: normal; }
+  .wide th[scope=row] { max-width: 12em; }
+  .wide thead th { writing-mode: vertical-rl; text-align: right; white-space: nowrap; }
+  .wide thead .group { writing-mode: horizontal-tb; text-align: center; white-space: normal; }
+  .matrix:not(.wide), .matrix:not(.wide) th { font-size: 7.5pt; }
 }
 """

@@ -10,6 +10,8 @@ from typing import Literal
 
 import pandas as pd
 
+from simulator.report.wording import shortened
+
 __all__ = ["ArmStyle", "Mark", "arm_styles", "legend", "small_multiples", "swatch"]
 
 # Okabe & Ito's palette without its yellow, which is too pale for lines on white.
@@ -27,7 +29,7 @@ _SHAPES = {
     "cross": "M-1.6,-4.6h3.2v3h3v3.2h-3v3h-3.2v-3h-3v-3.2h3z",
 }
 
-
+_CAPTION = 24  # characters of a name above a small chart
 _MARKS = {
     "begin": '<path d="M{x},6V90" stroke="#57606a" stroke-dasharray="3,2"/>',
     "alarm": '<path d="M{x},12l-3.4,-6h6.8z" fill="#b42318"/>',
@@ -119,7 +121,9 @@ def small_multiples(
     """
     floor = max(0.0, float(series["accuracy"].min()) // 0.1 * 0.1)
     first, last = int(series["round"].min()), int(series["round"].max())
-    by_user = {str(user): rows for user, rows in series.groupby("user")}
+    by_user: dict[str, dict[str, pd.DataFrame]] = {}
+    for (user, arm), rows in series.sort_values("round").groupby(["user", "arm"]):
+        by_user.setdefault(str(user), {})[str(arm)] = rows
     cells = []
     for place, user in enumerate(order):
         if user in by_user:
@@ -143,7 +147,7 @@ def _symbols(styles: Mapping[str, ArmStyle]) -> str:
 
 def _small_chart(
     user: str,
-    rows: pd.DataFrame,
+    by_arm: Mapping[str, pd.DataFrame],
     styles: Mapping[str, ArmStyle],
     frame: tuple[int, int, float],
     protocol: str,
@@ -154,11 +158,11 @@ def _small_chart(
     width, height = 132.0, 84.0
     lines, told = [], []
     for place, (arm, style) in enumerate(styles.items()):
-        found = rows[rows["arm"] == arm].sort_values("round")
-        if found.empty:
+        if arm not in by_arm:
             continue
-        xs = 24 + (found["round"] - first) / max(last - first, 1) * width
-        ys = 6 + (1.0 - found["accuracy"]) / max(1.0 - floor, 0.1) * height
+        rounds, accuracy = (by_arm[arm][name].to_numpy() for name in ("round", "accuracy"))
+        xs = 24 + (rounds - first) / max(last - first, 1) * width
+        ys = 6 + (1.0 - accuracy) / max(1.0 - floor, 0.1) * height
         points = [f"{x:.1f},{y:.1f}" for x, y in zip(xs, ys, strict=True)]
         path = "M" + "L".join(points)
         end_x, end_y = points[-1].split(",")
@@ -166,7 +170,7 @@ def _small_chart(
             f'<g class="arm-{place}"><path d="{path}" stroke="{style.colour}"{_svg_dash(style)}/>'
             f'<use href="#mark-{place}" x="{end_x}" y="{end_y}"/></g>'
         )
-        told.append(f"{arm} {found['accuracy'].iloc[-1]:.1%}")
+        told.append(f"{arm} {accuracy[-1]:.1%}")
     for mark in marks:
         x = 24 + (mark.round_ - first) / max(last - first, 1) * width
         lines.append(_MARKS[mark.what].format(x=f"{x:.1f}"))
@@ -174,8 +178,9 @@ def _small_chart(
     label = escape(
         f"User {user}, {protocol}, rounds {first} to {last}; at the end " + ", ".join(told)
     )
+    caption = f"<figcaption{_whole(user)}>{escape(shortened(user, _CAPTION))}</figcaption>"
     return (
-        f'<figure><figcaption>{escape(user)}</figcaption><svg role="img" viewBox="0 0 164 104" '
+        f'<figure>{caption}<svg role="img" viewBox="0 0 164 104" '
         f'aria-label="{label}"><title>{label}</title>'
         '<path class="grid" d="M24,6H156M24,90H156"/>'
         '<text x="21" y="9" text-anchor="end">100</text>'
@@ -184,6 +189,11 @@ def _small_chart(
         f'<text x="156" y="102" text-anchor="end">{last}</text>'
         f"{''.join(lines)}</svg></figure>"
     )
+
+
+def _whole(name: str) -> str:
+    """Give a caption the whole name where it is shortened, for the pointer to bring up."""
+    return f' title="{escape(name)}"' if len(name) > _CAPTION else ""
 
 
 def _svg_dash(style: ArmStyle) -> str:

@@ -75,11 +75,11 @@ function lanes(story, x, top, gutter) {
   const name = (letter) => classes[letter.charCodeAt(0) - 97];
   const lane = (letter) => top + (letter.charCodeAt(0) - 97) * step;
   for (const [first, count, letter] of runs(story.windows, (i) => story.t[i]))
-    out += bar(first, count, lane(letter), 14, GREY, `truly ${name(letter)}, ${count} windows`);
+    out += bar(first, count, lane(letter), 14, GREY, `truly ${name(letter)}, ${counted(count, "window")}`);
   for (const [first, count, key] of runs(story.windows, (i) => story.p[i] + (story.right[i] ? "+" : "-"))) {
     const right = key[1] === "+";
     out += bar(first, count, lane(key[0]) + (right ? 5 : 2), right ? 4 : 10, right ? BLUE : RED,
-      `said ${name(key[0])}, ${count} windows, ${right ? "right" : "wrong"}`);
+      `said ${name(key[0])}, ${counted(count, "window")}, ${right ? "right" : "wrong"}`);
   }
   return [out, top + classes.length * step + 4];
 }
@@ -135,7 +135,7 @@ function timeline(user, arm, space, onPaper) {
     out += text(gutter - 6, y + 11, "drift", 'text-anchor="end"');
     for (const [first, length] of story.d)
       out += `<rect x="${x(first)}" y="${y + 2}" width="${x(first + length) - x(first)}" height="11" ` +
-        `fill="url(#hatched)" stroke="${SOFT}" stroke-width=".6"><title>drift in force, ${length} windows</title></rect>`;
+        `fill="url(#hatched)" stroke="${SOFT}" stroke-width=".6"><title>drift in force, ${counted(length, "window")}</title></rect>`;
     for (const [round, kind, reason, windows] of story.e)
       if (kind === "drift-begins" && x(windows) < width - 60)
         out += text(x(Math.max(windows, 0)) + 3, y + 11, reason, 'class="on"');
@@ -185,7 +185,7 @@ function timeline(user, arm, space, onPaper) {
       `<rect x="${gutter}" y="${y + 15}" width="${width - gutter - 8}" height="9" fill="#dfe9f2"/><path d="${path}" fill="${RED}"/></g>`;
     if (shownArms().has(one)) y += 29;
   }
-  const label = `User ${user} with ${name}: ${count} windows in ${rounds} rounds, ` +
+  const label = `User ${user} with ${name}: ${counted(count, "window")} in ${counted(rounds, "round")}, ` +
     `${story.right.filter(Boolean).length} predicted rightly; the same stands in the table below.`;
   const hatch = `<pattern id="hatched" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect width="6" height="6" fill="#fff"/><path d="M0,0V6" stroke="#9aa3ad" stroke-width="2.4"/></pattern>`;
   return `<svg class="timeline" role="img" aria-label="${escaped(label)}" width="${width}" height="${y + 4}" ` +
@@ -205,7 +205,7 @@ function key(story) {
 }
 
 function table(story) {
-  const head = ["round", "windows", "right", "questions", "confirmed", "corrected", "answered wrongly", "model", "holdout right"];
+  const head = ["round", "windows", "right", "questions", "confirmed", "corrected", "answered wrongly", "model", ...(story.w ? ["holdout right"] : [])];
   let question = 0, body = "";
   for (let r = 1; r < story.rounds.length; r++) {
     const first = story.rounds[r - 1], last = story.rounds[r];
@@ -215,7 +215,7 @@ function table(story) {
     if (story.saved.includes(r)) did.push("kept");
     const held = story.h[r] === null || story.h[r] === undefined ? "–" : `${story.h[r]} of ${story.w}`;
     const right = story.right.slice(first, last).filter(Boolean).length;
-    const cells = [last - first, right, answers.length, count("c"), count("k"), count("w"), did.join(", ") || "–", held];
+    const cells = [last - first, right, answers.length, count("c"), count("k"), count("w"), did.join(", ") || "–", ...(story.w ? [held] : [])];
     body += `<tr><th scope="row">${r}</th>${cells.map((cell) => `<td>${cell}</td>`).join("")}</tr>`;
   }
   return `<details><summary>The same as a table</summary><div class="scroll" tabindex="0"><table aria-label="Rounds of this user">` +
@@ -230,9 +230,9 @@ function draw(paper) {
   body.querySelector(".drawing").innerHTML = timeline(user, arm, paper ?? body.clientWidth, paper !== undefined);
   const right = story.right.filter(Boolean).length, held = story.h.findLast((one) => one !== null);
   opened.querySelector(".figures").textContent =
-    `${stories.styles[arm].arm}: ${right} of ${story.windows} windows of the stream predicted rightly ` +
+    `${stories.styles[arm].arm}: ${right} of ${counted(story.windows, "window")} of the stream predicted rightly ` +
     `(${percent(right, story.windows)}, prequential)` +
-    (held === undefined ? "." : `; at the end ${held} of ${story.w} holdout windows (${percent(held, story.w)}).`);
+    (story.w && held !== undefined ? `; at the end ${held} of ${counted(story.w, "holdout window")} (${percent(held, story.w)}).` : ".");
   const unfolded = body.querySelector("details")?.open ?? false;
   body.querySelector(".numbers").innerHTML = key(story) + table(story);
   body.querySelector("details").open = unfolded;

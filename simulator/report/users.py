@@ -17,6 +17,7 @@ from simulator.report.records import RunRecords
 from simulator.report.sections import MOST_USERS, View
 from simulator.report.stories import Stories
 from simulator.report.svg import Mark, legend, small_multiples
+from simulator.report.wording import counted
 
 __all__ = ["users_by_dots", "users_over_time", "users_tools"]
 
@@ -32,8 +33,9 @@ def users_tools(view: View) -> str:
         return ""
     rest = len(view.order) - len(view.shown)
     beyond = (
-        f"Of {len(view.order):,} users the first {len(view.shown):,} are shown; the other "
-        f"{rest:,} are in the figures of the sections above, and one by one in users.csv."
+        f"Of {len(view.order):,} users the first {len(view.shown):,} are shown; "
+        f"the other {counted(rest, 'is', 'are')} in the figures of the sections above, and one by "
+        "one in users.csv."
         if rest
         else ""
     )
@@ -48,9 +50,10 @@ def users_tools(view: View) -> str:
             ranks[key] = [place[user] for user in view.shown]
             options += f'<option value="{key}" data-told=": {escape(told)}">by {key}</option>'
     people = json.dumps(ranks).replace("<", "\\u003c")
+    shown = counted(len(view.shown), "user")
     return (
         '<p class="note"><span id="users-told" aria-live="polite">'
-        f"{len(view.shown)} users, by need: {escape(view.need_told)}</span>. {beyond}</p>"
+        f"{shown}, by need: {escape(view.need_told)}</span>. {beyond}</p>"
         '<p class="tools needs-script"><label>Sorted <select id="users-sorted">'
         f'{options}<option value="name" data-told="">by name</option></select></label>'
         '<label>Only names with <input id="users-named" type="search" size="10"></label></p>'
@@ -64,7 +67,7 @@ def users_by_dots(view: View, stories: Stories) -> str:
         return ""
     name = view.protocol.name
     label = (
-        f"Dot plot of the {name} accuracy of {len(view.shown)} users, one dot per arm, "
+        f"Dot plot of the {name} accuracy of {counted(len(view.shown), 'user')}, one dot per arm, "
         f"{view.need_told}. The numbers are in the table below it."
     )
     figure = dot_plot(view.users, view.shown, view.styles, view.foremost, view.protocol)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["chance", "listed", "percents", "points", "signed"]
+__all__ = ["chance", "counted", "listed", "percents", "points", "shortened", "signed"]
 
 
 def percents(share: float) -> str:
@@ -35,3 +35,14 @@ def chance(p: float) -> str:
 def listed(parts: list[str]) -> str:
     """Join with commas and a last "and"."""
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
+def counted(number: float, one: str, several: str = "") -> str:
+    """Write how many of something: "1 round", "1,200 rounds", "2 people"; in the plural, an "s"."""
+    return f"{number:,.0f} {one if number == 1 else several or f'{one}s'}"
+
+
+def shortened(name: str, most: int = 30) -> str:
+    """Leave out the middle of a long name: beginning and end tell most names apart."""
+    end = most * 2 // 5
+    return name if len(name) <= most else f"{name[: most - end - 1]}…{name[-end:]}"

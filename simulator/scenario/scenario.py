@@ -132,7 +132,7 @@ class Scenario(Section):
         """Read a scenario file, as `wearfleet run` does.
 
         Args:
-            path: the TOML file.
+            path: the TOML file, or the name of a scenario that comes along, such as "smoke".
             overrides: dotted keys and their values, such as {"stream.rounds": 5}, or texts as of
                 `--set`.
 
@@ -140,8 +140,9 @@ class Scenario(Section):
             BadScenario: it cannot be read, a key cannot be used, or what it names is not there.
         """
         from simulator.scenario.file import load_scenario
+        from simulator.scenario.shipped import named_scenario
 
-        return load_scenario(Path(path), overrides)
+        return load_scenario(named_scenario(Path(path)), overrides)
 
     @classmethod
     def from_dict(cls, table: Mapping[str, Any], overrides: Overrides = ()) -> Scenario:

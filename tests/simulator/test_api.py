@@ -1,5 +1,6 @@
 """Scenarios, runs and results from Python."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -30,8 +31,8 @@ TABLES = {
 }
 
 
-def test_the_package_offers_three_names_and_loads_them_late():
-    assert {*simulator.__all__} == {"Scenario", "load_run", "run"} <= {*dir(simulator)}
+def test_the_package_offers_some_names_and_loads_them_late():
+    assert {*simulator.__all__} == {"Scenario", "Section", "load_run", "run"} <= {*dir(simulator)}
     assert callable(run)
     code = (
         "import sys, simulator\nheavy = {'tensorflow', 'ray', 'flwr', 'pandas'}\n"
@@ -160,6 +161,12 @@ def test_a_notebook_shows_the_arms_and_the_answer(finished):
     assert "<b>Does everything hold together?</b>" in page
     assert page.count("<tr>") == 7
     assert "On holdout, " in page
+
+
+def test_a_notebook_says_what_the_range_of_seeds_is(tmp_path):
+    page = load_run(fake_seeds(tmp_path / "seeds"))._repr_html_()
+    assert "holdout (range over seeds)" in page
+    assert re.search(r"<td>[\d.]+% \([\d.]+ to [\d.]+\)</td>", page)
 
 
 def test_a_device_answers_alike_by_its_savedmodel_and_by_its_checkpoint(finished, tmp_path):

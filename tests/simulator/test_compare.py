@@ -10,7 +10,7 @@ from scipy import stats
 
 from clients.errors import BadInput
 from simulator.cli import main
-from simulator.comparison.tables import compare_runs, sentences
+from simulator.comparison.tables import as_json, compare_runs, frame_of, sentences, tables
 from tests.simulator.made_runs import fake_run
 
 
@@ -104,6 +104,9 @@ def test_what_is_not_like_with_like_is_told(done, tmp_path):
     assert "B is not done (interrupted)" in told
     assert "A has seed 7, and B has 12" in told
     assert "other data (their fingerprints differ)" in told
+    assert "A and B are of other people, who may have the same names" in told
+    assert compared.pairs == []
+    assert "Differences in" not in " ".join(table.title for table in tables(compared))
     assert "other versions: tensorflow 2.21.0, 2.22.0" in told
     assert "other revisions of the code: 6f0355c, 1234567890" in told
     assert "other conditions (stream.rounds)" in told
@@ -133,6 +136,41 @@ def test_other_numbers_of_workers_promise_the_same_bytes_but_for_the_scenario(do
     compared = compare_runs([done, other])
     assert [one.key for one in compared.differences] == ["fleet.workers"]
     assert [one.first for one in compared.bytes] == [None]
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_drifts_of_one_kind_are_told_apart(done, tmp_path, place):
+    degrees = [40.0, 25.0]
+    drift = '[[drift]]\nkind = "rotation"\ndegrees = {}\n'
+    with (done / "scenario.toml").open("a") as file:
+        file.write("".join(map(drift.format, degrees)))
+    other = changed(done, tmp_path / "other", [(f"degrees = {degrees[place]}", "degrees = 10.0")])
+    compared = compare_runs([done, other])
+    key = ("drift.rotation.degrees", "drift.rotation(2).degrees")[place]
+    assert {d.key: d.values for d in compared.differences} == {key: (str(degrees[place]), "10.0")}
+    assert "The scenarios are the same." not in sentences(compared)
+    assert any("other conditions" in text for text in compared.warnings)
+    assert compared.bytes == []
+    fewer = changed(done, tmp_path / "fewer", [(drift.format(degrees[1]), "")])
+    assert [d.key for d in compare_runs([done, fewer]).differences] == [
+        "drift.rotation(2).kind", "drift.rotation(2).degrees",
+    ]  # fmt: skip
+
+
+def test_another_name_leaves_open_whether_the_records_agree(done, tmp_path):
+    other = changed(done, tmp_path / "other", [("personalized-vs-shared", "other")])
+    compared = compare_runs([done, other])
+    assert [one.key for one in compared.differences] == ["name"]
+    assert [one.first for one in compared.bytes] == [None]
+
+
+def test_other_windows_of_the_same_people_are_compared(done, tmp_path):
+    change = [("seed = 7", "seed = 7\nwindows = 2")]  # nothing that makes other people
+    other = changed(done, tmp_path / "other", change, data_fingerprint="other")
+    compared = compare_runs([done, other])
+    assert len(compared.pairs) > 1
+    assert any("other data" in text for text in compared.warnings)
+    assert not any("other people" in text for text in compared.warnings)
 
 
 def test_a_parent_of_seeds_is_compared_by_its_averages(runs, tmp_path):
@@ -167,6 +205,19 @@ def test_the_command_prints_json_and_writes_html_and_csv(runs, tmp_path, capsys)
     again, _, err = told_by(capsys, "compare", *runs, "--out", tmp_path / "c.csv")
     assert again == 2
     assert "is there already" in err
+
+
+def test_no_chance_is_written_as_none(done, tmp_path):
+    other = changed(done, tmp_path / "other")
+    for run, gain in ((done, 0.0), (other, 0.1)):
+        users = pd.DataFrame({"arm": "local", "user": [f"u{i}" for i in range(30)], "devices": 1})
+        users["holdout_accuracy"] = 0.5 + gain + np.arange(30) / 100 * (1 + gain)
+        users.to_csv(run / "users.csv", index=False)
+    compared = compare_runs([done, other])
+    assert 0.0 < compared.pairs[0].test.p < 1e-8
+    row = next(row for row in as_json(compared)["arms"] if row["run"] == "B")
+    assert (row["p"], row["p_holm"]) == (1e-6, 1e-6)
+    assert frame_of(compared)["p"].dropna().tolist() == [1e-6]
 
 
 @pytest.mark.parametrize(

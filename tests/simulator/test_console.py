@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from simulator.console import print_summary
+from simulator.console import print_summary, summary_rows
 
 SUMMARY = pd.DataFrame({"arm": ["local"], "holdout_accuracy": [0.5]})
 
@@ -31,3 +31,23 @@ def test_it_says_how_the_holdout_was_chosen(capsys):
     assert (
         by_time.replace("the last part of each recording", "windows drawn at random") == by_chance
     )
+
+
+def test_local_is_not_held_against_itself():
+    arms = pd.DataFrame(
+        {"arm": ["clear", "local"], "method": "local", "worse_than_local": [0.25, 0.0]}
+    )
+    assert summary_rows(arms)[1] == [["clear", "25.0%"], ["local", "-"]]
+    assert summary_rows(arms.replace("local", "own").assign(method="local"))[1] == [
+        ["clear", "-"], ["own", "0.0%"],
+    ]  # fmt: skip
+
+
+def test_the_range_beneath_a_mean_of_seeds_is_named(capsys):
+    seeds = SUMMARY.assign(holdout_accuracy_min=0.4, holdout_accuracy_max=0.625)
+    header, rows = summary_rows(seeds)
+    assert (header, rows) == (
+        ["arm", "holdout\n(range over\nseeds)"], [["local", "50.0%\n(40.0 to 62.5)"]],
+    )  # fmt: skip
+    print_summary(seeds, "Own or shared?")
+    assert "(range over" in capsys.readouterr().out

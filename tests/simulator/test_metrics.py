@@ -166,7 +166,7 @@ def test_devices_of_one_user_are_averaged_however_many_windows_they_had(users_of
     assert (own["devices"], own["windows"], own["answered"]) == (2, 10, 6)
     assert own["prequential_accuracy"] == pytest.approx((1.0 + 0.5) / 2)
     assert own["holdout_accuracy"] == pytest.approx((1.0 + 0.5) / 2)
-    assert own["bytes_up"] == 20.0
+    assert own["bytes_up"] == 40
 
 
 def test_devices_of_one_user_in_several_cohorts_are_averaged(users_of):
@@ -271,6 +271,15 @@ def test_summary_counts_every_user_once(users_of):
     assert own["holdout_std"] == pytest.approx(0.1)
     assert own["gradients_per_answer"] == pytest.approx(16 / 4)
     assert summary.iloc[1]["bytes_up"] == 200.0
+
+
+def test_bytes_are_those_of_a_device_however_many_each_user_wears(users_of):
+    users = users_of(
+        *[row("own", "u", 1, device=f"u+{i}", bytes_up=100, bytes_down=40) for i in range(3)],
+        row("own", "v", 1, bytes_up=500, bytes_down=0),
+    )
+    (own,) = summary_frame(users, ARMS, None).to_dict("records")
+    assert (own["devices"], own["bytes_up"], own["bytes_down"]) == (4, 200.0, 30.0)
 
 
 def test_exactly_two_windows_fewer_than_local_are_not_worse(users_of):

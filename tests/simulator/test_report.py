@@ -189,6 +189,23 @@ def test_local_is_not_marked_for_not_being_worse_than_itself(tmp_path: Path):
     assert "★</span> 0.0" not in html
 
 
+def test_local_is_the_arm_of_that_name_where_there_is_one(tmp_path: Path):
+    run = hand_written_run(tmp_path / "run")
+    for name in ("scenario.toml", "users.csv"):
+        text = (run / name).read_text().replace("shared", "local")
+        (run / name).write_text(text)
+    (run / "summary.csv").write_text(
+        "arm,method,holdout_accuracy,worse_than_local\nown,local,0.75,0.25\nlocal,local,0.66,0.0\n"
+    )
+    html = page_without_plotly(write_report(run))
+    tables = re.findall(r"users worse than local, %.*?</table>", html)
+    assert len(tables) == 2  # under Arms and under Fairness
+    for table in tables:
+        own, local = (re.findall(r"<td.*?</td>", row)[-1] for row in table.split("<tr")[-2:])
+        assert "25.0" in words(own)
+        assert words(local) == "–"
+
+
 def test_report_of_many_users_and_arms_stays_small(tmp_path: Path):
     arms = ("local", "shared", "ditto", "fedper", "apfl", "frozen", "pooled")
     run = fake_run(tmp_path / "run", users=36, arms=arms, rounds=10)

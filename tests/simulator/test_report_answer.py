@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 
 from simulator.measures.statistics import paired_tests
-from simulator.report import answer_of, answer_sentences
+from simulator.report import answer_of, answer_sentences, shown_summary, write_report
+from simulator.report.answer import headline
 from simulator.report.protocol import protocol_in_words
-from tests.simulator.made_runs import fake_seeds, hand_written_run
+from simulator.report.wording import counted
+from tests.simulator.made_runs import fake_run, fake_seeds, hand_written_run
 
 NOBODY = pd.DataFrame({"arm": [], "user": []})
 
@@ -84,15 +86,13 @@ def test_answer_of_a_best_baseline_names_the_next_arm_and_corrects_for_all():
         "+5.0 to +5.0): more than chance (Wilcoxon, 8 people, p = 0.016 after Holm's correction "
         "over 2 arms)."
     )
+    assert sentences[1] == "`ditto` is 10.0 points below `local` (p = 0.016)."
     # All pairs at once: three tests, 3 x 0.0078 = 0.0234.
-    assert sentences[2] == (
+    assert sentences[4] == (
         "With all 3 pairs of arms tested at once, which asks more than the comparison with the "
         "baseline, `local`, which has the best mean, is ahead of `shared` and `ditto`."
     )
-    assert sentences[-1] == (
-        "`ditto` is right on 70.0% of holdout windows, 10.0 points below `local` on average "
-        "(p = 0.016): better for 0 of 8 people, worse for 8."
-    )
+    assert sentences[3].startswith("Against `local` on holdout, `ditto` is better for 0 of 8")
 
 
 def test_answer_names_arms_that_are_not_told_apart_from_the_best():
@@ -107,7 +107,7 @@ def test_answer_names_arms_that_are_not_told_apart_from_the_best():
         ": no difference that 8 people could show (Wilcoxon, p = 1 after Holm's correction over 2 "
         "arms)."
     )
-    assert sentences[2].endswith(
+    assert sentences[4].endswith(
         "`local`, which has the best mean, is not told apart from `shared` (p = 1); ahead of "
         "`ditto`."
     )
@@ -144,9 +144,34 @@ def test_answer_names_the_best_prequential_arm_even_if_holdout_does_not():
         }
     )
     sentences = told(summary, NOBODY)
-    assert sentences[1] == (
+    assert sentences[1] == "`frozen` is 10.0 points below `local`."
+    assert sentences[2] == (
         "Prequentially (each window scored before it is learnt from), `local` is right on 70.0%, "
         "`shared` on 75.0% and `frozen`, with the best mean, on 85.0%."
+    )
+
+
+def test_of_many_arms_each_has_a_sentence_at_the_end():
+    names = [f"arm{n}" for n in range(6)]
+    scores = [0.8, *(0.7 + n / 100 for n in range(6))]
+    summary = pd.DataFrame({"arm": ["local", *names], "holdout_accuracy": scores})
+    users = [renamed([score] * 8, arm) for arm, score in zip(summary["arm"], scores, strict=True)]
+    sentences = told(summary, pd.concat(users))
+    assert sentences[-1] == (
+        "`arm4` is right on 74.0% of holdout windows, 6.0 points below `local` on average "
+        "(p = 0.047): better for 0 of 8 people, worse for 8."
+    )
+
+
+def test_many_arms_leave_the_headline_to_the_best_and_the_baseline():
+    names = [f"arm{n}" for n in range(6)]
+    scores = [0.8, *(0.7 + n / 100 for n in range(6))]
+    summary = pd.DataFrame({"arm": ["local", *names], "holdout_accuracy": scores})
+    assert len(headline(summary, [], "local")) == 1
+    few = summary.drop(index=3)
+    assert headline(few, [], "local")[1] == (
+        "`arm0` is 10.0 points below `local`, `arm1` is 9.0 points below `local`, `arm3` is 7.0 "
+        "points below `local` and `arm4` is 6.0 points below `local`."
     )
 
 
@@ -181,9 +206,10 @@ def test_answer_compares_every_other_arm_with_the_baseline():
     sentences = told(summary, users)
     assert "that of `ditto`: 90.0% of windows right, 10.0 points above the" in sentences[0]
     assert "1 person is too few" in sentences[0]
+    assert sentences[1] == "`shared` is 10.0 points below `local`."
     assert sentences[-1] == (
-        "`shared` is right on 70.0% of holdout windows, 10.0 points below `local` on average: "
-        "better for 0 of 1 people, worse for 1."
+        "Against `local` on holdout, `shared` is better for 0 of 1 person, worse for 1; it loses "
+        "most for user 0 (10.0 points)."
     )
 
 
@@ -194,6 +220,42 @@ def test_answer_of_a_folder_is_its_first_sentence(tmp_path):
     (run / "users.csv").unlink()
     (run / "summary.csv").unlink()
     assert answer_of(run) == "No accuracy has been recorded in this run folder."
+
+
+def test_seeds_that_score_different_people_give_one_mean_everywhere(tmp_path):
+    """User 1601 is hostile in one seed: the mean of the seeds' means is no mean over people."""
+    run = fake_seeds(tmp_path / "seeds", users=8)
+    users = pd.read_csv(run / "users.csv", dtype={"user": str})
+    users["holdout_accuracy"] = users["user"].map(lambda user: 0.9 if user < "1604" else 0.5)
+    users.loc[users["arm"] == "shared", "holdout_accuracy"] += 0.01
+    users.to_csv(run / "users.csv", index=False)
+    assert "that of `shared`: 71.0% of windows right, 1.0 point above" in answer_of(run)
+    beside = shown_summary(run, pd.read_csv(run / "summary.csv")).set_index("arm")
+    assert beside["holdout_accuracy"]["shared"] == pytest.approx(0.71)
+    html = write_report(run).read_text(encoding="utf-8")
+    text = unescape(re.sub(r"<svg.*?</svg>|<[^>]+>", "", html[html.index('class="answer"') :]))
+    assert "that of shared: 71.0% of windows right, 1.0 point above" in text
+    assert "shared 71.0%: place" in text  # the ranking
+    assert "shared 71.0 (" in html[html.index('id="arms"') :]  # what the chart tells
+    evenly = html[html.index('id="fairness"') :]
+    assert re.search(r"shared</th><td>.{0,80}?71\.0", evenly)
+    assert "as the seeds scored different people" in text
+
+
+@pytest.mark.parametrize(
+    ("number", "told"), [(0, "0 people"), (1, "1 person"), (2, "2 people"), (1200, "1,200 people")]
+)
+def test_one_is_not_several(number, told):
+    assert counted(number, "person", "people") == told
+
+
+def test_one_pair_is_told_as_one(tmp_path):
+    run = fake_run(tmp_path / "run", users=8, arms=("local", "shared"))
+    html = write_report(run).read_text(encoding="utf-8")
+    text = unescape(re.sub(r"<[^>]+>", "", html[html.index('id="ranking"') :]))
+    assert "the test of the one pair of arms leaves open (Wilcoxon, level 0.05)" in text
+    assert "all 1 pairs" not in html
+    assert "the 1 arms" not in html
 
 
 def test_protocol_tells_a_holdout_by_chance_from_one_by_time():
@@ -207,3 +269,60 @@ def test_protocol_tells_a_holdout_by_chance_from_one_by_time():
     assert "The last 30% of each recording is holdout" in by_time
     assert "30% of each user's windows of each activity, drawn at random" in by_chance
     assert "The last" not in by_chance
+
+
+def protocol_told(scenario, users=14):
+    whole = {"split": {"folds": 2, "holdout": 0.3, **scenario.pop("split", {})}, **scenario}
+    html = protocol_in_words(whole, {"data": {"users": users}})
+    return unescape(re.sub("<[^>]*>", "", html))
+
+
+def test_protocol_of_a_run_that_holds_nothing_out_does_not_speak_of_holdout():
+    told = protocol_told({"split": {"holdout": 0.0}, "drift": [{"kind": "gait"}]})
+    assert "No windows are held out." in told
+    assert "holdout" not in told.lower()
+
+
+@pytest.mark.parametrize(
+    ("split", "devices", "told"),
+    [({}, "users", "others wear devices; every user wears a device once."),
+     ({}, 14, "others wear devices; every user wears a device once."),
+     ({}, 20, "; 20 devices are dealt to all users in turn, and those beyond a user's first are "
+      "variations of the recordings."),
+     ({}, 1, "; 1 device is dealt to all users in turn, so that not everybody wears one."),
+     ({"folds": 1}, "users", "Every user wears a device."),
+     ({"folds": 1, "donors": 4}, "users", "4 users are donors; each of the others wears a device."),
+     ({"folds": 1, "donors": 4}, 20, "4 users are donors; 20 devices are dealt to all users in "
+      "turn, without those of donors, and those beyond")],
+)  # fmt: skip
+def test_protocol_says_who_wears_how_many_devices(split, devices, told):
+    assert told in protocol_told({"split": split, "fleet": {"devices": devices}})
+
+
+def test_protocol_tells_drift_and_faults():
+    told = protocol_told(
+        {
+            "drift": [
+                {"kind": "rotation", "angle_deg": 90.0, "axis": "any", "at": 0.5, "devices": 0.5},
+                {"kind": "gait", "at": 0.2, "over": 0.1, "period": 0.3, "devices": ["p001"]},
+            ],
+            "faults": {"availability": 0.8, "outage_rounds": 3.0, "dropout": 0.2, "lost": 0.1,
+                       "late": 0.05, "deadline_s": 30.0, "hostile": 0.2, "attack": "sign-flip",
+                       "attack_scale": 5.0},
+        }
+    )  # fmt: skip
+    for sentence in (
+        "Drift rotation (angle_deg = 90, axis = any) befalls 50% of each fold's devices, from 50% "
+        "of the stream on.",
+        "Drift gait befalls the device p001, from 20% of the stream on, coming on over 10% of it, "
+        "in spells of 15% of it with pauses as long.",
+        "Holdout accuracy is measured with the drift in force after the round.",
+        "Faults: devices can be reached in 80% of the rounds, with outages of 3 on average; 20% of "
+        "those chosen drop out of a round; of the updates 10% never arrive and 5% are held up; a "
+        "server that waits does so for 30 simulated s.",
+        "20% of each fold's devices, to the nearest whole one, are hostile: they attack "
+        "(sign-flip, scaled by 5), and no accuracy is of them.",
+    ):
+        assert sentence in told
+    calm = protocol_told({"drift": [], "faults": {"availability": 1.0, "hostile": 0.0}})
+    assert not re.search("Drift|Faults|hostile", calm)

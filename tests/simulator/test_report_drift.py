@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from html import unescape
 
@@ -10,19 +11,16 @@ import pandas as pd
 import pytest
 
 from simulator.report import write_report
-from simulator.report.drift import (
-    drift_heat,
-    drift_marks,
-    drift_overview,
-    drift_sentences,
-    drift_users,
-)
-from simulator.report.need import slipped
+from simulator.report.attention import drift_marks, drift_users
+from simulator.report.contrasts import HOLDOUT
+from simulator.report.drift import drift_heat, drift_overview, drift_sentences
+from simulator.report.need import by_need, slipped
 from simulator.report.records import RunRecords, read_csv, read_run
 from simulator.report.sections import View
 from simulator.report.stories import Stories
 from simulator.report.svg import Mark, arm_styles
 from simulator.report.users import users_over_time
+from tests.simulator.made_pages import table_after
 from tests.simulator.made_runs import fake_run
 
 NAN = float("nan")
@@ -98,31 +96,22 @@ def records(page) -> RunRecords:
     return read_run(page[1])
 
 
-def view_of(records, rival="local", baseline="shared"):
+def view_of(records, best="local"):
+    """Show users by need in an arm of the best mean; the other one is the baseline."""
+    summary = records.summary.assign(holdout_accuracy=records.summary["arm"].eq(best) * 0.1 + 0.8)
     return View(
-        summary=records.summary,
+        summary=summary,
         users=records.users,
-        baseline=baseline,
-        rival=rival,
-        protocol=None,
+        baseline="shared",
+        rival="local",
+        protocol=HOLDOUT,
         styles=arm_styles(records.arms),
-        order=["1600", "1601", "1602", "1603"],
+        order=by_need(records.users, records.drift, best, HOLDOUT)[0],
     )
 
 
 def section(html, title):
     return re.search(rf'<section id="{title}">.*?</section>', html, re.DOTALL)
-
-
-def cells(table):
-    """Return the text of each row's cells."""
-    rows = re.findall(r"<tr[^>]*>(.*?)</tr>", table, re.DOTALL)
-    found = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL) for row in rows]
-    return [[unescape(re.sub(r"<[^>]+>", "", cell)).strip() for cell in row] for row in found]
-
-
-def table_after(html, heading):
-    return cells(re.search(r"<table.*?</table>", html[html.index(heading) :], re.DOTALL)[0])
 
 
 def test_section_appears_only_with_files_on_drift(page, tmp_path):
@@ -177,7 +166,7 @@ def test_sentences_say_what_the_files_say(page):
 def test_one_arm_has_nobody_to_be_held_against():
     devices = devices_frame(SPELLS[:4])
     first, *_ = drift_sentences(devices, pd.DataFrame())
-    assert first == "Of drift, `local` lost least: 2.8 windows a device."
+    assert first == "Of drift, `local` lost 2.8 windows a device."
     mild = devices_frame(SPELLS[2:3])
     assert len(drift_sentences(mild, pd.DataFrame())) == 1  # nobody fell
     assert drift_sentences(pd.DataFrame(), pd.DataFrame()) == []
@@ -196,7 +185,7 @@ def test_table_of_losses_is_the_mean_of_the_files_rows(page):
             "as it began, %": f"{100 * (own['reference'] - own['drop']).mean():.1f}",
             "at the end, %": f"{100 * own['holdout_now'].mean():.1f}",
             "without drift, %": f"{100 * own['holdout_before'].mean():.1f}",
-            "lost windows each": f"{own['lost_windows'].mean():.1f}",
+            "lost windows a device": f"{own['lost_windows'].mean():.1f}",
             "fell": "2",
         }
         assert row["arm"] == arm
@@ -235,13 +224,22 @@ def test_users_stand_in_order_of_who_needs_attention(records):
     assert by_name["1603"]["before, %"] == "–"
 
 
-def test_users_are_listed_as_the_arm_of_the_answer_serves_them(page, records):
-    assert "Who needs attention, <code>shared</code>" in page[0]
-    _, *rows = table_after(page[0], "Who needs attention")
-    assert [row[0] for row in rows] == ["1600", "1601", "1602", "1603"]  # by 40, 25 and -5 points
-    assert rows[1][3] == "3 (ddm)"
-    alone = drift_users(view_of(records, rival=None), records)
-    assert "Who needs attention, <code>shared</code>" in alone
+@pytest.mark.parametrize(
+    ("best", "order"), [("local", ["1601", "1600"]), ("shared", ["1600", "1601"])]
+)
+def test_list_marks_and_order_are_those_of_the_arm_of_the_best_mean(page, records, best, order):
+    run = page[1].parent / f"best-{best}"
+    shutil.copytree(page[1], run)
+    view_of(records, best).summary.to_csv(run / "summary.csv", index=False)
+    users = section(write_report(run).read_text(encoding="utf-8"), "users")[0]
+    assert f"Who needs attention, <code>{best}</code>" in users
+    assert f"recovery are those of <code>{best}</code>" in users
+    _, *rows = table_after(users, "Who needs attention")
+    assert [row[0] for row in rows] == [*order, "1602", "1603"]
+    charts = re.findall(r"<figcaption>(\d+)", users)
+    assert charts == [row[0] for row in rows]
+    table = re.search(r"<table.*?</table>", users[users.index("Who needs") :], re.DOTALL)[0]
+    assert re.findall(r'<tr data-user="(\d)"', table) == ["0", "1", "2", "3"]  # it sorts along
 
 
 def test_of_those_equally_far_below_the_worst_comes_first():
@@ -259,6 +257,107 @@ def test_several_devices_of_a_user_are_averaged():
     assert row.below == pytest.approx((0.02 + 0.4) / 2)
     assert row.begins == 2
     assert row.drift == "gain, bias"
+    assert row.back == 2
+
+
+def test_figures_of_a_user_are_of_the_devices_that_drifted(records):
+    """The other device was never as good: with it the user would seem to have fallen."""
+    frame = devices_frame()
+    calm = {**frame.iloc[3].to_dict(), "user": "1600", "device": "1600-1"}
+    late = {**frame.iloc[0].to_dict(), "device": "1600-2", "holdout_now": 0.1}
+    late |= dict.fromkeys(("reference", "drop", "largest_drop", "lost_windows"), NAN)
+    frame = pd.concat([frame, pd.DataFrame([calm, late])], ignore_index=True)
+    more = replace(records, drift=frame)
+    head, *rows = table_after(drift_users(view_of(more), more), "Who needs attention")
+    by_name = {row[0]: dict(zip(head, row, strict=True)) for row in rows}
+    own = by_name["1600"]
+    assert (own["before, %"], own["now, %"], own["without drift, %"]) == ("90.0", "88.0", "80.0")
+    assert (own["devices"], own["state"]) == ("1 of 3", "back after 2 rounds")
+    assert by_name["1603"]["devices"] == "1 of 1"
+    assert by_name["1603"]["now, %"] == "50.0"
+
+
+@pytest.mark.parametrize(
+    ("drop", "rounds", "state"),
+    [(0.0, 1, "stayed within 5 points"), (0.05, 1, "stayed within 5 points"),
+     (0.051, 1, "back after 1 round"), (0.3, 3, "back after 3 rounds"),
+     (0.3, NAN, "as good as before")],
+)  # fmt: skip
+def test_only_who_fell_comes_back(records, drop, rounds, state):
+    own = replace(
+        records,
+        drift=devices_frame([("local", "1600", "gain", 2, 0.9, drop, rounds, 3, 1, 0.1, 0.9, 0.9)]),
+    )
+    _, row = table_after(drift_users(view_of(own), own), "Who needs attention")
+    assert row[-1] == state
+    marked = any(mark.what == "recovery" for mark in drift_marks(own, "local")["1600"])
+    assert marked == (drop > 0.05 and not np.isnan(rounds))
+
+
+RECURRING = [
+    ("local", "1600", "gain", 3, 0.9, 0.4, NAN, NAN, 0, 4.0, 0.7, 0.9),
+    ("local", "1600", "gain", 7, 0.8, 0.2, NAN, NAN, 0, 2.0, 0.7, 0.9),
+    ("local", "1601", "gain", 3, 0.7, 0.3, 2, 8, 1, 1.0, 0.6, 0.7),
+]
+
+
+def test_drift_that_comes_and_goes_is_told_by_device_and_by_spell(records):
+    """Lost: 6 and 1 windows of two devices, 2.3 a spell; two of three spells were not made up."""
+    drift = devices_frame(RECURRING)
+    assert drift_sentences(drift, pd.DataFrame()) == [
+        "Of drift, `local` lost 3.5 windows a device.",
+        "Of the spells of drift in which a device's accuracy fell by 15 points or more, so many "
+        "ended within 5 points of its own reference: 33.3% with `local`.",
+    ]
+    own = replace(records, drift=drift)
+    _, head, row = table_after(drift_overview(view_of(own), drift, pd.DataFrame()), "<table")
+    told = dict(zip(head, row, strict=True))
+    assert (told["devices"], told["spells"], told["fell"]) == ("2", "3", "3")
+    assert (told["before, %"], told["at the end, %"]) == ("77.5", "65.0")  # devices count alike
+
+
+def test_list_of_who_needs_attention_holds_one_spell_against_its_own_alarms(records):
+    seen = [("local", "ddm", "1600", 8, 3.0, 4), ("local", "ddm", "1601", 8, 3.0, 4)]
+    own = replace(records, drift=devices_frame(RECURRING), detections=detections_frame(seen))
+    head, *rows = table_after(drift_users(view_of(own), own), "Who needs attention")
+    second, first = (dict(zip(head, row, strict=True)) for row in rows)
+    assert (first["user"], first["since round"], first["spells"]) == ("1600", "7", "2")
+    assert first["noticed in round"] == "–"  # the alarm of round 4 was of the first spell
+    assert (first["lost windows"], first["before, %"]) == ("6.0", "80.0")
+    assert second["noticed in round"] == "4 (ddm)"
+
+
+@pytest.mark.parametrize(
+    ("lost", "told"),
+    [((2.0, 2.04, 2.0), "Of drift, `a`, `b` and `c` lost the same: 2.0 windows a device."),
+     ((2.0, 3.0, 2.0), "Of drift, `a` and `c` lost least: 2.0 windows a device, where `b`, which "
+      "lost most, lost 3.0."),
+     ((2.0, 3.0, 3.04), "Of drift, `a` lost least: 2.0 windows a device, where `b` and `c` lost "
+      "most, 3.0 each.")],
+)  # fmt: skip
+def test_nobody_lost_least_or_most_where_the_shown_digits_are_equal(lost, told):
+    spells = [
+        (arm, "1600", "gain", 2, 0.9, 0.1, 1, 3, 1, own, 0.9, 0.9)
+        for arm, own in zip("abc", lost, strict=True)
+    ]
+    assert drift_sentences(devices_frame(spells), pd.DataFrame()) == [told]
+
+
+@pytest.mark.parametrize(
+    ("within", "rates", "told"),
+    [((1.0, 1.0, 1.0), (50.0, 1.0, 50.0), "Best noticed by `ddm` in `b`: 100.0%"),
+     ((1.0, 1.0, 1.0), (1.0, 1.0, 1.0), "Best noticed by `ddm` in every arm: 100.0%"),
+     ((1.0, 0.5, 1.0), (1.0, 0.0, 1.0), "Best noticed by `ddm` in `a` and `c`: 100.0%"),
+     ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0), "No detector noticed any of those falls within 40")],
+)  # fmt: skip
+def test_best_is_what_gives_fewer_false_alarms_and_nothing_where_nothing_was_noticed(
+    within, rates, told
+):
+    alarms = [
+        {**ALARMS[1], "arm": arm, "within": share, "false_rate": rate}
+        for arm, share, rate in zip("abc", within, rates, strict=True)
+    ]
+    assert drift_sentences(devices_frame(), pd.DataFrame(alarms))[-1].startswith(told)
 
 
 def test_marks_stand_in_the_rounds_of_begin_first_alarm_and_recovery(records):
@@ -266,7 +365,7 @@ def test_marks_stand_in_the_rounds_of_begin_first_alarm_and_recovery(records):
     # Recovered at the second scoring under drift from round 2 on; adwin was sooner than ddm.
     assert set(marks["1600"]) == {Mark("begin", 2), Mark("recovery", 3), Mark("alarm", 3)}
     assert marks["1601"] == [Mark("begin", 3)]
-    assert set(marks["1602"]) == {Mark("begin", 1), Mark("recovery", 1)}
+    assert marks["1602"] == [Mark("begin", 1)]  # which never fell
     assert "1603" not in marks
     assert set(drift_marks(records, "shared")["1601"]) == {Mark("begin", 3), Mark("alarm", 3)}
 
@@ -304,7 +403,7 @@ def test_heat_map_has_a_row_for_each_user_and_a_column_for_each_round(records):
     html = drift_heat(view_of(records), records)
     assert re.findall(r"<h3>Users by rounds, <code>(\w+)</code>", html) == ["shared", "local"]
     _, local = figures(html)
-    cells, marks = local["data"]
+    cells, edges, marks = local["data"]
     order = ["1601", "1600", "1602", "1603"]  # who needs attention most first
     assert local["layout"]["yaxis"]["ticktext"] == order
     assert local["layout"]["yaxis"]["range"] == [3.5, -0.5]
@@ -314,6 +413,9 @@ def test_heat_map_has_a_row_for_each_user_and_a_column_for_each_round(records):
     expected = [[round(held[user, round_], 3) for round_ in range(5)] for user in order]
     assert np.array(cells["z"]).tolist() == expected
     assert dict(zip(marks["y"], marks["x"], strict=True)) == {0: 3, 1: 2, 2: 1}
+    assert (edges["y"], edges["x"]) == (marks["y"], marks["x"])
+    label = re.findall(r'aria-label="(Holdout accuracy of 4 users[^"]*)"', html)[1]
+    assert f"1601 (drift from round 3) from {held['1601', 0]:.1%} (round 0) to " in label
 
 
 def test_heat_map_leaves_out_what_was_not_scored(records):

@@ -126,6 +126,19 @@ def test_user_opens_and_closes_by_keyboard(page, report):
     assert page.run("document.activeElement.textContent.slice(0, 4)") == user
 
 
+def test_user_of_a_run_without_holdout_is_told_nothing_of_it(page):
+    """Devices are scored all the same, on no window."""
+    page.run("const kept = Object.values(stories.users).flatMap(own => Object.values(own.arms))"
+             ".map(one => [one, one.w]); for (const [one] of kept) one.w = 0; "
+             "document.querySelector('.multiples a').click()")  # fmt: skip
+    until(page, "document.body.classList.contains('one')")
+    told = page.run("document.getElementById('one-user').querySelector('.figures').textContent")
+    heads = page.run("[...document.querySelectorAll('#one-user th')].map(e => e.textContent)")
+    page.run("for (const [one, w] of kept) one.w = w")
+    assert told.endswith("prequential).")
+    assert "holdout right" not in heads
+
+
 def test_nothing_is_wider_than_a_phone(page):
     page.resize(390)
     page.settle()

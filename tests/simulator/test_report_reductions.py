@@ -9,7 +9,7 @@ import pytest
 
 from simulator.measures.user_series import holdout_of, prequential_of
 from simulator.report.records import read_run
-from simulator.report.reductions import confusion_of, costs_of
+from simulator.report.reductions import rounds_of
 from tests.simulator.made_runs import (
     fake_run,
     hand_written_run,
@@ -67,23 +67,33 @@ def test_devices_of_one_user_are_averaged_over_cohorts(tmp_path: Path):
     )
     held = holdout_of(tmp_path, "a").set_index(["user", "round"])["accuracy"]
     assert held.to_dict() == {("x", 1): 7 / 8, ("x", 2): 7 / 8, ("y", 1): 1.0, ("y", 2): 1.0}
-    matrix, last = confusion_of(tmp_path, "a")
+    told = rounds_of(tmp_path, "a")
+    matrix, last = told.confusion
     assert (matrix[0].tolist(), last) == ([11, 1, 0, 0, 0], 2)
     assert not matrix[1:].any()
-    (costs,) = costs_of(tmp_path, "a").to_dict("records")
+    (costs,) = told.costs.to_dict("records")
     assert (costs["devices"], costs["windows"], costs["steps"]) == (4, 9, 24)
 
 
 def test_arm_that_has_not_run_has_nothing_to_reduce(tmp_path: Path):
     assert holdout_of(tmp_path, "a").empty
     assert prequential_of(tmp_path, "a").empty
-    assert confusion_of(tmp_path, "a") is None
+    assert rounds_of(tmp_path, "a").confusion is None
     records = records_of(tmp_path, "a", 0, ["x"])
     records.write(-1)
     assert holdout_of(tmp_path, "a").empty
     assert prequential_of(tmp_path, "a").empty
-    assert confusion_of(tmp_path, "a") is None
-    assert costs_of(tmp_path, "a")["devices"].tolist() == [0]
+    assert rounds_of(tmp_path, "a").confusion is None
+    assert rounds_of(tmp_path, "a").costs["devices"].tolist() == [0]
+
+
+def test_run_that_holds_nothing_out_has_no_confusions(tmp_path: Path):
+    """Its devices are scored all the same, on no window."""
+    records = records_of(tmp_path, "a", 0, ["x"])
+    records.add(row_of(0, None, 1))
+    records.score(0, np.zeros((1, 5, 5), np.int64))
+    records.write(0)
+    assert rounds_of(tmp_path, "a").confusion is None
 
 
 def test_events_are_counted_by_kind_and_reason_but_for_those_of_drift(tmp_path: Path):
@@ -101,3 +111,18 @@ def test_events_are_counted_by_kind_and_reason_but_for_those_of_drift(tmp_path: 
         ["frozen", "lost", "late", 1],
         ["frozen", "refused", "norm", 4],
     ]
+
+
+def test_a_report_reads_each_cohort_once(tmp_path: Path, monkeypatch):
+    run = fake_run(tmp_path / "run")
+    opened, open_file = [], pq.ParquetFile
+
+    def noting(path, **how):
+        opened.append(path.relative_to(run).as_posix())
+        return open_file(path, **how)
+
+    monkeypatch.setattr(pq, "ParquetFile", noting)
+    read_run(run)
+    rounds = [path.relative_to(run).as_posix() for path in run.glob("rounds/*/*.parquet")]
+    assert len(rounds) == 6
+    assert sorted(path for path in opened if path.startswith("rounds/")) == sorted(rounds)

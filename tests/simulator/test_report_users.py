@@ -11,13 +11,14 @@ import pytest
 from simulator.measures.metrics import worst_tenth
 from simulator.report import write_report
 from simulator.report.contrasts import HOLDOUT
-from simulator.report.cost import machine_time, rounds_logged
+from simulator.report.cost import cost, machine_time, rounds_logged
 from simulator.report.fairness import _lowest, fairness
 from simulator.report.intervals import mean_intervals, with_intervals
 from simulator.report.need import by_need
 from simulator.report.sections import MOST_USERS, View
 from simulator.report.stories import packed, read_stories, story_of
 from simulator.report.svg import arm_styles
+from tests.simulator.made_logs import WORKERS, round_line, written
 from tests.simulator.made_runs import ACTIVITIES, fake_run
 
 NAN = float("nan")
@@ -185,15 +186,21 @@ def test_ranges_over_seeds_are_no_intervals():
     assert found["holdout_accuracy_min"] < 0.4375 < found["holdout_accuracy_max"]
 
 
+TIMES = {"save_s": 0.25, "work_s": 1.0, "compiled_s": [0.5, 0.25],
+         "peak_rss_mib": [100.0, 300.0], "rss_mib": [90.0]}  # fmt: skip
+
+
 def test_time_is_that_of_the_log_and_half_a_line_is_passed_over(tmp_path):
-    line = {"what": "round", "arm": "local", "round": 1, "devices": 10, "work_s": 1.0,
-            "save_s": 0.25, "compiled_s": [0.5, 0.25], "peak_rss_mib": [100.0, 300.0],
-            "rss_mib": [90.0]}  # fmt: skip
-    lines = [json.dumps(line | {"wall_s": wall}) for wall in (2.0, 4.0, 6.0)]
-    (tmp_path / "log.jsonl").write_text("\n".join(['{"what": "workers"}', *lines, '{"what": "rou']))
-    logged = rounds_logged(tmp_path)
+    lines = [
+        round_line("local", 0, n, at=100.0 + n, wall_s=wall, **TIMES)
+        for n, wall in ((1, 2.0), (2, 4.0), (3, 6.0))
+    ]
+    written(tmp_path, [WORKERS, *lines])
+    with (tmp_path / "log.jsonl").open("a") as file:
+        file.write('{"what": "rou')
+    logged, lost = rounds_logged(tmp_path)
     assert logged["compiled_s"].tolist() == [0.75] * 3
-    html = machine_time(view_of(frame(), frame()), logged, {"machine": {"cores": 2}})
+    html = machine_time(view_of(frame(), frame()), logged, lost, {"machine": {"cores": 2}})
     for told in (
         "12.0 s",
         "4.0 s",
@@ -205,4 +212,33 @@ def test_time_is_that_of_the_log_and_half_a_line_is_passed_over(tmp_path):
         "(2 cores)",
     ):
         assert told in html
-    assert rounds_logged(tmp_path / "nowhere").empty
+    assert "made again" not in html
+    assert [each.empty for each in rounds_logged(tmp_path / "nowhere")] == [True, True]
+
+
+def test_a_round_that_was_lost_and_made_again_counts_once(tmp_path):
+    before = [round_line("local", 0, n, at=100.0 + n, wall_s=8.0, **TIMES) for n in (1, 2, 3)]
+    back = {"what": "restored", "at": 200.0, "arm": "local", "fold": 0, "round": 1}
+    after = [round_line("local", 0, n, at=200.0 + n, wall_s=1.0, **TIMES) for n in (2, 3)]
+    again = [round_line("local", 1, 1, at=300.0 + n, wall_s=2.0, **TIMES) for n in (0, 1)]
+    anew = {"what": "fold begins", "at": 300.5, "arm": "local", "fold": 1}
+    written(tmp_path, [*before, back, *after, again[0], anew, again[1]])
+    logged, lost = rounds_logged(tmp_path)
+    assert logged["wall_s"].tolist() == [8.0, 1.0, 1.0, 2.0]
+    assert lost["wall_s"].tolist() == [8.0, 8.0, 2.0]
+    html = machine_time(view_of(frame(), frame()), logged, lost, {})
+    assert "without 3 rounds that were lost and made again (18.0 s)" in html
+
+
+def test_cost_is_per_device_also_where_a_user_wears_several():
+    summary = pd.DataFrame(
+        {"arm": ["local"], "bytes_up": [70_600.0], "gradients_per_answer": [8.0]}
+    )
+    costs = pd.DataFrame({"arm": ["local"], "devices": [20], "bytes_up": [1_490_000]})
+    html = cost(view_of(frame(), summary), costs)
+    assert "74.5 kB" in html
+    assert "70.6 kB" not in html
+    ranged = summary.assign(bytes_up_min=60_000.0, bytes_up_max=80_000.0)
+    html = cost(view_of(frame(), ranged), pd.DataFrame({"arm": ["local"]}), seeds=2)
+    assert "60.0 kB to 80.0 kB" in html
+    assert "beneath, the range over seeds" in html
