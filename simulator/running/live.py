@@ -93,7 +93,7 @@ def _head(run: Followed, status: str, stage: str) -> Text:
     took, left = story.took_s(time.time() if at_work else None), run.left_s()
     if took is not None:
         told.append(duration(took))
-    if at_work and left is not None and not (between and run.seeds is None):
+    if at_work and left is not None and left >= 0.5 and not (between and run.seeds is None):
         told.append(f"about {duration(left)} left")
     text = Text(" · ").join([Text(told[0], style="bold"), *map(Text, told[1:])])
     text.no_wrap, text.overflow = True, "ellipsis"
