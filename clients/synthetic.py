@@ -8,7 +8,8 @@ sensor. `clients/movements.py` says how people do it, `clients/people.py` how pe
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from clients.movements import HARMONICS, MOVEMENTS, STAIRS, Movement
 from clients.people import KINDS, Person, describe, kind_of, user_names
 from clients.recordings import Recording
 
-__all__ = ["ACTIVITIES", "describe", "kind_of", "synthesize", "user_names"]
+__all__ = ["ACTIVITIES", "describe", "kind_of", "outline", "synthesize", "user_names"]
 
 ACTIVITIES = tuple(MOVEMENTS)
 
@@ -62,27 +63,63 @@ def synthesize(
         BadInput: for an unknown or repeated activity, fewer than one person, a name of another
             form, a rate, a duration or a share out of range.
     """
+    recordings = []
+    for name, own in _outlines(people, activities, rate_hz, seed, minutes, unusual):
+        person = describe(name, seed=seed)
+        for empty in own:
+            draw = chance.generator(
+                seed, "synthetic", person.number, 1 + ACTIVITIES.index(empty.activity)
+            )
+            samples = _record(draw, person, empty.activity, len(empty.samples), rate_hz)
+            recordings.append(replace(empty, samples=samples))
+    return recordings
+
+
+def outline(
+    people: int | Sequence[str],
+    activities: Sequence[str],
+    *,
+    rate_hz: float,
+    seed: int,
+    minutes: float = 3.0,
+    unusual: float | Mapping[str, float] = 0.0,
+) -> list[Recording]:
+    """Tell what `synthesize` would generate, at once: the same without values, float32 [N, 0].
+
+    Raises:
+        BadInput: as `synthesize` does.
+    """
+    told = _outlines(people, activities, rate_hz, seed, minutes, unusual)
+    return [recording for _, own in told for recording in own]
+
+
+def _outlines(
+    people: int | Sequence[str],
+    activities: Sequence[str],
+    rate_hz: float,
+    seed: int,
+    minutes: float,
+    unusual: float | Mapping[str, float],
+) -> Iterator[tuple[str, list[Recording]]]:
+    """Go through the people: names, and their recordings without values."""
     names = user_names(people, seed=seed, unusual=unusual)
     _check(activities, rate_hz, minutes)
     count = round(minutes * 60.0 * rate_hz)
-    recordings = []
     for name in names:
-        person = describe(name, seed=seed)
-        for place, activity in enumerate(activities):
-            draw = chance.generator(
-                seed, "synthetic", person.number, 1 + ACTIVITIES.index(activity)
-            )
-            recordings.append(
+        yield (
+            name,
+            [
                 Recording(
                     user=name,
                     activity=activity,
                     rate_hz=rate_hz,
-                    samples=_record(draw, person, activity, count, rate_hz),
+                    samples=np.empty((count, 0), np.float32),
                     segment_starts=np.zeros(1, dtype=np.int64),
                     segment_times_s=np.array([place * count / rate_hz]),
                 )
-            )
-    return recordings
+                for place, activity in enumerate(activities)
+            ],
+        )
 
 
 def _check(activities: Sequence[str], rate_hz: float, minutes: float) -> None:

@@ -20,6 +20,7 @@ from simulator.commands.machine import doctor, licences
 from simulator.commands.model import model_app
 from simulator.commands.run import resume, run
 from simulator.commands.shared import FileArgument, SetOption, TrustOption, need_run, records_of
+from simulator.commands.validate import validate
 from simulator.commands.watch import watch
 from simulator.console import Display, print_rows, print_table
 from simulator.process.hush import quiet
@@ -36,6 +37,7 @@ app.add_typer(data_app, name="data")
 app.add_typer(model_app, name="model")
 app.add_typer(deploy_app, name="deploy")
 app.command()(run)
+app.command()(validate)
 app.command()(resume)
 app.command()(watch)
 app.command()(compare)
@@ -99,14 +101,6 @@ def tune(
     best = table[table["chosen"]].drop(columns="chosen")
     print_table("Chosen on donors (accuracy on their holdout)", best.dropna(axis=1, how="all"))
     typer.echo(out)
-
-
-@app.command()
-def validate(file: FileArgument, overrides: SetOption = None) -> None:
-    """Check a scenario file and print it with every default filled in."""
-    from simulator.scenario.file import load_scenario, scenario_toml
-
-    typer.echo(scenario_toml(load_scenario(file, overrides or [])), nl=False)
 
 
 @app.command()

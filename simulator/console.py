@@ -58,10 +58,10 @@ class Display:
         self._finish()
         self._progress.stop()
 
-    def stage(self, name: str, rounds: int) -> None:
+    def stage(self, name: str, rounds: int, folds: int = 1) -> None:
         """Begin a stage; one without rounds only shows that it goes on."""
         self._finish()
-        self._task = self._progress.add_task(name, total=rounds or None)
+        self._task = self._progress.add_task(name, total=rounds * folds or None)
 
     def advance(self) -> None:
         """Show that one round is done."""

@@ -53,7 +53,7 @@ def test_the_tutorial_says_what_it_promises(executed):
     _, notebook = executed
     (refused,) = outputs_of(notebook, "from clients.errors import BadScenario")
     assert "scenario 'tutorial': stream.rounds = 0: expected" in refused["text/plain"]
-    assert "arms.local.steps = 'many': expected an integer" in refused["text/plain"]
+    assert "arms.local.steps = 'many': expected a whole number" in refused["text/plain"]
     (said,) = outputs_of(notebook, "import numpy as np")
     assert said["text/plain"] in {f"['{name}']" for name in ("walking", "jogging", "sitting")}
     (later,) = outputs_of(notebook, "again = load_run")

@@ -168,7 +168,7 @@ def _check_fit(plan: Plan, program: Program) -> None:
     length, channels = plan.population.length, plan.population.channels
     if (program.length, program.channels) != (length, channels):
         raise BadScenario(
-            f"model.program: {program.path} takes windows of {program.length} x "
+            f"model.program: {plan.scenario.model.program} takes windows of {program.length} x "
             f"{program.channels}; the data gives {length} x {channels}: change "
             "data.window_s, data.rate_hz or the program"
         )

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from clients.errors import BadInput
+from simulator.counted import counted
 from simulator.folder.manifest_file import read_manifest
 from simulator.report.contrasts import HOLDOUT, PREQUENTIAL, Protocol
 from simulator.report.records import read_tables, seed_folders
@@ -76,7 +77,7 @@ def open_runs(folders: Sequence[Path]) -> list[Opened]:
         BadInput: there are too few or too many, one is there twice, or has no figures.
     """
     if not 2 <= len(folders) <= MOST:
-        raise BadInput(f"{len(folders)} runs given; give 2 to {MOST} run folders")
+        raise BadInput(f"{counted(len(folders), 'run')} given; give 2 to {MOST} run folders")
     places = [folder.resolve() for folder in folders]
     for place, folder in zip(places, folders, strict=True):
         if places.count(place) > 1:

@@ -56,9 +56,9 @@ class LiveEvents:
             file.close()
         self._shows.__exit__(kind, error, trace)
 
-    def stage(self, name: str, rounds: int) -> None:
+    def stage(self, name: str, rounds: int, folds: int = 1) -> None:
         """Pass on that a stage begins."""
-        self._watcher.stage(name, rounds)
+        self._watcher.stage(name, rounds, folds)
 
     def advance(self) -> None:
         """Write the rounds that are over, if that was not done just now."""

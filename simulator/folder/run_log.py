@@ -20,6 +20,7 @@ FAULTS = {
 }
 """What may befall devices in a round, and how it is called."""
 
+_FEWEST = 2  # rounds beside first ones, before the time left is estimated
 _LATEST = 10  # rounds from which the present speed is taken
 _LONGEST = 2**20  # bytes of a line, and times 16 of what is read at once
 
@@ -259,19 +260,25 @@ class Story:
         """Estimate the seconds that all arms and folds will still take; None where nothing tells.
 
         What is left of the present arm goes on as its latest rounds do; the arms after it are
-        taken to be as fast as all rounds so far, what they compiled included.
+        taken to be as fast as all rounds so far. An arm's first round, which compiles, tells of
+        first rounds alone; before there are a few others, nothing is said.
 
         Args:
             now: in seconds since 1970, while the run is at work.
         """
-        if not self.all_done or not self.all_rounds or self.present is None:
+        first = self._first_rounds()
+        usual = self.all_done - len(first)
+        if usual < _FEWEST or not self.all_rounds or self.present is None:
             return None
-        latest, arm = self.latest(), self.present[0]
-        mean = sum(own.wall_s for own in self.told.values()) / self.all_done
+        arm = self.present[0]
+        compiling = sum(one.wall_s for one in first.values())
+        mean = (sum(own.wall_s for own in self.told.values()) - compiling) / usual
+        latest = [one for one in self.latest() if one is not first.get(arm)]
         each = sum(one.wall_s for one in latest) / len(latest) if latest else mean
         present = max(self.folds * self.rounds - self.done(arm), 0)
         others = max(self.all_rounds - self.all_done - present, 0)
         estimate = present * each + others * mean
+        estimate += (len(self.arms) - len(first)) * max(compiling / len(first) - mean, 0.0)
         if self._closing_s:
             ended = sum(own.ended for own in self.told.values())
             folds_left = max(len(self.arms) * self.folds - ended, 0)
@@ -279,6 +286,14 @@ class Story:
         if now is not None and self.heard is not None:
             estimate -= min(max(now - self.heard, 0.0), each)  # of the round that is under way
         return max(estimate, 0.0)
+
+    def _first_rounds(self) -> dict[str, Passed]:
+        """Return the first round of each arm that has one."""
+        found: dict[str, Passed] = {}
+        for (arm, _), own in self.told.items():
+            if own.rounds:
+                found.setdefault(arm, next(iter(own.rounds.values())))
+        return found
 
     def took_s(self, now: float | None = None) -> float | None:
         """Return the seconds since the run was started, or gone on with.

@@ -63,15 +63,15 @@ def _befallen(
     """Tell whom a drift befalls: bool [devices]."""
     if table.kind == "swap-user" and min(len(fold.wearers) for fold in folds) < 2:
         raise BadScenario(
-            f'drift.{number}.kind = "swap-user": a fold has one wearer, and a device is handed to '
-            "another wearer of its fold; give more users or fewer folds"
+            f'drift[{number + 1}].kind = "swap-user": a fold has one wearer, and a device is '
+            "handed to another wearer of its fold; give more users or fewer folds"
         )
     if isinstance(table.devices, list):
         unknown = sorted(set(table.devices) - set(names))
         if unknown:
             raise BadScenario(
-                f"drift.{number}.devices: {unknown[0]!r} is no device of this run; devices are "
-                f"called {', '.join(map(repr, names[:2]))}, ..., as the users who wear them"
+                f"drift[{number + 1}].devices: {unknown[0]!r} is no device of this run; devices "
+                f"are called {', '.join(map(repr, names[:2]))}, ..., as the users who wear them"
             )
         return np.isin(np.asarray(names), np.asarray(table.devices))
     chosen = np.zeros(len(names), np.bool_)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from clients import chance
 from clients.errors import BadScenario
+from simulator.counted import counted
 from simulator.scenario.scenario import Scenario
 
 __all__ = ["Cohort", "Fold", "cut_cohorts", "deal_folds", "with_devices"]
@@ -58,12 +59,12 @@ def deal_folds(scenario: Scenario, users: Sequence[str]) -> tuple[Fold, ...]:
     count, donors = scenario.split.folds, scenario.split.donors
     if count > 1 and len(users) < 2 * count:
         raise BadScenario(
-            f"split.folds = {count}: the data has {len(users)} users, and each fold "
+            f"split.folds = {count}: the data has {counted(len(users), 'user')}, and each fold "
             "needs 2 at least; give fewer folds or more users"
         )
     if donors and not 2 <= donors < len(users):
         raise BadScenario(
-            f"split.donors = {donors}: the data has {len(users)} users; give 2 to "
+            f"split.donors = {donors}: the data has {counted(len(users), 'user')}; give 2 to "
             f"{len(users) - 1}, so that two train a base model and one wears a device at least"
         )
     order = chance.generator(scenario.seed, "folds").permutation(len(users))

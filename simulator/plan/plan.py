@@ -16,6 +16,7 @@ from clients.pool import Pool, build_pool
 from clients.stream import Questions, cut_questions, deal_streams
 from clients.variation import Strength, draw_variations
 from clients.wear import Wear
+from simulator.counted import counted
 from simulator.faults.fate import trace_of
 from simulator.plan.drifting import changes_of, drift_of
 from simulator.plan.folds import Cohort, Fold, cut_cohorts, deal_folds, with_devices
@@ -125,18 +126,19 @@ class Plan:
         return [cohort for cohort in self.cohorts if cohort.fold == fold]
 
 
-def build_plan(scenario: Scenario, *, trusted: bool = False) -> Plan:
+def build_plan(scenario: Scenario, *, trusted: bool = False, outlined: bool = False) -> Plan:
     """Read the data and lay out folds, devices, streams and cohorts.
 
     Args:
         scenario: resolved or not.
         trusted: as in `Plan`.
+        outlined: as in `gather_people`: the plan of a run whose windows nobody is to read.
 
     Raises:
         BadRecordings: the data cannot be read, or lacks a user or an activity.
         BadScenario: windows, folds, devices or rounds do not fit the data.
     """
-    population = gather_people(scenario, trusted=trusted)
+    population = gather_people(scenario, trusted=trusted, outlined=outlined)
     check_holdout(scenario, population)
     folds = deal_folds(scenario, list(population.recordings))
     users = [user for user in population.recordings if any(user in f.wearers for f in folds)]
@@ -217,7 +219,7 @@ def _with_drift(plan: Plan) -> Plan:
         if named and without:
             activities = ", ".join(plan.scenario.data.activities[one] for one in named)
             notes.append(
-                f'drift "{change.kind}": {without} users have no recording of {activities}'
+                f'drift "{change.kind}": no recording of {activities} by {counted(without, "user")}'
             )
         unreached = int((change.devices & ~reached[:, number]).sum())
         if unreached:
@@ -250,8 +252,8 @@ def _devices(scenario: Scenario, users: int, channels: int) -> int:
 def _notes(scenario: Scenario, rounds: int) -> tuple[str, ...]:
     """Say which arms do not do what their method's name promises."""
     return tuple(
-        f'arm "{arm.name}" never fine-tunes: switch_round = {arm.switch_round}, and there are '
-        f"{rounds} rounds, so that it does what fedavg does"
+        f'arm "{arm.name}" never fine-tunes: switch_round = {arm.switch_round}, and the run has '
+        f"{counted(rounds, 'round')}, so that it does what fedavg does"
         for arm in scenario.arms
         if arm.switch_round is not None and arm.switch_round >= rounds
     )
@@ -299,7 +301,8 @@ def _rounds(scenario: Scenario, questions: Sequence[int]) -> int:
     middle = int(median(lengths))
     if scenario.stream.rounds > middle:
         raise BadScenario(
-            f"stream.rounds = {scenario.stream.rounds}: the median stream ends after {middle} "
-            f'rounds of {per_round} questions; give at most {middle}, or "all"'
+            f"stream.rounds = {scenario.stream.rounds}: the median stream ends after "
+            f"{counted(middle, 'round')} of {counted(per_round, 'question')}; "
+            f'give at most {middle}, or "all"'
         )
     return scenario.stream.rounds

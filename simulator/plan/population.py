@@ -11,7 +11,7 @@ import numpy as np
 from clients.donors import Donated
 from clients.errors import BadInput, BadRecordings, BadScenario
 from clients.recordings import Recording, fingerprint, read_recordings
-from clients.synthetic import synthesize
+from clients.synthetic import outline, synthesize
 from clients.windows import cut_windows, read_windows
 from simulator.scenario.form import Form, form_of
 from simulator.scenario.scenario import Scenario
@@ -55,12 +55,15 @@ class Population:
         return self.form.length == 1 and self.channels == AXES
 
 
-def gather_people(scenario: Scenario, *, trusted: bool = False) -> Population:
+def gather_people(
+    scenario: Scenario, *, trusted: bool = False, outlined: bool = False
+) -> Population:
     """Read or generate a scenario's recordings.
 
     Args:
         scenario: whose people.
         trusted: whether its program may hold ops that can do more than compute.
+        outlined: whether recordings of generated people are to be told without their values.
 
     Raises:
         BadRecordings: the data cannot be read, or lacks a user or an activity.
@@ -71,7 +74,8 @@ def gather_people(scenario: Scenario, *, trusted: bool = False) -> Population:
     defects: dict[str, int] = {}
     try:
         if data.source == "synthetic":
-            recordings = synthesize(
+            generate = outline if outlined else synthesize
+            recordings = generate(
                 data.users if isinstance(data.users, list) else int(data.users),
                 data.activities,
                 rate_hz=data.rate_hz,
@@ -98,7 +102,7 @@ def gather_people(scenario: Scenario, *, trusted: bool = False) -> Population:
     people: dict[str, list[Recording]] = {}
     for recording in recordings:
         people.setdefault(recording.user, []).append(recording)
-    channels = recordings[0].samples.shape[1]
+    channels = recordings[0].samples.shape[1] or AXES  # none where they are outlined
     return Population(
         dict(sorted(people.items())), defects, fingerprint(recordings), form, channels
     )

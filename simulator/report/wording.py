@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from simulator.counted import counted
+
 __all__ = ["chance", "counted", "listed", "percents", "points", "shortened", "signed"]
 
 
@@ -35,11 +37,6 @@ def chance(p: float) -> str:
 def listed(parts: list[str]) -> str:
     """Join with commas and a last "and"."""
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
-
-
-def counted(number: float, one: str, several: str = "") -> str:
-    """Write how many of something: "1 round", "1,200 rounds", "2 people"; in the plural, an "s"."""
-    return f"{number:,.0f} {one if number == 1 else several or f'{one}s'}"
 
 
 def shortened(name: str, most: int = 30) -> str:

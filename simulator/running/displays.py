@@ -16,8 +16,9 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.markup import escape
 
+from simulator.counted import counted
 from simulator.running.followed import Followed
-from simulator.running.live import line, picture
+from simulator.running.live import line, picture, round_told
 
 if TYPE_CHECKING:
     from simulator.running.fold_run import Watcher
@@ -60,9 +61,9 @@ class Picture:
         self._live.transient = not self._run.story.arms  # nothing is left where nothing began
         self._live.stop()
 
-    def stage(self, name: str, rounds: int) -> None:
+    def stage(self, name: str, rounds: int, folds: int = 1) -> None:
         """Show that a stage begins; of one with rounds, the log tells."""
-        self._stage = "" if rounds else name
+        self._stage = "" if rounds * folds else name
 
     def advance(self) -> None:
         """Wait for the next picture."""
@@ -95,7 +96,7 @@ class Lines:
             clock: tells seconds.
         """
         self._run, self._say, self._clock = Followed(folder), say or _say, clock
-        self._name, self._rounds, self._done, self._said = "", 0, 0, clock()
+        self._name, self._rounds, self._folds, self._done, self._said = "", 0, 1, 0, clock()
 
     def __enter__(self) -> Lines:
         return self
@@ -103,24 +104,26 @@ class Lines:
     def __exit__(self, *what: object) -> None:
         """Have nothing to end."""
 
-    def stage(self, name: str, rounds: int) -> None:
+    def stage(self, name: str, rounds: int, folds: int = 1) -> None:
         """Say what begins."""
-        self._name, self._rounds, self._done = name, rounds, 0
+        self._name, self._rounds, self._folds, self._done = name, rounds, folds, 0
         self._said = self._clock()
-        self._say(f"{name}: {rounds} rounds" if rounds else name)
+        each = f" in each of {folds} folds" if folds > 1 else ""
+        self._say(f"{name}: {counted(rounds, 'round')}{each}" if rounds else name)
 
     def advance(self) -> None:
         """Say how far the stage is, if another tenth is done and nothing was said just now."""
         self._done += 1
-        tenth = 10 * self._done // max(self._rounds, 1)
-        if tenth == 10 * (self._done - 1) // max(self._rounds, 1):
+        total = max(self._rounds * self._folds, 1)
+        if 10 * self._done // total == 10 * (self._done - 1) // total:
             return
-        if self._done < self._rounds and self._clock() - self._said < _LEAST_S:
+        if self._done < total and self._clock() - self._said < _LEAST_S:
             return
         self._said = self._clock()
         self._run.look()
         told = line(self._run)
-        self._say(f"{self._name}: round {self._done} of {self._rounds}{told and ', ' + told}")
+        at = round_told(self._done, self._rounds, self._folds)
+        self._say(f"{self._name}: {at}{told and ', ' + told}")
 
     def note(self, text: str) -> None:
         """Say what a person should know."""
@@ -136,7 +139,7 @@ class Silence:
     def __exit__(self, *what: object) -> None:
         """Have nothing to end."""
 
-    def stage(self, name: str, rounds: int) -> None:
+    def stage(self, name: str, rounds: int, folds: int = 1) -> None:
         """Let it pass."""
 
     def advance(self) -> None:

@@ -28,8 +28,8 @@ Events = Sequence[Mapping[str, Any]]
 class Watcher(Protocol):
     """Is told how a run goes."""
 
-    def stage(self, name: str, rounds: int) -> None:
-        """Hear that something began that takes some rounds."""
+    def stage(self, name: str, rounds: int, folds: int = 1) -> None:
+        """Hear that something began that takes some rounds, in each of some folds."""
         ...
 
     def advance(self) -> None:

@@ -52,6 +52,7 @@ def launch(
     from simulator.folder.full_disk import full_disk_told
     from simulator.folder.lock import locked
     from simulator.folder.store import RunFolder, discard
+    from simulator.plan.ahead import plan_ahead
 
     def work(fleet: Fleet, watcher: Watcher) -> pd.DataFrame:
         from simulator.running.scenario_run import run_scenario  # while the workers start
@@ -64,6 +65,7 @@ def launch(
     with full_disk_told(folder), locked(folder):
         RunFolder(folder).clear()
         try:
+            plan_ahead(scenario)  # before workers start
             return compute(workers or scenario.fleet.workers, ray_address, display, work)
         except (BadInput, KeyboardInterrupt):
             if not begun(folder):

@@ -13,7 +13,7 @@ from rich.text import Text
 from simulator.folder.run_log import FAULTS, Story
 from simulator.running.followed import Followed
 
-__all__ = ["duration", "line", "picture", "where"]
+__all__ = ["duration", "line", "picture", "round_told", "where"]
 
 _NOTES = 3  # as many of the latest are shown
 _TOLD = (
@@ -29,6 +29,26 @@ def duration(seconds: float) -> str:
         return f"{whole} s"
     minutes, rest = divmod(whole, 60)
     return f"{minutes}:{rest:02d} min" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d} h"
+
+
+def round_told(done: int, rounds: int, folds: int = 1) -> str:
+    """Say which round of which fold is the last one done: "fold 2 of 2, round 3 of 4".
+
+    Args:
+        done: rounds, over all folds.
+        rounds: of each fold.
+        folds: how many, one after the other.
+    """
+    before = max(done - 1, 0) // max(rounds, 1)
+    told = f"round {done - before * rounds} of {rounds}"
+    return told if folds == 1 else f"fold {before + 1} of {folds}, {told}"
+
+
+def _speed(devices_per_s: float) -> str:
+    """Write devices per second, slow ones with a decimal."""
+    if devices_per_s >= 9.95:
+        return f"{devices_per_s:,.0f}"
+    return f"{devices_per_s:.1f}" if devices_per_s >= 0.095 else f"{devices_per_s:.2g}"
 
 
 def picture(
@@ -73,7 +93,7 @@ def _head(run: Followed, status: str, stage: str) -> Text:
     took, left = story.took_s(time.time() if at_work else None), run.left_s()
     if took is not None:
         told.append(duration(took))
-    if at_work and left is not None and not (between and run.seeds is None):
+    if at_work and left is not None and left >= 0.5 and not (between and run.seeds is None):
         told.append(f"about {duration(left)} left")
     text = Text(" · ").join([Text(told[0], style="bold"), *map(Text, told[1:])])
     text.no_wrap, text.overflow = True, "ellipsis"
@@ -81,26 +101,27 @@ def _head(run: Followed, status: str, stage: str) -> Text:
 
 
 def _arms(story: Story, room: int, *, running: bool) -> Table:
-    """Draw a row for each arm: rounds, speed, standing."""
+    """Draw a row for each arm: its fold and round, speed, standing."""
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("arm", overflow="ellipsis", no_wrap=True, max_width=28)
-    table.add_column("folds", justify="right", no_wrap=True)
+    table.add_column("fold", justify="right", no_wrap=True)
     table.add_column("", min_width=6, max_width=24)
-    table.add_column("rounds", justify="right", no_wrap=True)
+    table.add_column("round", justify="right", no_wrap=True)
     table.add_column("devices/s", justify="right", no_wrap=True)
     table.add_column("prequential", justify="right", no_wrap=True)
     shown = _shown(story, room)
     total = story.folds * story.rounds
     for arm in shown:
         done, now = story.done(arm), story.present is not None and story.present[0] == arm
-        ended = sum(own.ended for own in story.folds_of(arm))
+        begun = story.folds_of(arm)
+        at = len(begun[-1].rounds) if begun else 0
         standing, speed = story.standing(arm), story.speed() if now and running else None
         table.add_row(
             Text(_printable(arm), style="bold" if now and running else ""),
-            f"{ended}/{story.folds}",
+            f"{len(begun)}/{story.folds}",
             ProgressBar(total=max(total, 1), completed=done),
-            f"{done}/{total}",
-            "" if speed is None else f"{speed:,.0f}",
+            f"{at}/{story.rounds}",
+            "" if speed is None else _speed(speed),
             "" if standing is None else f"{100 * standing:.1f}%",
         )
     if len(shown) < len(story.arms):
@@ -124,13 +145,13 @@ def line(run: Followed) -> str:
     told = []
     speed, left = story.speed(), run.left_s()
     if speed is not None:
-        told.append(f"{speed:,.0f} devices/s")
+        told.append(f"{_speed(speed)} devices/s")
     standing = None if story.present is None else story.standing(story.present[0])
     if standing is not None:
         told.append(f"{100 * standing:.1f}% right so far (prequential)")
     if faults := _faults(story):
         told.append(f"last round: {faults}")
-    if left is not None:
+    if left is not None and left >= 0.5:
         told.append(f"about {duration(left)} left")
     return ", ".join(told)
 
@@ -155,7 +176,8 @@ def _faults(story: Story) -> str:
 def _place(story: Story) -> str:
     """Say which arm and fold a run is in."""
     arm, fold = story.present or ("", 0)
-    return f"{_printable(arm)}, fold {fold}" if story.folds > 1 else _printable(arm)
+    of_folds = f", fold {fold + 1} of {story.folds}" if story.folds > 1 else ""
+    return f"{_printable(arm)}{of_folds}"
 
 
 def _printable(text: str) -> str:

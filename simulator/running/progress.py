@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from simulator.running.displays import Silence, display_of
 from simulator.running.fold_run import Watcher
+from simulator.running.live import round_told
 
 __all__ = ["InNotebook", "Shows", "shown"]
 
@@ -33,9 +34,11 @@ class _Stage:
 
     name: str
     rounds: int
+    folds: int
     began: float
     done: int = 0
     took_s: float | None = None
+    whole: bool = False
 
 
 class InNotebook:
@@ -66,10 +69,10 @@ class InNotebook:
         self._end(whole=kind is None)
         self._draw()
 
-    def stage(self, name: str, rounds: int) -> None:
+    def stage(self, name: str, rounds: int, folds: int = 1) -> None:
         """Begin a stage; one without rounds only shows that it goes on."""
         self._end(whole=True)
-        self._stages.append(_Stage(name, rounds, time.monotonic()))
+        self._stages.append(_Stage(name, rounds, folds, time.monotonic()))
         self._draw()
 
     def advance(self) -> None:
@@ -88,8 +91,7 @@ class InNotebook:
         if self._stages and self._stages[-1].took_s is None:
             last = self._stages[-1]
             last.took_s = time.monotonic() - last.began
-            if whole and not last.rounds:
-                last.done = last.rounds = 1
+            last.whole = whole
 
     def _draw(self) -> None:
         """Show all stages and notes as they are now."""
@@ -105,9 +107,12 @@ class InNotebook:
 
 def _row(stage: _Stage) -> str:
     """Draw one stage; a bar without a value says that it goes on."""
-    value = f' max="{stage.rounds}" value="{stage.done}"' if stage.rounds else ""
+    total, done = stage.rounds * stage.folds, stage.done
+    if stage.whole and not total:  # it had no rounds, and is done
+        total = done = 1
+    value = f' max="{total}" value="{done}"' if total else ""
     took = time.monotonic() - stage.began if stage.took_s is None else stage.took_s
-    count = f"{stage.done}/{stage.rounds}" if stage.rounds else ""
+    count = round_told(stage.done, stage.rounds, stage.folds) if stage.rounds else ""
     return (
         f'<tr><td style="text-align:left">{escape(stage.name)}</td>'
         f"<td><progress{value}></progress></td><td>{count}</td><td>{took:.0f} s</td></tr>"

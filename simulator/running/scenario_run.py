@@ -182,7 +182,7 @@ def run_arm(
     watcher: Watcher,
 ) -> None:
     """Run what is left of one arm in all folds and write its records, interrupted or not."""
-    watcher.stage(arm.name, plan.rounds * len(plan.folds))
+    watcher.stage(arm.name, plan.rounds, len(plan.folds))
     events: Sequence[Mapping[str, Any]] = []
     for fold in plan.folds:
         session = Session(arm.in_fold(fold.index), fold.index)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, PlainValidator, ValidationError, model_validator
@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, PlainValidator, ValidationError, model_v
 from clients.errors import BadInput
 from clients.plugins import METHODS as OF_METHODS
 from clients.plugins import plugin_of
+from simulator.scenario.impossible import refuse
 from simulator.scenario.options import (
     LEARNING,
     OWN_KEYS,
@@ -39,91 +40,96 @@ class Arm(Section):
     model_config = ConfigDict(extra="allow")  # what is unknown is refused by `taken_in`
 
     name: Name
-    """Names the arm; letters, digits and `_.-`, and no two arms differ in capitals alone."""
+    """The arm's name, in reports and files: letters, digits and `_.-`; no two arms may differ in
+    capitals alone."""
     method: Method
-    """The way of learning."""
+    """The way in which the arm's devices learn."""
     participation: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
-    """Share of the devices that takes part in a round, among those whose stream goes on and who can
-    be reached."""
+    """Share of the devices that take part in a round, among those that can be reached and whose
+    stream goes on."""
     choice: Literal["random", "loss"] | None = None
-    """Who takes part: drawn at random, or those with the largest last known losses."""
+    """Which devices take part in a round: drawn at random ("random"), or those whose last known
+    losses are largest ("loss")."""
     candidates: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
-    """With `choice = "loss"`: the random share of devices among whom they are chosen, at least
-    `participation`."""
+    """Share of the devices, drawn at random, among whom `choice = "loss"` chooses those who take
+    part; at least `participation`."""
     switch_round: Count | None = None
-    """Needed: the last round of the shared phase; in a run of fewer rounds the arm never learns
-    alone, and a note says so."""
+    """The last round in which devices learn together, before each learns alone; in a run of fewer
+    rounds none ever does, and a note says so."""
     private: Annotated[list[str], Field(min_length=1, max_length=1000)] | None = None
-    """Patterns of the parameters that stay on the device; the program's head, of `fedbn` its
-    normalising layers, unless said."""
+    """Patterns of the names of those parameters that stay on the device, such as "head/*"."""
     steps: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    """Gradient steps for each answered question, in place of `learning.steps`."""
+    """Gradient steps that a device takes for each answered question, in this arm."""
     memory: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
-    """Windows kept to rehearse from, in place of `learning.memory`."""
+    """Windows that a device keeps to rehearse from, in this arm."""
     optimizer: Literal["adam", "sgd"] | None = None
-    """In place of `model.optimizer`."""
+    """The optimizer by which devices learn, in this arm."""
     learning_rate: Positive | None = None
-    """In place of `model.learning_rate`."""
+    """The learning rate by which devices learn, in this arm."""
     mu: NotNegative | None = None
-    """Weight of the pull towards what the server sent."""
+    """Weight of the pull on a device's model towards what the server sent."""
     lambda_: Annotated[float | None, Field(ge=0.0, alias="lambda")] = None
-    """Weight of the pull of the device's own model towards the shared one."""
+    """Weight of the pull on a device's own model towards the shared one."""
     alpha: Share | None = None
-    """Of `apfl`: share of the device's own model in the mixture that answers; of `perfedavg`: the
+    """Of `apfl`: share of the device's own model in the mixture that answers; of `perfedavg`:
     learning rate of the step that makes the shared model personal."""
     adaptive: bool | None = None
-    """Whether `alpha` follows its own gradient."""
+    """Whether a device's `alpha` follows its own gradient."""
     eta: Positive | None = None
-    """Rate by which what is shared follows the device's own model."""
+    """Learning rate by which the shared model on a device follows the device's own one."""
     inner_steps: Annotated[int, Field(ge=1, le=100)] | None = None
-    """Steps of the device's own model for each of what is shared."""
+    """Gradient steps of a device's own model for each step of the shared one."""
     head_steps: Count | None = None
-    """Of an answer's steps, the first so many move the head alone, the others the rest alone; all
-    steps but one unless said."""
+    """Gradient steps, the first of each answer's, that move the head alone; the others move the
+    rest alone."""
     clusters: Annotated[int, Field(ge=1, le=64)] | None = None
     """Shared models that the server keeps, of which each device takes the one that is least wrong
     on its memory."""
     q: NotNegative | None = None
-    """How much more devices that the shared model serves badly weigh: by loss to this power."""
+    """How much more those devices weigh that the shared model serves badly: the power of their
+    loss."""
     server_learning_rate: Positive | None = None
-    """How far the server goes along the mean update."""
+    """Factor on the step that the server takes along the mean update."""
     server_momentum: BelowOne | None = None
     """Share of its last step that the server's step keeps."""
     beta_1: BelowOne | None = None
-    """Decay of the server's first moment."""
+    """Share of the old value that the server's running mean of updates (first moment) keeps."""
     beta_2: BelowOne | None = None
-    """Decay of the server's second moment."""
+    """Share of the old value that the server's running mean of squared updates (second moment)
+    keeps."""
     tau: Positive | None = None
-    """Added to the root of the second moment, so that the server's step stays bounded."""
+    """What is added to the root of the server's second moment, so that its step stays bounded."""
     buffer: Count | Literal["round"] | None = None
-    """Updates for which the server waits before it steps; "round" takes those of a round."""
+    """Updates for which the server waits before it takes a step; "round" takes those of a round."""
     trim: Annotated[float, Field(ge=0.0, lt=0.5)] | None = None
-    """Share of the values that is cut off at either end before the mean."""
+    """Share of the devices' updates, number by number, that is left out of the mean at either end,
+    the lowest and the highest."""
     liars: CountOrNone | None = None
-    """How many devices are taken to lie."""
+    """Devices in a round that are taken to lie."""
     selected: Count | None = None
-    """So many updates, the nearest to the others, are averaged."""
+    """Updates of a round, those nearest to the others, that are averaged."""
     noise: NotNegative | None = None
-    """Standard deviation of the noise on the sum of updates, in clips."""
+    """Standard deviation of the noise on the sum of a round's updates, as a multiple of `clip`."""
     clip: Positive | None = None
-    """Norm to which each update is shortened."""
+    """Norm to which each update is shortened where it is longer."""
     clip_quantile: BelowOne | None = None
-    """The clip follows this quantile of the updates' norms; with 0 it stays."""
+    """Quantile of the updates' norms that `clip` follows from round to round; with 0 it stays."""
     clip_learning_rate: Positive | None = None
-    """How fast it follows."""
+    """How fast `clip` follows `clip_quantile`: its learning rate."""
     delta: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
-    """The delta for which epsilon is told."""
+    """The delta of differential privacy for which epsilon is told."""
     reaction: Reaction | None = None
-    """What devices do from the round after an alarm of their detector."""
+    """What a device does from the round after an alarm of its detector."""
     detector: str | None = None
-    """The kind of detector whose alarms count; the first of `[[detectors]]` unless said."""
+    """The kind of the detector whose alarms lead to the reaction."""
     reaction_rounds: Count | None = None
-    """For how many rounds the reaction goes on."""
+    """Rounds for which a reaction to an alarm goes on."""
     reaction_factor: Annotated[float, Field(gt=1.0, le=100.0)] | None = None
-    """How many times as large the learning rate is, or as many questions are asked."""
+    """Factor, during a reaction, on the learning rate ("learn-faster") or on the questions that are
+    asked ("ask-more")."""
     tuned: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=100_000)] | None = None
-    """Keys that the donors of each fold chose, a table for each fold; `wearfleet tune` writes them.
-    """
+    """Keys of this arm that the donors of each fold chose, a table for each fold; `wearfleet tune`
+    writes them."""
 
     def lasting(self, key: str) -> Any:
         """Return how long or how much its reaction is, or the reaction's default."""
@@ -153,49 +159,58 @@ class Arm(Section):
 
     @model_validator(mode="after")
     def _options_of_the_method(self) -> Arm:
-        for key, methods in _owners(self.method).items():
-            if getattr(self, _attribute(key), None) is not None and self.method not in methods:
-                raise ValueError(
-                    f'{key} means nothing for method "{self.method}"; '
-                    f"it belongs to: {', '.join(methods)}"
-                )
+        foreign = {
+            key: methods
+            for key, methods in _owners(self.method).items()
+            if getattr(self, _attribute(key), None) is not None and self.method not in methods
+        }
+        told = [
+            f'{key} means nothing for method "{self.method}"; it belongs to: {", ".join(methods)}'
+            for key, methods in foreign.items()
+        ]
+        told += [] if "candidates" in foreign else self._choice_impossible()
+        told += [] if "reaction" in foreign else self._reaction_impossible()
+        refuse(*told)
+        return self
+
+    def _choice_impossible(self) -> Iterator[str]:
+        """Say which of its keys about who takes part, and when, do not go together."""
         if self.method == "finetune" and self.switch_round is None:
-            raise ValueError(
+            yield (
                 'switch_round: missing; method "finetune" needs the last round of its shared phase'
             )
-        self._check_reaction()
         if self.candidates is not None and self.choice != "loss":
-            raise ValueError(
+            yield (
                 f"candidates = {self.candidates}: those among whom the largest losses are chosen; "
                 'it goes with choice = "loss"'
             )
-        if self.candidates is not None and self.candidates < (self.participation or 1.0):
-            raise ValueError(
+        elif self.candidates is not None and self.candidates < (self.participation or 1.0):
+            yield (
                 f"candidates = {self.candidates}: fewer than participation = "
                 f"{self.participation or 1.0}, who are chosen among them; give a larger share"
             )
-        return self
 
-    def _check_reaction(self) -> None:
+    def _reaction_impossible(self) -> Iterator[str]:
+        """Say which of its keys do not go with its reaction, and which method that is not for."""
         for key in ("detector", "reaction_rounds", "reaction_factor"):
             if getattr(self, key) is not None and self.reaction is None:
-                raise ValueError(f"{key}: goes with a reaction, and the arm has none")
+                yield (f"{key}: goes with a reaction, and the arm has none")
         if self.reaction is None:
             return
         for key in ("reaction_rounds", "reaction_factor"):
             if getattr(self, key) is not None and key not in REACTIONS[self.reaction]:
                 lasting = [name for name, keys in REACTIONS.items() if keys]
-                raise ValueError(
+                yield (
                     f'{key} means nothing for reaction = "{self.reaction}", which is done at once; '
                     f"it belongs to: {', '.join(lasting)}"
                 )
         if self.reaction in ("reset-head", "last-good") and not is_personal(self.method):
-            raise ValueError(
+            yield (
                 f'reaction = "{self.reaction}": the next download would undo it in method '
                 f'"{self.method}"; it belongs to: {", ".join(PERSONAL)}'
             )
         if self.reaction == "reset-head" and self.method == "fedbn":
-            raise ValueError(
+            yield (
                 'reaction = "reset-head": method "fedbn" shares its head, so that the next '
                 "download would undo it; use clear-memory or learn-faster"
             )
@@ -207,7 +222,7 @@ class Arm(Section):
             if wrong:
                 allowed = ", ".join(sorted(_tunable(self.method)))
                 raise ValueError(
-                    f"tuned: {wrong[0]!r} in fold {fold} cannot be tuned; allowed: {allowed}"
+                    f"tuned[{fold + 1}]: {wrong[0]!r} cannot be tuned; allowed: {allowed}"
                 )
             own = self.model_dump(exclude_none=True, by_alias=True, exclude={"tuned"})
             try:

@@ -18,13 +18,14 @@ class DetectorTable(Section):
     kind: Literal[
         "adwin", "page-hinkley", "ddm", "eddm", "hddm-a", "hddm-w", "kswin", "inputs",
     ]  # fmt: skip
-    """Seven of River's detectors on errors, or one of Wearfleet's own on the windows themselves."""
+    """Which detector devices carry: one of seven of River's on errors, or Wearfleet's own on the
+    windows themselves ("inputs")."""
     strength: float | Literal["donors"] = "donors"
-    """How eager it is: River's parameter (`delta`, `threshold`, `drift_threshold`, `beta`,
-    `drift_confidence` or `alpha`), of `inputs` the sum that raises an alarm; "donors" sets it for
-    each fold."""
+    """How eager the detector is: River's parameter (`delta`, `threshold`, `drift_threshold`,
+    `beta`, `drift_confidence` or `alpha`), of "inputs" the sum that raises an alarm; "donors" sets
+    it for each fold, by `false_alarms`."""
     false_alarms: Annotated[float, Field(ge=0.0002, le=1.0)] = 0.001
-    """Most false alarms a window on donors' streams, for `strength = "donors"`."""
+    """Most false alarms per window that donors' streams may raise, where `strength` is "donors"."""
 
     @model_validator(mode="after")
     def _possible_strength(self) -> DetectorTable:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, PlainValidator, model_validator
@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, PlainValidator, model_validator
 from clients.errors import BadInput
 from clients.plugins import DRIFT, plugin_of
 from clients.stream_drift import STREAM_DRIFTS
+from simulator.scenario.impossible import refuse
 from simulator.scenario.plugins import defaults_of, drift_plugin, known_name, taken_in
 from simulator.scenario.sections import Section, Share
 
@@ -46,39 +47,43 @@ class DriftTable(Section):
     model_config = ConfigDict(extra="allow")  # what is unknown is refused by `taken_in`
 
     kind: Annotated[str, PlainValidator(lambda value: known_name(value, DRIFT))]
-    """What changes: how a device lies or measures, how its wearer moves, or what reaches it."""
+    """What the drift changes: how a device lies or measures, how its wearer moves, or what reaches
+    it."""
     at: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.5
-    """Where it begins, as a share of the stream (of the part that `stream.rounds` leaves)."""
-    over: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
-    """Share of the stream over which it comes on, by a probability that rises evenly; 0 is sudden.
+    """Where the drift begins, as a share of the stream (of the part that `stream.rounds` leaves).
     """
+    over: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    """Share of the stream over which the drift comes on, by a probability that rises evenly; 0 is
+    sudden."""
     period: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
-    """Share of the stream that a spell takes together with the pause after it, as long as the
-    spell; 0 stays."""
+    """Share of the stream that a spell of the drift and the pause after it take, both as long; 0
+    lets the drift stay."""
     devices: Annotated[float, Field(gt=0.0, le=1.0)] | Annotated[list[str], Field(min_length=1)] = (
         1.0
     )
-    """Share of each fold's devices, drawn at random but exactly, or a list of their names."""
+    """Devices that the drift befalls: a share of each fold's, drawn at random but exactly, or a
+    list of their names."""
     angle_deg: Annotated[float, Field(ge=0.0, le=180.0)] | None = None
-    """By how many degrees the device is turned."""
+    """Degrees by which the drift turns the device."""
     axis: Literal["any", "x", "y", "z"] | None = None
-    """About which axis; a random one for each device unless said."""
+    """The axis about which the drift turns the device; "any" draws one for each device."""
     factor: Annotated[float, Field(gt=0.0, le=10.0)] | None = None
-    """By what all readings are multiplied, or how many samples pass in the time of one."""
+    """Factor on all readings ("gain"), or how many samples pass in the time of one ("rate")."""
     offset: Annotated[float, Field(ge=0.0, le=100.0)] | None = None
-    """Length of the vector in a random direction that is added, m/s²."""
+    """Length of the vector that the drift adds to all readings, in a random direction, m/s²."""
     deviation: Annotated[float, Field(ge=0.0, le=100.0)] | None = None
-    """Standard deviation of the noise that is added, m/s²."""
+    """Standard deviation of the noise that the drift adds to readings, m/s²."""
     share: Share | None = None
-    """Share of the samples that are lost, or of the questions that are of the named activities."""
+    """Share of the samples that are lost ("dropout"), or of the questions that are of `activities`
+    ("label-shift")."""
     cadence: Annotated[float, Field(ge=0.5, le=2.0)] | None = None
-    """Factor of the pace."""
+    """Factor on the pace of the wearer's movements."""
     amplitude: Annotated[float, Field(ge=0.0, le=10.0)] | None = None
-    """Factor of how far samples go from the window's mean."""
+    """Factor on how far the samples of a window go from their mean."""
     activity: str | None = None
-    """Needed: the activity that its wearers take up, which no donor shows."""
+    """The activity that wearers take up when the drift begins, and that no donor shows."""
     activities: Annotated[list[str], Field(min_length=1)] | None = None
-    """Needed: the activities that wearers do more than the others."""
+    """The activities that wearers do more than others when the drift has begun."""
 
     @property
     def needs(self) -> str:
@@ -117,26 +122,30 @@ class DriftTable(Section):
 
     @model_validator(mode="after")
     def _options_of_the_kind(self) -> DriftTable:
+        refuse(*self._impossible())
+        return self
+
+    def _impossible(self) -> Iterator[str]:
+        """Say which of its keys do not go together, or with its kind."""
         allowed = drift_keys_of(self.kind)
         for key in DriftTable.model_fields:
             if key not in allowed and getattr(self, key) is not None:
                 kinds = [kind for kind in KINDS if key in drift_keys_of(kind)]
-                raise ValueError(
+                yield (
                     f'{key} means nothing for kind "{self.kind}"; it belongs to: {", ".join(kinds)}'
                 )
         needed = _NEEDED.get(self.kind)
         if needed and getattr(self, needed) is None:
-            raise ValueError(f'{needed}: missing; kind "{self.kind}" needs it')
+            yield (f'{needed}: missing; kind "{self.kind}" needs it')
         if self.over and self.period:
-            raise ValueError(
+            yield (
                 f"over = {self.over} with period = {self.period}: a drift that comes and goes "
                 "comes suddenly; give one of them"
             )
         if self.kind == "rate" and not 0.5 <= self.option("factor") <= 2.0:
-            raise ValueError(f"factor = {self.factor}: of a clock, expected 0.5 to 2")
+            yield (f"factor = {self.option('factor')}: of a clock, expected 0.5 to 2")
         if self.kind in ("dropout", "label-shift") and not 0.0 < self.option("share") < 1.0:
-            raise ValueError(f"share = {self.share}: expected more than 0 and less than 1")
-        return self
+            yield (f"share = {self.option('share')}: expected more than 0 and less than 1")
 
 
 _FIELDS = tuple(DriftTable.model_fields)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from clients.errors import BadInput, BadScenario
 from simulator.scenario.defaults import with_defaults
 from simulator.scenario.errors import explained
+from simulator.scenario.nearest import meant
 from simulator.scenario.overrides import Overrides, override_all, plain
 from simulator.scenario.scenario import BASES, Scenario, programs
 from simulator.scenario.toml_file import read_toml
@@ -23,6 +24,7 @@ __all__ = [
     "need_new_file",
     "own_scenario",
     "read_scenario",
+    "scenario_table",
     "scenario_toml",
 ]
 
@@ -119,26 +121,33 @@ def need_new_file(path: Path) -> None:
 
 def _check_files(path: str | Path, scenario: Scenario) -> None:
     """Refuse data, programs and bases that are not on disk."""
+    absent = "\n".join(f"{path}: {told}" for told in _absent(scenario))
+    if absent:
+        raise BadScenario(absent)
+
+
+def _absent(scenario: Scenario) -> Iterator[str]:
+    """Say what a scenario names that is not on disk."""
     data, model = scenario.data, scenario.model
     trace = scenario.faults.trace
     if trace and not _is_there(Path(trace)):
-        raise BadScenario(
-            f"{path}: faults.trace = {trace!r}: there is no such file; give the CSV file that says "
-            "when devices cannot be reached"
+        yield (
+            f"faults.trace = {trace!r}: there is no such file; give the CSV file that says when "
+            "devices cannot be reached"
         )
     if data.path and not _is_there(Path(data.path)):
-        raise BadScenario(
-            f"{path}: data.path = {data.path!r}: there is no such file or folder; give the one "
-            f'that holds the recordings of source = "{data.source}"'
+        yield (
+            f"data.path = {data.path!r}: there is no such file or folder; give the one that holds "
+            f'the recordings of source = "{data.source}"'
         )
     for key, found, names in (
         ("program", model.program, programs()),
         ("base", model.base, BASES),
     ):
         if found not in names and not _is_there(Path(found) / "saved_model.pb"):
-            raise BadScenario(
-                f"{path}: model.{key} = {found!r}: neither one of {', '.join(names)} nor the "
-                "folder of a SavedModel (it would hold a file saved_model.pb)"
+            yield (
+                f"model.{key} = {found!r}: neither one of {', '.join(names)} nor the folder of a "
+                f"SavedModel (it would hold a file saved_model.pb){meant(found, names)}"
             )
 
 
@@ -152,7 +161,12 @@ def _is_there(path: Path) -> bool:
 
 def scenario_toml(scenario: Scenario) -> str:
     """Write a scenario as TOML that loads again as the same scenario."""
+    return tomli_w.dumps(scenario_table(scenario))
+
+
+def scenario_table(scenario: Scenario) -> dict[str, Any]:
+    """Return a scenario as TOML has it, paths as they were written."""
     table = scenario.model_dump(exclude_none=True, by_alias=True)
     for section, key, path in scenario.written:
         table[section][key] = path
-    return tomli_w.dumps(table)
+    return table

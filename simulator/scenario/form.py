@@ -6,10 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clients.errors import BadScenario
+from clients.wisdm.features import FEATURE_NAMES
+from clients.wisdm.sources import FEATURES_SOURCE
 from simulator.process.hush import hushed
 from simulator.scenario.scenario import SINGLE_SAMPLES, Scenario, programs
 
 __all__ = ["Form", "form_of"]
+
+
+_AXES = 3  # of an accelerometer
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,7 @@ def form_of(scenario: Scenario, *, trusted: bool = False) -> Form:
 
     Raises:
         BadProgram: a SavedModel that breaks the contract, or takes no questions of this size.
-        BadScenario: windows without samples.
+        BadScenario: windows without samples, or of another size than the SavedModel takes.
     """
     data, program, batch = scenario.data, scenario.model.program, scenario.stream.batch
     single, least = program in SINGLE_SAMPLES, 1
@@ -47,8 +52,10 @@ def form_of(scenario: Scenario, *, trusted: bool = False) -> Form:
             from clients.program import Program  # TensorFlow is not needed for programs of our own
 
             foreign = Program(Path(program), trusted=trusted)
+            taken = (int(foreign.length), int(foreign.channels))
+            _need_fit(scenario, taken)
             single, least = foreign.length == 1, foreign.least_batch(batch)
-    if data.source == "wisdm-v1.1-features":
+    if data.source == FEATURES_SOURCE:
         return Form(1, 1, least)  # a row is one window
     length, hop = round(data.window_s * data.rate_hz), round(data.hop_s * data.rate_hz)
     if single or length == 1:
@@ -59,3 +66,19 @@ def form_of(scenario: Scenario, *, trusted: bool = False) -> Form:
             f"{data.rate_hz} Hz that is {length} and {hop} samples; each must be 1 at least"
         )
     return Form(length, hop, least)
+
+
+def _need_fit(scenario: Scenario, taken: tuple[int, int]) -> None:
+    """Refuse a SavedModel that takes windows of another size, T and C, than the data gives."""
+    data = scenario.data
+    if data.source == FEATURES_SOURCE:
+        given, how = (1, len(FEATURE_NAMES)), "a row of features is"
+    else:
+        length = 1 if taken[0] == 1 else round(data.window_s * data.rate_hz)
+        given = (length, _AXES)
+        how = f"data.window_s = {data.window_s:g} at data.rate_hz = {data.rate_hz:g} gives"
+    if taken != given:
+        raise BadScenario(
+            f"model.program: {scenario.model.program} takes windows of {taken[0]} x {taken[1]}, "
+            f"and {how} {given[0]} x {given[1]}: change data.window_s, data.rate_hz or the program"
+        )

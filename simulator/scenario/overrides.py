@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
 from clients.errors import BadScenario
+from simulator.scenario.nearest import meant
 from simulator.scenario.toml_file import NOT_TOML, parsed
 
 __all__ = ["Overrides", "override", "override_all", "plain"]
@@ -36,7 +38,7 @@ def override_all(table: dict[str, Any], overrides: Overrides) -> None:
         return
     for key, value in overrides.items():
         told = f"{key} = {value!r}"
-        parts = str(key).split(".")
+        parts = _parts(str(key))
         if not all(parts):
             raise BadScenario(f"{told}: expected a dotted key, such as stream.rounds")
         _put(table, parts, plain(value), told)
@@ -65,7 +67,7 @@ def override(table: dict[str, Any], given: str) -> None:
     if not isinstance(given, str):
         raise BadScenario(f"overrides: {given!r}: expected a text, such as stream.rounds=5")
     key, equals, text = given.partition("=")
-    parts = [part.strip() for part in key.split(".")]
+    parts = _parts(key)
     try:
         given.encode()
     except UnicodeEncodeError:
@@ -79,6 +81,12 @@ def override(table: dict[str, Any], given: str) -> None:
     except NOT_TOML:
         value = text
     _put(table, parts, value, f"--set {given!r}")
+
+
+def _parts(key: str) -> list[str]:
+    """Cut a dotted key into its parts; `drift[1]`, as errors write it, is `drift.0`."""
+    counted = re.sub(r"\[([1-9][0-9]{0,6})\]", lambda place: f".{int(place[1]) - 1}", key)
+    return [part.strip() for part in counted.split(".")]
 
 
 def _put(table: dict[str, Any], parts: Sequence[str], value: Any, told: str) -> None:
@@ -112,4 +120,4 @@ def _place(items: list[Any], part: str, told: str) -> int:
     for index, name in enumerate(names):
         if part in (name, str(index)):
             return index
-    raise BadScenario(f"{told}: {part!r} is none of: {', '.join(names)}")
+    raise BadScenario(f"{told}: {part!r} is none of: {', '.join(names)}{meant(part, names)}")

@@ -11,7 +11,7 @@ from simulator.scenario.defaults import with_defaults
 from simulator.scenario.drift_table import KINDS, drift_keys_of
 from simulator.scenario.options import LEARNING, REACTIONS, SHARING
 
-__all__ = ["arm_defaults", "arm_owners", "drift_defaults", "drift_owners"]
+__all__ = ["IN_WORDS", "arm_defaults", "arm_owners", "drift_defaults", "drift_owners"]
 
 _GROUPS: Mapping[str, tuple[str, ...]] = {
     "all": tuple(METHODS),
@@ -21,6 +21,27 @@ _GROUPS: Mapping[str, tuple[str, ...]] = {
     "those with a server, but `dpfedavg`": tuple(m for m in SHARING if m != "dpfedavg"),
 }
 """What many methods are called together."""
+
+
+IN_WORDS: Mapping[str, Mapping[str, str]] = {
+    "scenario": {"baseline": "the first arm"},
+    "labels": {"budget": "none"},
+    "model": {"chosen": "what donors choose"},
+    "arms": {
+        "switch_round": "needed",
+        "private": "the program's head; of `fedbn` its normalising layers",
+        "steps": "`learning.steps`",
+        "memory": "`learning.memory`",
+        "optimizer": "`model.optimizer`",
+        "learning_rate": "`model.learning_rate`",
+        "head_steps": "all steps but one",
+        "reaction": "none",
+        "detector": "the first of `[[detectors]]`",
+        "tuned": "none",
+    },
+    "drift": {"activity": "needed", "activities": "needed"},
+}
+"""Table -> key -> what it is unless said, where that is no value of its own."""
 
 
 def arm_owners(key: str) -> str:

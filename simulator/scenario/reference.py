@@ -9,8 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from simulator.scenario.owners import arm_defaults, arm_owners, drift_defaults, drift_owners
-from simulator.scenario.schema import default_text, plain_schema, schema_text
+from simulator.scenario.owners import (
+    IN_WORDS,
+    arm_defaults,
+    arm_owners,
+    drift_defaults,
+    drift_owners,
+)
+from simulator.scenario.schema import default_text, definition_of, plain_schema, schema_text
 
 __all__ = ["PAGE", "SCHEMA", "Key", "filled", "keys", "main"]
 
@@ -30,7 +36,8 @@ class Key:
         table: in which it stands, "scenario" for none.
         name: its own name.
         takes: what it may be, in words.
-        default: what it is unless said, in TOML, or "needed".
+        default: what it is unless said: in TOML, or in words where `in_words`, such as "needed".
+        in_words: whether the default is no value of TOML.
         owners: for which methods, or kinds of drift, it is.
         sentence: what it means.
     """
@@ -39,6 +46,7 @@ class Key:
     name: str
     takes: str
     default: str
+    in_words: bool
     owners: str
     sentence: str
 
@@ -48,7 +56,7 @@ def keys() -> list[Key]:
     schema = plain_schema()
     found = list(_keys_of(_TOP, schema))
     for table, one in schema["properties"].items():
-        if name := _table_of(one):
+        if name := definition_of(one):
             found += _keys_of(table, schema["$defs"][name])
     return found
 
@@ -74,7 +82,7 @@ def _keys_of(table: str, schema: dict[str, Any]) -> Iterator[Key]:
     """Yield the keys of one table, which is described by an object of the schema."""
     needed = schema.get("required", [])
     for name, one in schema["properties"].items():
-        if _table_of(one):
+        if definition_of(one):
             continue
         owners, default = "all", _default(one)
         if table == "arms":
@@ -82,23 +90,16 @@ def _keys_of(table: str, schema: dict[str, Any]) -> Iterator[Key]:
         elif table == "drift":
             owners = drift_owners(name)
             default = default_text(drift_defaults(name)) or default
-        if name in needed:
-            default = "needed"
-        yield Key(table, name, _takes(one), default, owners, one.get("description", ""))
-
-
-def _table_of(schema: dict[str, Any]) -> str:
-    """Return the name of the definition of a key that is a table, or a list of tables."""
-    reference = schema.get("$ref") or schema.get("items", {}).get("$ref", "")
-    return str(reference).rpartition("/")[2]
+        said = "needed" if name in needed else IN_WORDS.get(table, {}).get(name, "")
+        default, sentence = said or default, one.get("description", "")
+        yield Key(table, name, _takes(one), default, bool(said), owners, sentence)
 
 
 def _default(schema: dict[str, Any]) -> str:
     """Write the default of a key as TOML, nothing where there is none."""
-    value = schema.get("default")
-    if value is None or value == "" or value == []:
-        return ""
-    return default_text({"": value})
+    if schema.get("type") == "array":
+        return default_text({"": schema.get("default", [])})
+    return default_text({"": schema["default"]}) if "default" in schema else ""
 
 
 def _takes(schema: dict[str, Any]) -> str:
@@ -122,14 +123,14 @@ def _bounds(schema: dict[str, Any]) -> str:
     low, high = schema.get("minimum"), schema.get("maximum")
     above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
     if low is not None and high is not None:
-        return f"{low:,.6g} to {high:,.9g}"
+        return f"{low:,.6g} to {high:,.10g}"
     parts = []
     if low is not None:
         parts.append(f"from {low:,.6g}")
     if above is not None:
         parts.append(f"above {above:,.6g}")
     if high is not None:
-        parts.append(f"up to {high:,.9g}")
+        parts.append(f"up to {high:,.10g}")
     if below is not None:
         parts.append("below 2⁶³" if below == 2**63 else f"below {below:,.6g}")
     return ", ".join(parts)
@@ -142,7 +143,7 @@ def _markdown(rows: list[Key]) -> str:
     lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
     for row in rows:
         owners = [] if shared else [row.owners]
-        default = f"`{row.default}`" if row.default not in ("", "needed") else row.default
+        default = row.default if row.in_words else f"`{row.default}`"
         cells = [f"`{row.name}`", *owners, row.takes, default, row.sentence]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

@@ -12,13 +12,8 @@ from clients.drift import MOST_DRIFTS
 from clients.errors import BadScenario
 from simulator.paths import path_of
 from simulator.scenario.arm import Arm
-from simulator.scenario.checks import (
-    FEATURE_ROWS,
-    PROGRAMS,
-    SINGLE_SAMPLES,
-    check_together,
-    programs,
-)
+from simulator.scenario.built_in import FEATURE_ROWS, PROGRAMS, SINGLE_SAMPLES, programs
+from simulator.scenario.checks import check_together
 from simulator.scenario.detector_table import DetectorTable
 from simulator.scenario.drift_table import DriftTable
 from simulator.scenario.fault_table import Faults
@@ -54,13 +49,13 @@ class Scenario(Section):
     """A scenario file, with every default filled in."""
 
     name: Name
-    """Names the run folder: letters, digits and `_.-`."""
+    """The scenario's name, and that of its run folder: letters, digits and `_.-`."""
     question: Annotated[str, Field(max_length=10_000)] = ""
-    """What the run answers; the report opens with it."""
+    """What the run answers, in a person's words; the report opens with it."""
     seed: Annotated[int, Field(ge=0, lt=2**63)]
-    """All draws of chance follow from it."""
+    """The number that all draws of chance follow from; the same seed gives the same run."""
     baseline: str = ""
-    """The arm that the others are compared with; the first one unless said."""
+    """The name of the arm that the others are compared with."""
     data: Data = Data()
     """Whose recordings, and how they are cut into windows."""
     split: Split = Split()

@@ -7,10 +7,16 @@ from typing import Any
 
 from clients.methods import METHODS
 from simulator.scenario.drift_table import KINDS
-from simulator.scenario.owners import arm_defaults, arm_owners, drift_defaults, drift_owners
+from simulator.scenario.owners import (
+    IN_WORDS,
+    arm_defaults,
+    arm_owners,
+    drift_defaults,
+    drift_owners,
+)
 from simulator.scenario.scenario import Scenario
 
-__all__ = ["default_text", "plain_schema", "scenario_schema", "schema_text"]
+__all__ = ["default_text", "definition_of", "plain_schema", "scenario_schema", "schema_text"]
 
 
 def schema_text() -> str:
@@ -27,15 +33,20 @@ def scenario_schema() -> dict[str, Any]:
     `wearfleet validate` refuses both.
     """
     schema = plain_schema()
-    for table, owners, defaults in (
-        ("Arm", arm_owners, arm_defaults),
-        ("DriftTable", drift_owners, drift_defaults),
+    for table, name, owners, defaults in (
+        ("arms", "Arm", arm_owners, arm_defaults),
+        ("drift", "DriftTable", drift_owners, drift_defaults),
     ):
-        for key, one in schema["$defs"][table]["properties"].items():
+        for key, one in schema["$defs"][name]["properties"].items():
             if owners(key) != "all":
                 one["description"] += f" For {owners(key)}."
-            if defaults(key):
+            if defaults(key) and key not in IN_WORDS[table]:
                 one["description"] += f" Default: {default_text(defaults(key))}."
+    for table, told in IN_WORDS.items():
+        name = definition_of(schema["properties"].get(table, {}))
+        own = schema["$defs"][name] if name else schema
+        for key, words in told.items():
+            own["properties"][key]["description"] += f" Default: {words}."
     return {"$schema": "http://json-schema.org/draft-07/schema#", **schema}
 
 
@@ -55,6 +66,12 @@ def plain_schema() -> dict[str, Any]:
         if one["type"] == "array":  # ids that are numbers are read as text
             one["items"] = {"anyOf": [one["items"], {"type": "integer"}]}
     return schema
+
+
+def definition_of(schema: dict[str, Any]) -> str:
+    """Return the name of the definition of a key that is a table, or a list of tables."""
+    reference = schema.get("$ref") or schema.get("items", {}).get("$ref", "")
+    return str(reference).rpartition("/")[2]
 
 
 def _tidied(node: Any, *, of_keys: bool = False) -> Any:

@@ -36,7 +36,7 @@ _LEAST_DONORS = 4  # two who train, two who wear
 class _Unheard:
     """Is told of the rounds of each trial, of which nobody needs to know."""
 
-    def stage(self, name: str, rounds: int) -> None:
+    def stage(self, name: str, rounds: int, folds: int = 1) -> None:
         pass
 
     def advance(self) -> None:

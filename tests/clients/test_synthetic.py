@@ -47,6 +47,7 @@ def test_public_names():
         "ACTIVITIES",
         "describe",
         "kind_of",
+        "outline",
         "synthesize",
         "user_names",
     ]

@@ -72,9 +72,9 @@ class Heard:
     notes: list[str] = field(default_factory=list)
     advances: int = 0
 
-    def stage(self, name: str, rounds: int) -> None:
+    def stage(self, name: str, rounds: int, folds: int = 1) -> None:
         """Note a stage."""
-        self.stages.append((name, rounds))
+        self.stages.append((name, rounds * folds))
 
     def advance(self) -> None:
         """Count a round."""

@@ -87,7 +87,10 @@ def test_what_follows_from_a_key_changes_with_it():
         ({"seed.x": 3}, "seed.x = 3: 'seed' is a value (3), not a table"),
         ({"a..b": 3}, "a..b = 3: expected a dotted key"),
         (["rounds"], "--set 'rounds': expected key=value"),
-        ({"sed": 3}, "scenario 'made': sed: unknown key; allowed here: name, question"),
+        (
+            {"sed": 3},
+            "scenario 'made': sed: unknown key; did you mean \"seed\"? allowed here: name",
+        ),
         (
             {"data.source": "wisdm-2019", "data.path": Path("/no")},
             "there is no such file or folder",
@@ -260,14 +263,17 @@ def test_progress_in_a_notebook_is_one_table_in_one_place():
     with InNotebook(cell) as watcher:
         watcher.stage("reading", 0)
         assert "<progress></progress>" in cell.pages[-1]
-        watcher.stage("<local>", 2)
+        watcher.stage("<local>", 1, 2)
         before = len(cell.pages)
         watcher.advance()
         assert len(cell.pages) == before  # too soon to draw again
         watcher.advance()
         watcher.note("1 < 2")
     assert "&lt;local&gt;" in cell.pages[-1]
-    assert '<progress max="2" value="2">' in cell.pages[-1]
+    assert (
+        '<progress max="2" value="2"></progress></td><td>fold 2 of 2, round 1 of 1'
+        in cell.pages[-1]
+    )
     assert '<progress max="1" value="1">' in cell.pages[-1]
     assert "<p>note: 1 &lt; 2</p>" in cell.pages[-1]
 

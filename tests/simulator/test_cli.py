@@ -86,7 +86,7 @@ class Refused:
 WISDM = "data.source=wisdm-2019"
 CASES = {
     "unknown key": (["stream.speed=1"], ["{file}", "stream.speed", "unknown key", "batch"]),
-    "wrong type": (["stream.batch=x"], ["{file}", "stream.batch = 'x'", "integer"]),
+    "wrong type": (["stream.batch=x"], ["{file}", "stream.batch = 'x'", "whole number"]),
     "negative rounds": (["stream.rounds=-1"], ["{file}", "stream.rounds = -1", "equal to 1"]),
     "missing data path": ([WISDM, "data.path={tmp}/none", "data.users=all"], ["{tmp}/none"]),
     "empty data folder": (
@@ -318,7 +318,9 @@ def test_run_interrupted_in_base_training_leaves_no_folder(interrupted):
 
 def test_validate_prints_the_resolved_scenario(small_file, tmp_path):
     done = wearfleet("validate", small_file, "--set", "stream.rounds=3")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("checked by `wearfleet run` alone: the program")
     path = tmp_path / "printed.toml"
     path.write_text(done.stdout)
     assert load_scenario(path) == load_scenario(small_file, ["stream.rounds=3"])

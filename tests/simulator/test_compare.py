@@ -223,7 +223,7 @@ def test_no_chance_is_written_as_none(done, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["{one}"], "1 runs given"),
+        (["{one}"], "1 run given"),
         (["{one}", "{one}"], "given twice"),
         (["{one}", "{tmp}"], "no run folder"),
         (["{one}", "{other}", "--by", "luck"], "--by luck: expected one of holdout, prequential"),

@@ -100,11 +100,19 @@ def test_questions_of_another_size_than_the_fixed_one_are_refused(program, batch
 
 
 def test_a_foreign_program_of_windows_is_given_windows_as_the_scenario_cuts_them(program):
-    # That they are 10 samples long, as it takes them, is looked at later.
     assert form_of(scenario(program("linear"), window_s=0.5, hop_s=0.25)) == Form(10, 5, 1)
-    assert form_of(scenario(program("linear"))) == Form(80, 80, 1)
-    with pytest.raises(BadScenario, match=r"0 and 80 samples"):
-        form_of(scenario(program("linear"), window_s=0.02))
+    with pytest.raises(BadScenario, match=r"10 and 0 samples"):
+        form_of(scenario(program("linear"), window_s=0.5, hop_s=0.02))
+
+
+def test_a_foreign_program_of_other_windows_is_refused_by_its_own_path(program):
+    """Before anything is read or trained."""
+    path = program("linear")
+    with pytest.raises(BadScenario) as refused:
+        form_of(scenario(path))
+    said = str(refused.value)
+    assert said.startswith(f"model.program: {path} takes windows of 10 x 3, and data.window_s = 4 ")
+    assert "gives 80 x 3" in said
 
 
 def test_trying_a_program_leaves_what_is_on_disk(program):

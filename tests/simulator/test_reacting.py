@@ -527,7 +527,7 @@ ON_A_PATH = {"model": {"program": "some/model", "base": "random"}}
         ({"method": "local", "reaction": "clear-memory", **WATCHES}, {"detectors": []},
          r"arms.a.detector = 'eddm': .*detectors: none; add a table"),
         ({"method": "local", "reaction": "clear-memory"}, {},
-         r"arms.a.detector = None: .*detectors: eddm"),
+         r"arms.a.reaction = .*has no detector; detectors: eddm"),
         ({"method": "local", "reaction": "ask-more", **WATCHES}, {},
          r'arms.a.reaction = "ask-more": labels.ask = "all" .* set labels.ask = "random"'),
         ({"method": "local", "reaction": "reset-head", **WATCHES}, ON_A_PATH,
@@ -547,10 +547,10 @@ ON_A_PATH = {"model": {"program": "some/model", "base": "random"}}
          r"detectors: 'eddm' is there twice; keep one"),
         ({"method": "local"},
          {"detectors": [{"kind": KIND}], "model": {"program": "dense", "base": "random"}},
-         r'detectors.0.strength: "donors" .* model.base = "random" trains none; give a number'),
+         r'detectors\[1\].strength: "donors" .* model.base = "random" trains none; give a number'),
         ({"method": "local"},
          {"detectors": [{"kind": "inputs"}], "split": {"folds": 1}, "model": {"base": "random"}},
-         r'detectors.0.kind = "inputs": .* set split.folds = 2 or split.donors'),
+         r'detectors\[1\].kind = "inputs": .* set split.folds = 2 or split.donors'),
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_is_refused_with_what_to_do(arm, tables, told):

@@ -52,6 +52,27 @@ def test_a_key_tells_what_it_takes_and_what_it_is_unless_said():
     assert arm_owners("participation") == "those with a server"
 
 
+def test_a_sentence_is_understood_where_it_stands_alone():
+    """As editors show it: it points to nothing before it, and says of what it is."""
+    said = {(key.table, key.name): key.sentence for key in keys()}
+    pointing = re.compile(r"^(It|Its|They|Their|By|As what|In place|Needed|With|So many)\b")
+    assert [key for key, text in said.items() if pointing.search(text)] == []
+    short = [key for key, text in said.items() if len(text.split()) < 5]
+    assert short == []
+
+
+def test_every_default_is_told():
+    assert [(key.table, key.name) for key in keys() if not key.default] == []
+    of = {(key.table, key.name): key for key in keys()}
+    assert of["faults", "corruptions"].default.startswith('["nan", "inf", "shape"')
+    assert (of["arms", "steps"].default, of["labels", "budget"].default) == (
+        "`learning.steps`", "none",
+    )  # fmt: skip
+    arm = json.loads(SCHEMA_TEXT)["$defs"]["Arm"]["properties"]
+    assert arm["steps"]["description"].endswith("Default: `learning.steps`.")
+    assert "Default: the first arm." in SCHEMA_TEXT
+
+
 @pytest.mark.parametrize("key", ["mu", "participation", "choice", "head_steps", "server_momentum"])
 def test_defaults_are_those_that_a_scenario_gets(key):
     for method, default in arm_defaults(key).items():

@@ -245,8 +245,8 @@ def test_what_devices_start_with_is_read_as_it_was_made(small_file, tmp_path):
     folder.mkdir()
 
     class Stop(Heard):
-        def stage(self, name, rounds):
-            super().stage(name, rounds)
+        def stage(self, name, rounds, folds=1):
+            super().stage(name, rounds, folds)
             if rounds:
                 raise RuntimeError("stop")
 

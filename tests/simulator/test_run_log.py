@@ -41,11 +41,12 @@ def test_rounds_after_the_checkpoint_that_a_run_goes_back_to_do_not_count():
 
 def test_time_left_is_that_of_the_rounds_that_are_left():
     # 3 rounds of 2 s: 5 are left of the arm at 2 s, then 8 of the other one, which are taken for
-    # as fast as the mean so far.
+    # as fast as the mean so far, the first one for as slow as the first of this arm.
     rounds = [round_line("local", 0, n) for n in (1, 2, 3)]
     assert story_of(PLAN, *rounds).left_s() == pytest.approx(5 * 2 + 8 * 2)
-    slow = round_line("local", 0, 1, wall_s=8.0)  # mean of all (8 + 2 + 2) / 3 = 4
-    assert story_of(PLAN, slow, *rounds[1:]).left_s() == pytest.approx(5 * 4 + 8 * 4)
+    assert story_of(PLAN, *rounds[:2]).left_s() is None
+    slow = round_line("local", 0, 1, wall_s=8.0)
+    assert story_of(PLAN, slow, *rounds[1:]).left_s() == pytest.approx(5 * 2 + 8 + 7 * 2)
     half_way = story_of(PLAN, *rounds).left_s(now=201.0)  # a second after the last line
     assert half_way == pytest.approx(25.0)
 

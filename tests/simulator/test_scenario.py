@@ -160,7 +160,8 @@ def test_baseline_that_is_no_arm_is_refused_with_the_arms_that_there_are():
 @pytest.mark.parametrize("labels", [{"budget": 1}, {"ask": "random"}, {"ask": "uncertain"}])
 def test_budget_and_choice_of_questions_need_each_other(labels):
     message = refusal(labels=labels)
-    assert f'ask = "{labels.get("ask", "all")}" with budget = {labels.get("budget")}' in message
+    budget = f"budget = {labels['budget']}" if "budget" in labels else "no budget"
+    assert f'ask = "{labels.get("ask", "all")}" with {budget}: ' in message
     assert 'ask = "random" or "uncertain"' in message
 
 
@@ -370,7 +371,7 @@ def test_what_was_not_tuned_is_as_the_arm_says_in_every_fold():
 )
 def test_keys_that_cannot_be_tuned_are_refused_with_those_that_can(method, key, value):
     message = refusal(arms=[arm(method, tuned=[{}, {key: value}])])
-    assert message.startswith(f"tuned: {key!r} in fold 1 cannot be tuned; allowed: ")
+    assert message.startswith(f"tuned[2]: {key!r} cannot be tuned; allowed: ")
     allowed = message.partition("allowed: ")[2].split(", ")
     assert {"learning_rate", "steps", "memory"} <= set(allowed)
     assert key not in allowed
@@ -406,7 +407,7 @@ def test_the_head_leaves_steps_to_the_shared_layers(steps):
 def test_tuned_steps_leave_some_to_the_shared_layers_in_every_fold():
     for chosen in ({"head_steps": 4}, {"steps": 1}):
         message = refusal(arms=[arm("fedrep", head_steps=2, tuned=[{}, chosen])])
-        assert message.startswith("arms.a.tuned.1: head_steps = ")
+        assert message.startswith("arms.a.tuned[2]: head_steps = ")
     tuned = [{"head_steps": 3}, {"steps": 9, "head_steps": 8}]
     assert arm_of("fedrep", tuned=tuned).in_fold(1).steps == 9
 
@@ -417,7 +418,7 @@ def test_methods_that_look_into_the_memory_need_one(method):
     assert refusal(arms=[arm(method, memory=0)]) == f"arms.a: {told}"
     assert refusal(arms=[arm(method)], learning={"memory": 0}) == f"arms.a: {told}"
     tuned = [{"memory": 0}, {}]
-    assert refusal(arms=[arm(method, tuned=tuned)]) == f"arms.a.tuned.0: {told}"
+    assert refusal(arms=[arm(method, tuned=tuned)]) == f"arms.a.tuned[1]: {told}"
     made = scenario(arms=[arm(method, memory=8)], learning={"memory": 0})
     assert made.arms[0].memory == 8
 

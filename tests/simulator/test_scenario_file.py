@@ -100,16 +100,16 @@ def test_an_unknown_key_of_an_arm_is_answered_with_those_of_its_method(file):
             "",
             "unknown key; allowed here: name, method, steps",
         ),
-        ("seed=x", "seed", "'x'", "integer"),
-        ("seed=1.5", "seed", "1.5", "integer"),
-        ("seed=true", "seed", "True", "integer"),
+        ("seed=x", "seed", "'x'", "a whole number"),
+        ("seed=1.5", "seed", "1.5", "a whole number"),
+        ("seed=true", "seed", "true", "a whole number"),
         ("seed=-1", "seed", "-1", "greater than or equal to 0"),
         ("seed=9223372036854775808", "seed", "9223372036854775808", "less than 92233720368547758"),
-        ("question=1", "question", "1", "string"),
+        ("question=1", "question", "1", "text"),
         ("stream=7", "stream", "7", "stream"),
         ("stream.batch=0", "stream.batch", "0", "greater than or equal to 1"),
         ("stream.rounds=-1", "stream.rounds", "-1", "greater than or equal to 1, or 'all'"),
-        ("stream.rounds=some", "stream.rounds", "'some'", "integer, or 'all'"),
+        ("stream.rounds=some", "stream.rounds", "'some'", "whole number, or 'all'"),
         ("stream.order=x", "stream.order", "'x'", "'recorded', 'bouts' or 'shuffled'"),
         ("data.source=web", "data.source", "'web'", "'synthetic', 'wisdm-2019', 'wisdm-v1.1'"),
         ("data.users=1", "data.users", "1", "greater than or equal to 2, or a list, or 'all'"),
@@ -117,7 +117,7 @@ def test_an_unknown_key_of_an_arm_is_answered_with_those_of_its_method(file):
         ("split.holdout=1.0", "split.holdout", "1.0", "less than 1"),
         ("guard.max_norm=-2.0", "guard.max_norm", "-2.0", "greater than 0, or 'off'"),
         ("fleet.devices=0", "fleet.devices", "0", "greater than or equal to 1, or 'users'"),
-        ("fleet.devices=some", "fleet.devices", "'some'", "integer, or 'users'"),
+        ("fleet.devices=some", "fleet.devices", "'some'", "whole number, or 'users'"),
         ("fleet.engine=both", "fleet.engine", "'both'", "'fleet' or 'reference'"),
         ("fleet.tile=0", "fleet.tile", "0", "greater than or equal to 1"),
         ("fleet.tile=1025", "fleet.tile", "1025", "less than or equal to 1024"),
@@ -137,14 +137,14 @@ def test_an_unknown_key_of_an_arm_is_answered_with_those_of_its_method(file):
         ("arms.shared.lambda_=1.0", "arms.shared.lambda_", "", "choice, candidates, steps, memory"),
         ("arms.shared.mu=-1.0", "arms.shared.mu", "-1.0", "greater than or equal to 0"),
         ("arms.shared.lambda=-1.0", "arms.shared.lambda", "-1.0", "greater than or equal to 0"),
-        ("arms.shared.buffer=some", "arms.shared.buffer", "'some'", "integer, or 'round'"),
+        ("arms.shared.buffer=some", "arms.shared.buffer", "'some'", "whole number, or 'round'"),
         ("arms.shared.buffer=0", "arms.shared.buffer", "0", "or equal to 1, or 'round'"),
         ("arms.shared.tuned=[]", "arms.shared.tuned", "[]", "at least 1 item"),
         ("arms.shared.tuned=3", "arms.shared.tuned", "3", "a list"),
-        ("arms.shared.tuned=[{}, 3]", "arms.shared.tuned.1", "3", "a table"),
+        ("arms.shared.tuned=[{}, 3]", "arms.shared.tuned[2]", "3", "a table"),
         (
             "arms.shared.tuned=[{}, {steps = 0}]",
-            "arms.shared.tuned.1.steps",
+            "arms.shared.tuned[2].steps",
             "0",
             "greater than or equal to 1",
         ),
@@ -171,10 +171,10 @@ def test_an_unknown_key_of_an_arm_is_answered_with_those_of_its_method(file):
         ("faults.deadline_s=never", "faults.deadline_s", "'never'", "a number, or 'none'"),
         ("faults.lost=-0.1", "faults.lost", "-0.1", "greater than or equal to 0"),
         ("faults.late_rounds=0", "faults.late_rounds", "0", "greater than or equal to 1"),
-        ("faults.late_rounds=1.5", "faults.late_rounds", "1.5", "an integer"),
+        ("faults.late_rounds=1.5", "faults.late_rounds", "1.5", "a whole number"),
         ("faults.corruptions=[]", "faults.corruptions", "[]", "at least 1 item"),
-        ("faults.corruptions=['rot']", "faults.corruptions.0", "'rot'", "'nan', 'inf', 'shape',"),
-        ("faults.battery=1", "faults.battery", "1", "a boolean"),
+        ("faults.corruptions=['rot']", "faults.corruptions[1]", "'rot'", "'nan', 'inf', 'shape',"),
+        ("faults.battery=1", "faults.battery", "1", "true or false"),
         ("faults.hostile=1.0", "faults.hostile", "1.0", "less than 1"),
         ("faults.attack=worm", "faults.attack", "'worm'", "'none', 'sign-flip', 'label-flip', 'b"),
         ("faults.attack_scale=0", "faults.attack_scale", "0", "greater than 0"),
@@ -206,7 +206,7 @@ def test_missing_key_of_an_arm_is_told(file):
     file.write_text(TEXT.replace('method = "fedavg"', ""))
     assert refusal(file) == f"{file}: arms.shared.method: missing; this key is needed"
     file.write_text(TEXT.replace('name = "shared"', ""))
-    assert refusal(file) == f"{file}: arms.1.name: missing; this key is needed"
+    assert refusal(file) == f"{file}: arms[2].name: missing; this key is needed"
 
 
 def test_no_arms_are_told(file):
@@ -227,10 +227,10 @@ def test_no_arms_are_told(file):
         (["arms.shared.lambda=0.5"], 'arms.shared: lambda means nothing for method "fedavg"'),
         (["arms.shared.candidates=0.5"], 'it goes with choice = "loss"'),
         (["arms.shared.tuned=[{}]"], "arms.shared.tuned: 1 tables for split.folds = 2"),
-        (["arms.shared.tuned=[{}, {mu = 1.0}]"], "tuned: 'mu' in fold 1 cannot be tuned; allowed"),
+        (["arms.shared.tuned=[{}, {mu = 1.0}]"], "tuned[2]: 'mu' cannot be tuned; allowed"),
         (
             ["arms.shared.tuned=[{candidates = 0.5}, {}]"],
-            "arms.shared.tuned.0: candidates = 0.5: those among whom",
+            "arms.shared.tuned[1]: candidates = 0.5: those among whom",
         ),
         (["arms.shared.method=fedrep", "arms.shared.steps=1"], "arms.shared: head_steps = 1: "),
         (["arms.shared.method=ifca", "learning.memory=0"], "arms.shared: memory = 0: method"),
@@ -333,6 +333,56 @@ def test_faults_for_which_the_scenario_leaves_no_room_are_refused(file, override
 )
 def test_faults_that_go_together_are_taken(file, overrides):
     assert load(file, *overrides).faults != load(file).faults
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("data.windw_s=4.0", 'data.windw_s: unknown key; did you mean "window_s"? allowed here:'),
+        ("learing.steps=3", 'learing: unknown key; did you mean "learning"? allowed here: name'),
+        ("arms.own.method=fedagv", "'ifca'; did you mean \"fedavg\"?"),
+        ("arms.own.method=FedAvg", "'ifca'; did you mean \"fedavg\"?"),
+        ('drift=[{kind="rotaton"}]', "'swap-user'; did you mean \"rotation\"?"),
+        ("fleet.workers=atuo", "'auto'; did you mean \"auto\"?"),
+        ("model.program=cnm", 'saved_model.pb); did you mean "cnn"?'),
+        ("baseline=shard", 'arms: own, shared; did you mean "shared"?'),
+        ("data.activities=['walking', 'joging']", 'did you mean "jogging"?'),
+        ("arms.shard.steps=3", "'shard' is none of: own, shared; did you mean \"shared\"?"),
+    ],
+)
+def test_what_was_meant_is_guessed(file, override, told):
+    assert told in refusal(file, override)
+
+
+def test_combinations_that_cannot_be_are_told_at_once(file):
+    names = ["arms.own.name=a", "arms.shared.name=A"]
+    lines = refusal(file, *names, "baseline=nobody", "split.folds=9").splitlines()
+    told = [line.removeprefix(f"{file}: ") for line in lines]
+    assert [one.split(":")[0] for one in told] == ["arms", "baseline", "split.folds"]
+    keys = ["arms.own.mu=1.0", "arms.own.reaction_rounds=2", "labels.budget=1"]
+    assert [line.split(": ")[1] for line in refusal(file, *keys).splitlines()] == [
+        "labels", "arms.own", "arms.own",
+    ]  # fmt: skip
+    absent = ["model.program=no", "model.base=no", "faults.trace=no"]
+    assert len(refusal(file, *absent).splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["name=a b"], "name = 'a b': expected letters, digits and _.-, the first of them a lette"),
+        ([f"name={'a' * 81}"], "': expected at most 80 characters"),
+        (["labels.ask=random"], 'labels: ask = "random" with no budget: a budget'),
+        (
+            ["arms.shared.reaction=learn-faster"],
+            "no detector; detectors: none; add",
+        ),
+        (["drift=[{kind='gain'}]", "drift[1].factor=20.0"], "drift[1].factor = 20.0: expected a"),
+        (["data.users=['a', 7.5]"], "data.users[2] = 7.5: expected text"),
+    ],
+)
+def test_errors_are_in_words_of_toml(file, overrides, told):
+    assert told in refusal(file, *overrides)
 
 
 def test_several_errors_are_told_at_once_each_once(file):
@@ -454,8 +504,10 @@ def test_override_reaches_an_arm_by_place_and_by_name(file, place):
 def test_override_replaces_an_item_of_a_list(file):
     arm = '{name = "third", method = "frozen"}'
     assert [a.name for a in load(file, f"arms.1={arm}").arms] == ["own", "third"]
-    names = load(file, "data.activities=['a', 'b']", "data.activities.1=c").data.activities
-    assert names == ["a", "c"]
+    names = load(
+        file, "data.activities=['walking', 'stairs']", "data.activities.1=sitting"
+    ).data.activities
+    assert names == ["walking", "sitting"]
 
 
 @pytest.mark.parametrize(

@@ -74,11 +74,11 @@ def scenario(tmp_path, text):
     [
         (HEAD + ARM + ARM.replace("local", "Local", 1), "differ in capitals alone"),
         (HEAD + ARM.replace("local", "x.parquet", 1), "no name of a folder of the run"),
-        (HEAD + ARM.replace("local", "../x", 1), "String should match pattern"),
+        (HEAD + ARM.replace("local", "../x", 1), "expected letters, digits and _.-"),
         (HEAD + ARM.replace("local", "..", 1), "arms."),
         (HEAD + ARM.replace("local", "x" * 81, 1), "arms."),
         (HEAD.replace("4", "9" * 30) + ARM, "data.users"),
-        (HEAD.replace("4}", '4, activities = ["a\\u0000", "b"]}') + ARM, "pattern"),
+        (HEAD.replace("4}", '4, activities = ["a\\u0000", "b"]}') + ARM, "text without line"),
         (HEAD + "a." * 2000 + "b = 1\n" + ARM, "more than 100 dots in a row"),
         (HEAD + "x = " + "[" * 5000 + ARM, "not TOML"),
         (HEAD + "x = " + "9" * 5000 + "\n" + ARM, "not TOML"),

@@ -13,7 +13,7 @@ from simulator.folder.lock import locked
 from simulator.folder.manifest_file import write_seeds
 from simulator.running.displays import Lines, Picture, Silence, display_of
 from simulator.running.followed import Followed
-from simulator.running.live import duration, picture
+from simulator.running.live import duration, line, picture
 from tests.simulator.made_logs import PLAN, WORKERS, round_line, written
 
 
@@ -33,7 +33,7 @@ def test_a_finished_run_is_told_and_ends_with_zero(finished, capsys):
     for arm in ("frozen", "rules", "local", "all", "half", "half-personal", "finetune"):
         row = next(line.split() for line in out.splitlines() if line.split()[:1] == [arm])
         own = rounds[rounds["arm"] == arm]
-        assert (row[1], row[3]) == ("2/2", "8/8")
+        assert (row[1], row[3]) == ("2/2", "4/4")
         assert row[-1] == f"{100 * own['correct'].sum() / own['windows'].sum():.1f}%"
         assert abs(float(row[-1][:-1]) / 100 - users.loc[arm, "prequential_accuracy"]) < 0.05
 
@@ -44,13 +44,14 @@ def test_the_exit_code_is_that_of_the_run(tmp_path, capsys, status, code):
     (run / "manifest.json").write_text(json.dumps({"status": status}))
     found, out, err = told_by(capsys, "watch", run)
     assert found == code
-    assert "local, fold 0, round 1 of 4, 0 of 2 arms done" in out
+    assert "local, fold 1 of 2, round 1 of 4, 0 of 2 arms done" in out
     assert f"`wearfleet resume {run}` goes on with it" in err
     assert ("killed" in err) == (status == "running")  # nobody holds the lock
 
 
 def test_a_run_is_followed_until_it_ends(tmp_path, capsys):
-    run = written(tmp_path / "run", [WORKERS, PLAN, round_line("local", 0, 1, refused=3)])
+    rounds = [round_line("local", 0, n, refused=n) for n in (1, 2, 3)]
+    run = written(tmp_path / "run", [WORKERS, PLAN, *rounds])
     (run / "manifest.json").write_text(json.dumps({"status": "running"}))
     begun, ending = threading.Event(), threading.Event()
 
@@ -69,10 +70,10 @@ def test_a_run_is_followed_until_it_ends(tmp_path, capsys):
     thread.join()
     assert once[0] == 0
     assert "made · running" in once[1]
-    assert "last round of local, fold 0: 3 refused" in once[1]
+    assert "last round of local, fold 1 of 2: 3 refused" in once[1]
     assert "note: two users are short" in once[1]
     first, last = out.splitlines()
-    assert first.startswith("running: local, fold 0, round 1 of 4")
+    assert first.startswith("running: local, fold 1 of 2, round 3 of 4")
     assert "75.0% right so far (prequential), last round: 3 refused, about " in first
     assert (code, last.partition(":")[0]) == (0, "done")
 
@@ -91,14 +92,15 @@ def test_seeds_are_followed_one_after_the_other(tmp_path):
     rounds = [round_line(a, f, n, at=n + 109.0) for a in PLAN["arms"] for f in (0, 1) for n in (1, 2, 3, 4)]  # fmt: skip # noqa: E501
     written(parent / "seed-3", [{**WORKERS, "ready_s": 0.0, "at": 13.0}, PLAN, *rounds])
     later = {**WORKERS, "ready_s": 0.0, "at": 500.0}
-    written(parent / "seed-4", [later, {**PLAN, "at": 500.0}, round_line("local", 0, 1, at=502.0)])
+    begun = [round_line("local", 0, n, at=502.0) for n in (1, 2, 3)]
+    written(parent / "seed-4", [later, {**PLAN, "at": 500.0}, *begun])
     (parent / "seed-5").mkdir()  # which has not begun
     run = Followed(parent)
     run.look()
     assert (run.seeds, run.seed, run.status()) == (3, 4, "killed")
-    # 15 rounds of 2 s are left of this seed (less what has passed of one), and the next one is
+    # 13 rounds of 2 s are left of this seed (less what has passed of one), and the next one is
     # taken for as long as the first, which took from 13 to 113.
-    assert run.left_s() == pytest.approx(15 * 2 - 2 + 100)
+    assert run.left_s() == pytest.approx(13 * 2 - 2 + 100)
     console = Console(file=io.StringIO(), width=90)
     console.print(picture(run, "killed"))
     assert console.file.getvalue().startswith("made · seed 2 of 3 · killed")
@@ -108,18 +110,19 @@ def test_the_picture_in_a_terminal_follows_the_log(tmp_path):
     run = written(tmp_path / "run", [WORKERS, PLAN])
     console = Console(file=io.StringIO(), force_terminal=True, width=90, height=30)
     with Picture(run, console) as shown:
-        shown.stage("local", 8)
-        written(run, [round_line("local", 0, 1, lost=2)])
+        shown.stage("local", 4, 2)
+        written(run, [round_line("local", 0, n, lost=2) for n in (1, 2, 3)])
         shown.advance()
         shown.note("[bold]as it is")
         shown._live.refresh()
     drawn = console.file.getvalue()
     assert "note: [bold]as it is" in drawn
     assert "about" in drawn
-    assert "last round of local, fold 0: 2 lost" in drawn
+    assert "last round of local, fold 1 of 2: 2 lost" in drawn
     last = drawn[drawn.rindex("made") :]
     assert "done" in last
-    assert "1/8" in last
+    assert last[last.index("local") :].split()[1] == "1/2"
+    assert " 3/4 " in last
     assert "75.0%" in last
 
 
@@ -140,17 +143,17 @@ def test_without_a_terminal_there_is_a_line_for_each_tenth(tmp_path):
     run, said, now = written(tmp_path / "run", [WORKERS, PLAN]), [], [0.0]
     with Lines(run, said.append, lambda: now[0]) as shown:
         shown.stage("reading recordings", 0)
-        shown.stage("local", 40)
-        written(run, [round_line("local", 0, 1)])
+        shown.stage("local", 20, 2)
+        written(run, [round_line("local", 0, n) for n in (1, 2, 3)])
         for _ in range(40):
             now[0] += 5.0
             shown.advance()
         shown.note("a note")
-    assert said[:2] == ["reading recordings", "local: 40 rounds"]
-    assert [line.split(",")[0] for line in said[2:-1]] == [
-        f"local: round {n} of 40" for n in range(4, 41, 4)
+    assert said[:2] == ["reading recordings", "local: 20 rounds in each of 2 folds"]
+    assert [line.split(", 5.0")[0] for line in said[2:-1]] == [
+        f"local: fold {fold} of 2, round {n} of 20" for fold in (1, 2) for n in range(4, 21, 4)
     ]
-    assert "5 devices/s, 75.0% right so far (prequential), about" in said[2]
+    assert "5.0 devices/s, 75.0% right so far (prequential), about" in said[2]
     assert said[-1] == "note: a note"
 
 
@@ -160,7 +163,27 @@ def test_fast_rounds_are_told_once_a_second_and_at_their_end(tmp_path):
         shown.stage("local", 20)
         for _ in range(20):
             shown.advance()
-    assert said == ["local: 20 rounds", "local: round 20 of 20"]
+        shown.stage("shared", 1)
+    assert said == ["local: 20 rounds", "local: round 20 of 20", "shared: 1 round"]
+
+
+@pytest.mark.parametrize(
+    ("wall_s", "told"), [(2.0, "5.0 dev"), (1.0, "10 dev"), (20.0, "0.5 dev"), (1000.0, "0.01 dev")]
+)
+def test_slow_devices_are_told_with_decimals(tmp_path, wall_s, told):
+    run = Followed(written(tmp_path / "run", [PLAN, round_line("local", 0, 1, wall_s=wall_s)]))
+    run.look()
+    assert line(run).startswith(told)
+
+
+def test_no_time_left_is_told_by_rounds_that_compile(tmp_path):
+    path = written(tmp_path / "run", [WORKERS, PLAN, round_line("local", 0, 1, wall_s=30.0)])
+    run = Followed(path)
+    run.look()
+    assert "left" not in line(run)
+    written(path, [round_line("local", 0, n, wall_s=0.1) for n in (2, 3)])
+    run.look()
+    assert run.story.left_s() == pytest.approx(5 * 0.1 + 30.0 + 7 * 0.1)
 
 
 def test_quiet_shows_nothing(tmp_path, capsys):
