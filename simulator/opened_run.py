@@ -67,7 +67,10 @@ class Run:
 
     @property
     def status(self) -> str:
-        """How it stands: "running", "done", "interrupted", "failed", "full disk" or "unknown"."""
+        """How it stands, such as "running" or "done".
+
+        Otherwise "interrupted", "failed", "refused", "full disk" or "unknown".
+        """
         return str(self.manifest.get("status", "unknown"))
 
     @property

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from clients.errors import BadScenario
 from simulator.process.hush import hushed
+from simulator.scenario.given import check_given
 from simulator.scenario.scenario import SINGLE_SAMPLES, Scenario, programs
 
 __all__ = ["Form", "form_of"]
@@ -38,16 +39,19 @@ def form_of(scenario: Scenario, *, trusted: bool = False) -> Form:
 
     Raises:
         BadProgram: a SavedModel that breaks the contract, or takes no questions of this size.
-        BadScenario: windows without samples.
+        BadScenario: windows without samples, or wishes that a SavedModel cannot fulfil.
     """
     data, program, batch = scenario.data, scenario.model.program, scenario.stream.batch
     single, least = program in SINGLE_SAMPLES, 1
     if program not in programs():
         with hushed():
-            from clients.program import Program  # TensorFlow is not needed for programs of our own
+            # TensorFlow is not needed for programs of our own.
+            from clients.program import Program
+            from clients.trial import least_batch
 
             foreign = Program(Path(program), trusted=trusted)
-            single, least = foreign.length == 1, foreign.least_batch(batch)
+            single, least = foreign.length == 1, least_batch(foreign, batch)
+            check_given(scenario, foreign)
     if data.source == "wisdm-v1.1-features":
         return Form(1, 1, least)  # a row is one window
     length, hop = round(data.window_s * data.rate_hz), round(data.hop_s * data.rate_hz)
