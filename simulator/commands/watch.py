@@ -30,8 +30,8 @@ def watch(
 ) -> None:
     """Follow a run until it ends; the exit code is then that of the run.
 
-    0 done, 1 failed, killed or out of disk, 2 refused what it was given, 130 interrupted. With --once, 0 while it
-    runs.
+    0 done, 1 failed, killed or out of disk, 2 refused what it was given, 130 interrupted. With
+    --once, 0 while it runs.
     """
     from simulator.folder.lock import holder
     from simulator.folder.store import SCENARIO

@@ -104,9 +104,8 @@ def test_questions_of_another_size_than_the_fixed_one_are_refused(program, batch
 
 def test_a_foreign_program_of_windows_is_given_windows_as_the_scenario_cuts_them(program):
     # That they are 10 samples long, as it takes them, is looked at later.
-    assert form_of(scenario(program("linear"), window_s=0.5, hop_s=0.25, activities=TWO)) == Form(
-        10, 5, 1
-    )
+    short = scenario(program("linear"), window_s=0.5, hop_s=0.25, activities=TWO)
+    assert form_of(short) == Form(10, 5, 1)
     assert form_of(scenario(program("linear"), activities=TWO)) == Form(80, 80, 1)
     with pytest.raises(BadScenario, match=r"0 and 80 samples"):
         form_of(scenario(program("linear"), window_s=0.02, activities=TWO))
