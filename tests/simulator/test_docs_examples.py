@@ -21,6 +21,7 @@ def run_code(code, folder):
         [sys.executable, "-c", code], cwd=folder, capture_output=True, check=False
     )
     assert done.returncode == 0, done.stderr.decode()
+    return done.stdout.decode()
 
 
 def test_a_model_of_ones_own_in_under_30_lines_learns_from_donors_and_runs(
@@ -47,16 +48,20 @@ def test_a_table_of_samples_becomes_recordings(tmp_path):
         pd.DataFrame(recording.samples, columns=["x", "y", "z"]).assign(
             person=1 + int(recording.user[1:]),
             activity=recording.activity,
-            time_s=[1.0 + 100 * i + n / 20 for n in range(len(recording.samples))],
+            time_s=[100 * i + n / 20 for n in range(len(recording.samples))],
         )
         for i, recording in enumerate(made)
     ]
-    pd.concat(rows).to_csv(tmp_path / "mine.csv", index=False)
-    run_code(blocks(ROOT / "docs" / "own-data.md", "python")[0], tmp_path)
+    table = pd.concat(rows)
+    table["activity"] = table["activity"].replace("sitting", "knitting")
+    table.to_csv(tmp_path / "mine.csv", index=False)
+    said = run_code(blocks(ROOT / "docs" / "own-data.md", "python")[0], tmp_path)
+    assert said == "knitting is called folding-clothes in scenarios and reports\n"
     recordings, report = read_recordings(tmp_path / "mine", source="auto", rate_hz=20.0)
     assert report.rows_kept == report.rows_read == sum(len(r.samples) for r in made)
+    names = {"walking": "walking", "sitting": "folding-clothes"}
     assert sorted((r.activity, len(r.samples)) for r in recordings) == sorted(
-        (r.activity, len(r.samples)) for r in made
+        (names[r.activity], len(r.samples)) for r in made
     )
 
 
