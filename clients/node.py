@@ -25,6 +25,7 @@ from clients.pool import build_pool
 from clients.program import Program
 from clients.recordings import Recording, read_recordings
 from clients.stream import cut_questions, deal_streams
+from clients.trial import least_batch
 from clients.wear import Habits, Wear
 from clients.wearable import Wearable
 
@@ -178,7 +179,7 @@ def _habits(config: Config, program: Program, classes: int) -> Habits:
         memory=int(config["memory"]),
         whole_questions=program.whole_questions,
         series=program.length == 1,
-        least=program.least_batch(batch),
+        least=least_batch(program, batch),
     )
 
 

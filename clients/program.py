@@ -5,7 +5,7 @@ A program is a SavedModel with the signatures `learn` and `predict`, whoever exp
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,7 @@ from clients.learner import Pure, nothing
 from clients.naming import slot_of
 from clients.prediction import Prediction
 
-__all__ = [
-    "Program",
-    "inspect_program",
-]
+__all__ = ["Program"]
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -130,40 +127,6 @@ class Program:
                 f"{_reason(error)}"
             ) from error
 
-    def least_batch(self, batch: int) -> int:
-        """Return the fewest windows of a question that it takes: 1, or `batch` where that is fixed.
-
-        This is found by trials, after which its variables are what they were before.
-
-        Args:
-            batch: most windows of a question.
-
-        Raises:
-            BadProgram: it does not take `batch` windows, or does not learn from them.
-        """
-        if self._pure:
-            return 1
-        before = self.read_state()
-        try:
-            x = np.zeros((batch, self.length, self.channels), np.float32)
-            try:
-                self.predict(x)
-            except BadProgram as error:
-                if not isinstance(error.__cause__, tf.errors.OpError):
-                    raise
-                raise BadProgram(
-                    f"{error}; it was tried with stream.batch = {batch} windows, which should be "
-                    "the batch that it takes"
-                ) from error
-            self.learn(x, np.zeros(batch, np.int32))
-            try:
-                self.predict(x[:1])
-            except BadProgram:
-                return batch
-            return 1
-        finally:
-            self.assign_state(before)
-
     def read_context(self) -> dict[str, NDArray[Any]]:
         """Return what it carries from question to question, by name in the checkpoint.
 
@@ -258,6 +221,11 @@ class Program:
         return not self._pure or any(key.startswith(f"{_STATE}live/") for key in self._variables)
 
     @property
+    def signatures(self) -> tuple[str, ...]:
+        """The names of all its signatures, sorted."""
+        return tuple(sorted(self._loaded.signatures))
+
+    @property
     def has_logits(self) -> bool:
         """Whether it tells how sure it is."""
         return "logits" in self._predict.structured_outputs
@@ -290,33 +258,3 @@ def _reason(error: tf.errors.OpError) -> str:
     noise = ("Detected at node", "<stack traces unavailable>", "Graph execution error", "[[{{")
     kept = [line for line in told if not line.startswith(noise)]
     return " ".join(kept or told)[:400]
-
-
-def _samples(count: int) -> str:
-    return f"{count} samples" if count > 1 else "single samples"
-
-
-def inspect_program(path: Path, *, trusted: bool = False) -> Sequence[tuple[str, str]]:
-    """Describe a SavedModel: rows of (what, value), in reading order.
-
-    Args:
-        path: its folder.
-        trusted: whether it may hold ops that can do more than compute.
-
-    Raises:
-        BadProgram: it breaks the contract.
-    """
-    program = Program(path, trusted=trusted)
-    state = program.read_state()
-    sizes = {name: value.size for name, value in program.read_parameters().items()}
-    rows = [
-        ("path", str(path)),
-        ("window", f"{_samples(program.length)} x {program.channels} channels"),
-        ("learns", "one activity at a time" if program.whole_questions else "mixed batches"),
-        ("activities", ", ".join(program.activities or ("no table inside",))),
-        ("parameters", f"{sum(sizes.values()):,} in {len(sizes)} arrays"),
-    ]
-    rows += [(f"  {name}", str(value.shape)) for name, value in program.read_parameters().items()]
-    rows.append(("other variables", f"{len(state) - len(sizes)}"))
-    rows += [("signatures", ", ".join(sorted(program._loaded.signatures)))]
-    return rows

@@ -19,7 +19,7 @@ from clients.wisdm.rows import LINE_FORMS, LineForm, Rows, concatenate
 from clients.wisdm.segments import Segment, cut_segments, drop_two_activities
 from clients.wisdm.selection import select
 from clients.wisdm.sources import FEATURES_SOURCE, SourceFiles, find_files
-from clients.wisdm.units import unify_units
+from clients.wisdm.units import m_s2_per_unit, unify_units, unit_warnings
 
 __all__ = ["FEATURE_NAMES", "ReadReport", "Recording", "fingerprint", "read_recordings"]
 
@@ -126,12 +126,14 @@ class _Reading:
         self._lines_read = 0
         self._rows_read = 0
         self._rates: dict[tuple[str, str], tuple[float, ...]] = {}
+        self._warnings: tuple[str, ...] = ()
 
     def raw(self, form: LineForm, rate_hz: float) -> tuple[list[Recording], ReadReport]:
         """Read accelerometer files."""
         by_user = self._series(form)
         wanted = self._wanted({user: set(series) for user, series in by_user.items()})
         recordings: list[Recording] = []
+        factors: dict[str, float | None] = {}
         kept = 0
         for user in sorted(by_user, key=int):
             found = {name: concatenate(parts) for name, parts in by_user.pop(user).items()}
@@ -139,6 +141,7 @@ class _Reading:
             first = min(int(rows.time.min()) for rows in found.values())
             series = [found[name] for name in names]
             if wanted.get(user):
+                factors[user] = m_s2_per_unit([rows.samples for rows in series])
                 series = drop_two_activities(series, self._log)
             for name, rows in zip(names, series, strict=True):
                 if name not in wanted.get(user, ()):
@@ -149,6 +152,7 @@ class _Reading:
                     recordings.append(
                         _record(user, name, segments, first, form.ticks_per_s, rate_hz)
                     )
+        self._warnings = unit_warnings(factors)
         return recordings, self._report(recordings, kept)
 
     def features(self) -> tuple[list[Recording], ReadReport]:
@@ -217,6 +221,7 @@ class _Reading:
             source=self._files.source,
             files=self._files.files,
             notes=self._notes,
+            warnings=self._warnings,
             lines_read=self._lines_read,
             rows_read=self._rows_read,
             rows_kept=rows_kept,

@@ -1,6 +1,6 @@
 """What exists only because this is a simulation: scenarios, fleets, runs and reports.
 
-    from simulator import Scenario, load_run, run
+    from simulator import Scenario, load_run, recordings_of, run
 
 What these need is loaded when they are first used. Plug-ins say their keys as a `Section`.
 """
@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from simulator.api import load_run, run
+    from simulator.given_windows import recordings_of
     from simulator.scenario.scenario import Scenario
     from simulator.scenario.sections import Section
 
-__all__ = ["Scenario", "Section", "load_run", "run"]
+__all__ = ["Scenario", "Section", "load_run", "recordings_of", "run"]
 
 _HOMES = {
     "Scenario": "simulator.scenario.scenario",
     "Section": "simulator.scenario.sections",
     "load_run": "simulator.api",
+    "recordings_of": "simulator.given_windows",
     "run": "simulator.api",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
@@ -155,6 +156,8 @@ def print_rows(
 
 
 def _is_figure(text: str) -> bool:
+    if re.search("[a-z]{3}", text):  # a sentence that opens with a number
+        return False
     return text == "-" or text[:1].isdigit() or text[:2].lstrip("-")[:1].isdigit()
 
 

@@ -68,9 +68,9 @@ class Run:
 
     @property
     def status(self) -> str:
-        """How it stands: "running", "done", "interrupted", "failed", "full disk" or "killed".
+        """How it stands: "running", "done", or how it ended.
 
-        It is "unknown" where no manifest tells, and nobody writes into the folder.
+        That is "interrupted", "failed", "refused", "full disk" or "killed"; it is "unknown" where no manifest tells, and nobody writes into the folder.
         """
         told = str(self.manifest.get("status", "unknown"))
         if told not in ("running", "unknown"):

@@ -73,6 +73,13 @@ def test_commands_and_options_are_there(page):
     assert {line: wrong_with(line) for line in commands_of(page) if wrong_with(line)} == {}
 
 
+def test_every_page_that_says_how_to_names_the_environment():
+    nav = (ROOT / "mkdocs.yml").read_text().split("- How to:\n")[1].split("- Reference:")[0]
+    pages = re.findall(r"[\w-]+\.md", nav)
+    assert len(pages) > 8
+    assert [p for p in pages if ".venv/bin/" not in (ROOT / "docs" / p).read_text()] == []
+
+
 def test_options_in_the_table_of_commands_are_there():
     rows = [row for row in (ROOT / "docs" / "commands.md").read_text().splitlines() if "| `" in row]
     assert len(rows) >= len(COMMAND.commands)

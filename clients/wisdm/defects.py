@@ -86,6 +86,7 @@ class ReadReport:
         source: the source that was read, such as "wisdm-2019".
         files: the files read; `file_indices` point into it.
         notes: sentences about files that were passed over, and about users' units.
+        warnings: sentences about users whose unit is not the one that the source promises.
         lines_read: lines in all files.
         rows_read: rows in all files.
         rows_kept: rows that recordings are made of.
@@ -99,6 +100,7 @@ class ReadReport:
     source: str
     files: tuple[Path, ...]
     notes: tuple[str, ...]
+    warnings: tuple[str, ...]
     lines_read: int
     rows_read: int
     rows_kept: int

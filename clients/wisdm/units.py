@@ -8,7 +8,7 @@ accelerations, so a user counts only where gravity is found.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from clients.wisdm.defects import DefectLog, Reason
 from clients.wisdm.parser import MAX_ACCELERATION
 from clients.wisdm.rows import Rows, concatenate
 
-__all__ = ["STANDARD_GRAVITY", "m_s2_per_unit", "unify_units"]
+__all__ = ["STANDARD_GRAVITY", "m_s2_per_unit", "unify_units", "unit_warnings"]
 
 STANDARD_GRAVITY = 9.80665  # m/s² in 1 g
 _BLOCK_ROWS = 200  # 10 s at 20 Hz: what steps and turns add comes to nothing, gravity stays
@@ -62,6 +62,28 @@ def unify_units(
         f"Units of {total} users, told from gravity: {as_written} in m/s²; {len(converted)} in g, "
         f"converted{_listed(converted)}; {len(left_out)} in neither, left out{_listed(left_out)}."
     )
+
+
+def unit_warnings(factors: Mapping[str, float | None]) -> tuple[str, ...]:
+    """Say which users' samples are not the m/s² that they are taken for.
+
+    Args:
+        factors: user -> as `m_s2_per_unit` tells it.
+    """
+    in_g = [user for user, factor in factors.items() if factor == STANDARD_GRAVITY]
+    neither = [user for user, factor in factors.items() if factor is None]
+    warnings = []
+    if in_g:
+        warnings.append(
+            f"{len(in_g)} of {len(factors)} users look like g, and are taken for m/s²"
+            f"{_listed(in_g)}: multiply x, y and z by {STANDARD_GRAVITY}."
+        )
+    if neither:
+        warnings.append(
+            f"{len(neither)} of {len(factors)} users show no gravity, in m/s² or in g"
+            f"{_listed(neither)}: give accelerations that hold it, about 9.8 m/s² at rest."
+        )
+    return tuple(warnings)
 
 
 def m_s2_per_unit(samples: Iterable[NDArray[np.float32]]) -> float | None:

@@ -27,6 +27,7 @@ from simulator.base.thresholds import calibrate
 from simulator.base.trial import try_methods
 from simulator.plan.plan import Fold, Plan
 from simulator.plan.population import donated_windows
+from simulator.scenario.given import lacks_private
 from simulator.scenario.options import PLAIN
 from simulator.scenario.scenario import Scenario, programs
 from simulator.scenario.ways import keeps_private
@@ -72,15 +73,15 @@ def prepare(plan: Plan, fold: Fold, folder: Path) -> Prepared:
         paths = {usual: base_path(folder, fold.index, scenario, usual)}
         given = Program(Path(scenario.model.program), trusted=plan.trusted)
         _check_shared(scenario, given.read_parameters(), parts)
-        _copy_given(scenario, given, paths[scenario.model.optimizer])
+        _copy_given(given.path, paths[usual])
     program = Program(paths[scenario.model.optimizer], trusted=plan.trusted)
     _check_fit(plan, program)
     _check_pure(scenario, program)
     try_methods(scenario, program, parts, plan.population.form.least)
     if scenario.labels.ask == "uncertain" and not program.has_logits:
         raise BadScenario(
-            f'labels.ask = "uncertain": {program.path} gives no logits to be uncertain by; '
-            "ask at random or for all"
+            f'labels.ask = "uncertain": {scenario.model.program} gives no logits to be uncertain '
+            "by; ask at random or for all"
         )
     return Prepared(
         fold.index,
@@ -118,25 +119,8 @@ def _export(
     return paths
 
 
-def _copy_given(scenario: Scenario, program: Program, path: Path) -> None:
-    """Take a SavedModel as it is, or say which of the scenario's wishes it cannot fulfil."""
-    given = program.path
-    if scenario.model.base != "random":
-        raise BadScenario(
-            f"model.base = {scenario.model.base!r} with the SavedModel {given} as program: its own "
-            'values are the base; set model.base = "random" to say so'
-        )
-    learning = scenario.learning
-    if learning.loss != "balanced":
-        raise BadScenario(
-            f'learning.loss = "{learning.loss}": {given} brings its own; take the key out'
-        )
-    for arm in scenario.arms:
-        if arm.learning_rate is not None and not program.has_learning_rate:
-            raise BadScenario(
-                f"arms.{arm.name}.learning_rate = {arm.learning_rate}: {given} has no variable for "
-                "it (slots/learning_rate, as built-in programs do): take it out of the arm"
-            )
+def _copy_given(given: Path, path: Path) -> None:
+    """Take a SavedModel as it is."""
     for name in _OF_SAVED_MODEL:
         if (given / name).is_dir():
             shutil.copytree(given / name, path / name)
@@ -189,19 +173,6 @@ def _check_fit(plan: Plan, program: Program) -> None:
                 f"has stream.batch = {batch} windows; give room for some of each activity, such as "
                 f"{batch * 8 * len(plan.scenario.data.activities)}, or 0 to rehearse nothing"
             )
-    activities = tuple(plan.scenario.data.activities)
-    rows = plan.population.form.least
-    said = program.predict_aside(np.zeros((rows, length, channels), np.float32))
-    if said.logits is not None and said.logits.shape[1:] != (len(activities),):
-        raise BadScenario(
-            f"model.program: {program.path} gives logits of shape {said.logits.shape}; the "
-            f"scenario has {len(activities)} activities: expected ({rows}, {len(activities)})"
-        )
-    if program.activities is not None and program.activities != activities:
-        raise BadScenario(
-            f"model.program: {program.path} knows the activities {', '.join(program.activities)}; "
-            f"the scenario has {', '.join(activities)}: make data.activities equal, in this order"
-        )
 
 
 def _check_shared(scenario: Scenario, params: Arrays, parts: Parts) -> None:
@@ -211,12 +182,7 @@ def _check_shared(scenario: Scenario, params: Arrays, parts: Parts) -> None:
             continue
         patterns = list(arm.private or parts.of(arm.method))
         if not patterns:
-            raise BadScenario(
-                f"arms.{arm.name}.private: missing; the program {scenario.model.program!r} does "
-                f'not say which of its parameters ({", ".join(params)}) method "{arm.method}" '
-                "keeps on the device: give patterns, such as private = "
-                f'["{next(iter(params), "head/*")}"]'
-            )
+            raise lacks_private(arm, scenario.model.program, params)
         shared = flat(method_in_round(arm, 1, parts).offer(params))
         if not shared or len(shared) == len(params):
             raise BadScenario(

@@ -17,7 +17,7 @@ from safetensors.numpy import save
 from clients import chance
 from clients.errors import BadInput
 from clients.export import Blueprint, export_program
-from clients.program import Program, inspect_program
+from clients.program import Program
 from clients.training import predict_windows, scaled, train_base
 from simulator.base.origin import blueprint_of, people_of, recipe_of, training_spans
 from simulator.console import Display
@@ -29,7 +29,6 @@ __all__ = [
     "cross_validate",
     "export_builtin",
     "export_shared",
-    "inspect_program",
     "need_new",
     "train_program",
 ]

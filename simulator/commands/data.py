@@ -26,11 +26,15 @@ def data_summary(
     recordings, defects = read_recordings(path, source="auto", rate_hz=rate_hz)
     summary = summarize(recordings, defects)
     kept = f"{defects.rows_kept:,} of {defects.rows_read:,} rows kept"
-    print_table("Activities", summary.activities)
-    print_table("Users", summary.users)
-    print_table(f"Defects ({kept})", summary.defects)
+    for title, frame in (("Activities", summary.activities), ("Users", summary.users)):
+        print_table(title, frame.assign(minutes=[f"{m:.1f}" for m in frame["minutes"]]))
+    print_table(f"Defects ({kept})", summary.defects.drop(columns="first_places"))
+    for found in summary.defects.itertuples():
+        typer.echo(f"{found.reason} first at {found.first_places}")
     for note in defects.notes:
         typer.echo(note)
+    for warning in defects.warnings:
+        typer.echo(f"warning: {warning}")
 
 
 @data_app.command("fetch")

@@ -72,7 +72,7 @@ def _rows(report: Report, quantize: str) -> list[tuple[str, str]]:
     rows = [
         ("size", f"{len(report.converted.content):,} bytes"),
         ("predict", f"{any_number} a call"),
-        ("learn", f"up to {form.batch} windows a step" if form.learns else "not in the file"),
+        ("learn", f"up to {form.batch} windows a step" if form.learns else _mute(report, quantize)),
         ("ops", f"{len(report.own)} of LiteRT's own: {', '.join(report.own)}".lower()),
         ("ops of TensorFlow", ", ".join(report.other) or "none"),
         ("predictions", _told(report.said)),
@@ -100,6 +100,13 @@ def _rows(report: Report, quantize: str) -> list[tuple[str, str]]:
     if quantize != "none":
         rows.append(("not tried", "learn: quantized parameters cannot be learnt"))
     return rows + [("passed over", f"{what}: {why}") for what, why in report.refused]
+
+
+def _mute(report: Report, quantize: str) -> str:
+    """Say that a file does not learn, and why."""
+    if not report.refused:
+        return "not in the file" + (", as with --quantize" if quantize != "none" else "")
+    return "not in the file: LiteRT has no op for a part of it (below, and docs/lite.md)"
 
 
 def _told(said: Said) -> str:

@@ -61,7 +61,7 @@ def model_inspect(
 ) -> None:
     """Check a SavedModel against the contract and show what is in it."""
     start_tensorflow()
-    from simulator.base.programs import inspect_program
+    from clients.described import inspect_program
 
     print_rows(("", ""), inspect_program(path, trusted=trusted))
 

@@ -20,6 +20,7 @@ __all__ = ["watch"]
 _LOOK_S = 0.5
 _SAY_S = 10.0  # between two lines, where standard output is no terminal
 _HOW_ON = "`wearfleet resume {folder}` goes on with it"
+_ANEW = "what it was given cannot be used, also by going on; mend that and run it anew"
 _KILLED = "killed, or out of disk, before it could say so"
 
 
@@ -29,11 +30,13 @@ def watch(
 ) -> None:
     """Follow a run until it ends; the exit code is then that of the run.
 
-    0 done, 1 failed, killed or out of disk, 130 interrupted. With --once, 0 while it runs.
+    0 done, 1 failed, killed or out of disk, 2 refused what it was given, 130 interrupted. With
+    --once, 0 while it runs.
     """
     from simulator.folder.lock import holder
     from simulator.folder.store import SCENARIO
-    from simulator.running.followed import ENDS, Followed
+    from simulator.running.ends import ENDS
+    from simulator.running.followed import Followed
 
     if not (folder / SCENARIO).is_file() and holder(folder) is None:
         raise BadInput(
@@ -45,7 +48,8 @@ def watch(
     status = follow(run)
     if ENDS.get(status):
         why = _KILLED if status == "killed" else status
-        typer.echo(f"wearfleet: {folder}: {why}; {_HOW_ON.format(folder=folder)}", err=True)
+        how_on = _ANEW if status == "refused" else _HOW_ON.format(folder=folder)
+        typer.echo(f"wearfleet: {folder}: {why}; {how_on}", err=True)
     raise typer.Exit(ENDS.get(status, 0))
 
 

@@ -13,12 +13,12 @@ import tensorflow as tf
 from simulator.lite.module import Form, Kept, write_module
 from simulator.process.hush import hushed
 
-__all__ = ["Converted", "Quantize", "Try", "Unconverted", "convert", "tries"]
+__all__ = ["Converted", "Quantize", "Try", "Unconverted", "convert", "in_sentences", "tries"]
 
 Quantize = Literal["none", "float16", "dynamic"]
 
 _OPS = tf.lite.OpsSet
-_LONGEST = 160  # of a reason
+_LONGEST = 160  # of a reason, but for its first sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,4 +121,14 @@ def _reason(error: Exception) -> str:
     if lacks:
         return str(lacks.group(0))
     told = re.search(r"'tf\.\w+' op (?!is neither)[^\n]*", text)
-    return (told.group(0) if told else " ".join(text.split()))[:_LONGEST]
+    return in_sentences(told.group(0) if told else text)
+
+
+def in_sentences(text: str) -> str:
+    """Return the first sentences of a library's words: what fits, and the first one whole."""
+    first, *others = re.split(r"(?<=[.!?])\s+(?=[A-Z])", " ".join(text.split()))
+    for sentence in others:
+        if len(first) + 1 + len(sentence) > _LONGEST:
+            break
+        first += f" {sentence}"
+    return first

@@ -19,7 +19,7 @@ from simulator.lite.check import (
     milliseconds,
     rows_timed,
 )
-from simulator.lite.conversion import Converted, Quantize, Unconverted, convert, tries
+from simulator.lite.conversion import Converted, Quantize, Unconverted, convert, in_sentences, tries
 from simulator.lite.lowering import lower
 from simulator.lite.questions import Questions, is_series, questions_from, synthetic_questions
 from simulator.lite.runtime import LiteProgram, ops_of
@@ -138,8 +138,8 @@ def _first_alike(
             refused.append((str(way), str(error)))
         except RuntimeError as error:
             runs_all = not way.select
-            told = " ".join(str(error).split())
-            refused.append((str(way), f"the installed interpreter cannot run it: {told:.160}"))
+            told = in_sentences(str(error))
+            refused.append((str(way), f"the installed interpreter cannot run it: {told}"))
         else:
             if not unlike or asked.quantize != "none":
                 return report

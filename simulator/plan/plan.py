@@ -181,7 +181,7 @@ def build_plan(scenario: Scenario, *, trusted: bool = False, outlined: bool = Fa
             "user out of data.users"
         )
     rounds = _rounds(scenario, lengths.tolist())
-    notes = _notes(scenario, rounds) + _holdout_note(scenario)
+    notes = population.warnings + _notes(scenario, rounds) + _holdout_note(scenario)
     notes += _short(pool, questions, population.form.least)
     of_users = lengths[np.arange(devices) % len(users)]
     cohorts = cut_cohorts(folds)

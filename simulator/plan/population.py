@@ -31,6 +31,7 @@ class Population:
         fingerprint: of the recordings.
         form: of what the program is given of them.
         channels: values per sample.
+        warnings: sentences about what the data should not be.
     """
 
     recordings: Mapping[str, Sequence[Recording]]
@@ -38,6 +39,7 @@ class Population:
     fingerprint: str
     form: Form
     channels: int
+    warnings: tuple[str, ...] = ()
 
     @property
     def length(self) -> int:
@@ -72,6 +74,7 @@ def gather_people(
     """
     data, form = scenario.data, form_of(scenario, trusted=trusted)
     defects: dict[str, int] = {}
+    warnings: tuple[str, ...] = ()
     try:
         if data.source == "synthetic":
             generate = outline if outlined else synthesize
@@ -91,7 +94,7 @@ def gather_people(
                 activities=data.activities,
                 users=None if data.users == "all" else data.users,
             )
-            defects = dict(report.counts())
+            defects, warnings = dict(report.counts()), report.warnings
     except BadRecordings as error:
         asked = getattr(data, error.about)
         raise BadRecordings(f"data.{error.about} = {asked!r}: {error}", error.about) from None
@@ -104,7 +107,7 @@ def gather_people(
         people.setdefault(recording.user, []).append(recording)
     channels = recordings[0].samples.shape[1] or AXES  # none where they are outlined
     return Population(
-        dict(sorted(people.items())), defects, fingerprint(recordings), form, channels
+        dict(sorted(people.items())), defects, fingerprint(recordings), form, channels, warnings
     )
 
 

@@ -10,11 +10,9 @@ from clients.errors import WearfleetError
 from simulator.folder.lock import holder
 from simulator.folder.manifest_file import SCENARIO, read_manifest, read_seeds
 from simulator.folder.run_log import LogReader, Story
+from simulator.running.ends import ENDS
 
-__all__ = ["ENDS", "Followed"]
-
-ENDS = {"done": 0, "failed": 1, "full disk": 1, "killed": 1, "interrupted": 130}
-"""How a run may have ended, with the exit code that tells it."""
+__all__ = ["Followed"]
 
 
 class Followed:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from clients.errors import BadInput
 from simulator.base.prepared import Prepared
-from simulator.folder.full_disk import full_disk_told, is_full_disk
+from simulator.folder.full_disk import full_disk_told
 from simulator.folder.manifest_file import differences
 from simulator.folder.store import USERS_COLUMNS, RunFolder, discard
 from simulator.measures.alarm_frames import alarms_frame, detections_frame
@@ -23,6 +23,7 @@ from simulator.measures.privacy import epsilon_of
 from simulator.measures.statistics import frame_of_tests, paired_tests
 from simulator.plan.plan import Plan, build_plan
 from simulator.report import write_report
+from simulator.running.ends import end_by
 from simulator.running.federation import Session
 from simulator.running.fleet import Fleet
 from simulator.running.fold_run import FoldRun, Watcher
@@ -89,7 +90,7 @@ def _run(
             run_arm(plan, arm, prepared, fleet, run, watcher)
         status = "done"
     except Exception as error:  # whatever it was, the manifest must not call it an interrupt
-        status = "full disk" if is_full_disk(error) else "failed"
+        status = end_by(error)
         raise
     finally:
         if status != "full disk":  # else there is no room for what follows from the records

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from simulator.folder.full_disk import full_disk_told, is_full_disk
+from simulator.folder.full_disk import full_disk_told
 from simulator.folder.lock import locked
 from simulator.folder.store import RunFolder, average_over_seeds, discard
 from simulator.measures.alarm_frames import alarms_frame
@@ -15,6 +15,7 @@ from simulator.measures.drift_frames import pooled
 from simulator.measures.statistics import frame_of_tests, paired_tests
 from simulator.report import write_report
 from simulator.report.records import read_csv
+from simulator.running.ends import end_by
 from simulator.running.fleet import Fleet
 from simulator.running.fold_run import Watcher
 from simulator.running.scenario_run import run_scenario
@@ -71,7 +72,7 @@ def _run_all(
             _run_seed(scenario.of_seed(seed), own, fleet, watcher, resumed, trusted)
         status = "done"
     except Exception as error:  # as in a single run
-        status = "full disk" if is_full_disk(error) else "failed"
+        status = end_by(error)
         raise
     finally:
         if status != "full disk":

@@ -9,6 +9,7 @@ from clients.errors import BadScenario
 from clients.wisdm.features import FEATURE_NAMES
 from clients.wisdm.sources import FEATURES_SOURCE
 from simulator.process.hush import hushed
+from simulator.scenario.given import check_given
 from simulator.scenario.scenario import SINGLE_SAMPLES, Scenario, programs
 
 __all__ = ["Form", "form_of"]
@@ -43,18 +44,21 @@ def form_of(scenario: Scenario, *, trusted: bool = False) -> Form:
 
     Raises:
         BadProgram: a SavedModel that breaks the contract, or takes no questions of this size.
-        BadScenario: windows without samples, or of another size than the SavedModel takes.
+        BadScenario: windows without samples, or of another size than the SavedModel takes, or
+            wishes that it cannot fulfil.
     """
     data, program, batch = scenario.data, scenario.model.program, scenario.stream.batch
     single, least = program in SINGLE_SAMPLES, 1
     if program not in programs():
         with hushed():
-            from clients.program import Program  # TensorFlow is not needed for programs of our own
+            # TensorFlow is not needed for programs of our own.
+            from clients.program import Program
+            from clients.trial import least_batch
 
             foreign = Program(Path(program), trusted=trusted)
-            taken = (int(foreign.length), int(foreign.channels))
-            _need_fit(scenario, taken)
-            single, least = foreign.length == 1, foreign.least_batch(batch)
+            _need_fit(scenario, (int(foreign.length), int(foreign.channels)))
+            single, least = foreign.length == 1, least_batch(foreign, batch)
+            check_given(scenario, foreign)
     if data.source == FEATURES_SOURCE:
         return Form(1, 1, least)  # a row is one window
     length, hop = round(data.window_s * data.rate_hz), round(data.hop_s * data.rate_hz)

@@ -14,6 +14,7 @@ from clients.device_folder import Newcomer, Settings
 from clients.errors import BadInput, BadProgram
 from clients.playing import recorded
 from clients.program import Program
+from clients.trial import least_batch
 from clients.wear import Habits, Wear
 from simulator.base.arms import habits_of
 from simulator.base.base import base_path
@@ -125,7 +126,7 @@ def wear_program(
     program = Program(path, trusted=trusted)
     size = batch or (32 if program.length == 1 else 8)
     try:
-        least = program.least_batch(size)
+        least = least_batch(program, size)
     except BadProgram as error:
         raise BadProgram(f"{error}; --batch gives it") from error
     names = _activities(program, activities)

@@ -6,9 +6,10 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from clients.checkpoints import read_checkpoint
+from clients.described import inspect_program
 from clients.models import MODELS, answer
 from clients.naming import is_statistic
-from clients.program import Program, inspect_program
+from clients.program import Program
 
 every_program = pytest.mark.parametrize("name", sorted(MODELS))
 RECURRENT = ("tracker_lstm",)

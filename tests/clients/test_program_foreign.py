@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from clients.described import inspect_program
 from clients.errors import BadProgram
-from clients.program import Program, inspect_program
+from clients.program import Program
 from tests.clients.made_programs import Linear, Restless, X, Y, saved
 
 

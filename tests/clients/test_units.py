@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from clients.recordings import read_recordings
+from clients.synthetic import synthesize
 from clients.wisdm.defects import DefectLog, Reason
 from clients.wisdm.rows import Rows
 from clients.wisdm.units import STANDARD_GRAVITY, m_s2_per_unit, unify_units
@@ -121,3 +123,32 @@ def test_many_users_are_counted_and_the_first_ten_named():
     _, note = unify_units(by_user, DefectLog())
     assert "12 in g, converted (101, 102, 103," in note
     assert "110 and 2 more); 0 in neither, left out." in note
+
+
+def write_watch(folder, user, scale, gravity=True):
+    """Write a minute of somebody who walks, as WISDM 2019 has it, in some unit."""
+    samples = synthesize(1, ["walking"], rate_hz=20.0, seed=user, minutes=1.0)[0].samples
+    if not gravity:
+        samples = samples - samples.mean(axis=0)
+    lines = [
+        f"{user},A,{10**9 + 50_000_000 * row},{x * scale},{y * scale},{z * scale};"
+        for row, (x, y, z) in enumerate(samples.tolist())
+    ]
+    (folder / f"data_{user}_accel_watch.txt").write_text("\n".join(lines) + "\n")
+
+
+def test_of_a_source_that_promises_m_s2_other_units_are_warned_of_and_taken_as_they_are(tmp_path):
+    write_watch(tmp_path, 1, 1.0)
+    _, report = read_recordings(tmp_path, source="auto", rate_hz=20.0)
+    assert report.warnings == ()
+    write_watch(tmp_path, 2, 1 / STANDARD_GRAVITY)
+    write_watch(tmp_path, 3, 1.0, gravity=False)
+    recordings, report = read_recordings(tmp_path, source="auto", rate_hz=20.0)
+    in_g, neither = report.warnings
+    assert in_g.startswith("1 of 3 users look like g, and are taken for m/s² (2): multiply x, y")
+    assert neither.startswith("1 of 3 users show no gravity, in m/s² or in g (3):")
+    norms = [np.median(np.linalg.norm(r.samples, axis=1)) for r in recordings]
+    assert norms[0] > 8.0
+    assert norms[1] < 1.5
+    _, report = read_recordings(tmp_path, source="auto", rate_hz=20.0, users=["1"])
+    assert report.warnings == ()

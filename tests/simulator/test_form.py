@@ -2,12 +2,15 @@
 
 import pytest
 
-from clients.errors import BadProgram, BadScenario
+from clients.errors import BadInput, BadProgram, BadScenario
 from clients.program import Program
+from clients.trial import least_batch
 from simulator.scenario.form import Form, form_of
 from simulator.scenario.scenario import FEATURE_ROWS, PROGRAMS, SINGLE_SAMPLES, Scenario
 from tests.clients import keras_programs
 from tests.clients.made_programs import saved
+
+TWO = ["walking", "sitting"]
 
 
 def scenario(program, batch=8, training=None, **data):
@@ -100,16 +103,17 @@ def test_questions_of_another_size_than_the_fixed_one_are_refused(program, batch
 
 
 def test_a_foreign_program_of_windows_is_given_windows_as_the_scenario_cuts_them(program):
-    assert form_of(scenario(program("linear"), window_s=0.5, hop_s=0.25)) == Form(10, 5, 1)
+    short = scenario(program("linear"), window_s=0.5, hop_s=0.25, activities=TWO)
+    assert form_of(short) == Form(10, 5, 1)
     with pytest.raises(BadScenario, match=r"10 and 0 samples"):
-        form_of(scenario(program("linear"), window_s=0.5, hop_s=0.02))
+        form_of(scenario(program("linear"), window_s=0.5, hop_s=0.02, activities=TWO))
 
 
 def test_a_foreign_program_of_other_windows_is_refused_by_its_own_path(program):
     """Before anything is read or trained."""
     path = program("linear")
     with pytest.raises(BadScenario) as refused:
-        form_of(scenario(path))
+        form_of(scenario(path, activities=TWO))
     said = str(refused.value)
     assert said.startswith(f"model.program: {path} takes windows of 10 x 3, and data.window_s = 4 ")
     assert "gives 80 x 3" in said
@@ -120,9 +124,22 @@ def test_trying_a_program_leaves_what_is_on_disk(program):
     before = {file: file.read_bytes() for file in path.rglob("*") if file.is_file()}
     form_of(scenario(path, batch=32))
     assert {file: file.read_bytes() for file in path.rglob("*") if file.is_file()} == before
-    assert Program(path).least_batch(32) == 32
+    assert least_batch(Program(path), 32) == 32
 
 
 def test_what_is_no_program_is_refused(tmp_path):
     with pytest.raises(BadProgram, match="nowhere"):
         form_of(scenario(tmp_path / "nowhere"))
+
+
+def test_what_a_given_program_cannot_fulfil_is_told_before_data_are_read(program):
+    given = scenario(program("linear"), activities=TWO)
+    fedper = [{"name": "own", "method": "fedper"}]
+    for changes, told in (
+        ({"arms": fedper}, r"arms.own.private: missing.*weights.*such as private"),
+        ({"model": {"program": given.model.program}}, r'set model.base = "random"'),
+        ({"data": {"users": 4}}, r"5 activities, classes 0 to 4: give it 5 classes"),
+    ):
+        tables = given.model_dump(exclude_unset=True) | changes
+        with pytest.raises(BadInput, match=told):
+            form_of(Scenario.model_validate(tables))

@@ -3,6 +3,7 @@
 import json
 import math
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -12,11 +13,13 @@ from simulator.base.programs import export_builtin
 from simulator.cli import main
 from simulator.lite import check
 from simulator.lite.check import Learnt, Said, check_learning, check_predictions
+from simulator.lite.conversion import in_sentences
 from simulator.lite.export import Asked, write_lite
 from simulator.lite.lowering import lower
 from simulator.lite.questions import synthetic_questions
 from simulator.lite.runtime import LiteProgram
-from tests.clients.made_programs import saved
+from tests.clients.made_programs import X, Y, saved
+from tests.made_docs import ROOT, blocks
 
 MOST = 64
 SLICES = [
@@ -30,6 +33,28 @@ SLICES = [
     lambda v: v[1:9, 3],
     lambda v: v[3:1],
 ]
+
+
+class Foreign(tf.Module):
+    """A program of Keras layers, windows of 10 samples, two classes."""
+
+    def __init__(self, *layers):
+        super().__init__()
+        kinds = [*layers, keras.layers.GlobalMaxPooling1D(), keras.layers.Dense(2)]
+        self.net = keras.Sequential([keras.Input([10, 3]), *kinds])
+        self.optimizer = keras.optimizers.SGD(0.1)
+        self.optimizer.build(self.net.trainable_variables)
+
+    @tf.function(input_signature=[X, Y])
+    def learn(self, sensor_data, labels):
+        with tf.GradientTape() as tape:
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, self.net(sensor_data))
+        self.optimizer.apply(tape.gradient(losses, self.net.trainable_variables))
+        return {"loss": tf.reduce_mean(losses)}
+
+    @tf.function(input_signature=[X])
+    def predict(self, sensor_data):
+        return {"predictions": tf.argmax(self.net(sensor_data), 1, output_type=tf.int32)}
 
 
 class Sliced(tf.Module):
@@ -78,6 +103,35 @@ def test_gradients_in_other_ops_are_the_same_gradients(tmp_path):
     assert one.learn(x, labels) == pytest.approx(other.learn(x, labels))
     assert not np.allclose(one.read_state()["values"], before)
     np.testing.assert_allclose(one.read_state()["values"], other.read_state()["values"], rtol=1e-6)
+
+
+def frames_of_the_page():
+    """Return the layer that the documentation shows, for windows of 10 samples."""
+    names = {"keras": keras, "tf": tf}
+    code = next(c for c in blocks(ROOT / "docs" / "lite.md", "python") if "Frames" in c)
+    exec(code.replace("i + 75", "i + 5"), names)
+    return names["Frames"]()
+
+
+def test_a_convolution_of_ones_own_learns_in_a_file_where_it_is_a_product(tmp_path, capsys):
+    frames = [frames_of_the_page(), keras.layers.Dense(4, activation="relu")]
+    source = saved(tmp_path / "frames", Foreign(*frames))
+    report = write_lite(source, tmp_path / "frames.tflite", Asked(windows=MOST))
+    assert report.learnt.share < 0.01
+    source = saved(tmp_path / "conv", Foreign(keras.layers.Conv1D(4, 6, activation="relu")))
+    with pytest.raises(SystemExit) as ended:
+        main(["model", "lite", str(source), "--out", str(tmp_path / "c"), "--windows", "64"])
+    assert not ended.value.code
+    told = " ".join(capsys.readouterr().out.split())
+    assert "learn not in the file: LiteRT has no op for a part of it" in told
+    assert "Conv2DBackpropFilter" in told
+    assert "inference. Fo" not in told
+
+
+def test_words_of_others_end_at_a_sentence():
+    first, second = "Not here (see x.y).", "Nor there! Z" + "z" * 200
+    assert in_sentences(f"{first}\n{second}") == f"{first} Nor there!"
+    assert in_sentences("y" * 500 + ". And more.") == "y" * 500 + "."
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,12 @@ import threading
 import pytest
 from rich.console import Console
 
+from clients.errors import BadProgram
 from simulator.cli import main
 from simulator.folder.lock import locked
 from simulator.folder.manifest_file import write_seeds
 from simulator.running.displays import Lines, Picture, Silence, display_of
+from simulator.running.ends import end_by
 from simulator.running.followed import Followed
 from simulator.running.live import duration, line, picture
 from tests.simulator.made_logs import PLAN, WORKERS, round_line, written
@@ -47,6 +49,16 @@ def test_the_exit_code_is_that_of_the_run(tmp_path, capsys, status, code):
     assert "local, fold 1 of 2, round 1 of 4, 0 of 2 arms done" in out
     assert f"`wearfleet resume {run}` goes on with it" in err
     assert ("killed" in err) == (status == "running")  # nobody holds the lock
+
+
+def test_a_run_that_would_end_the_same_way_again_is_not_called_one_to_go_on_with(tmp_path, capsys):
+    run = written(tmp_path / "run", [WORKERS, PLAN, round_line("local", 0, 1)])
+    (run / "manifest.json").write_text(json.dumps({"status": end_by(BadProgram("it fails"))}))
+    code, _, err = told_by(capsys, "watch", run)
+    assert code == 2
+    assert "refused; what it was given cannot be used" in err
+    assert "resume" not in err
+    assert end_by(ValueError("a bug")) == "failed"
 
 
 def test_a_run_is_followed_until_it_ends(tmp_path, capsys):
