@@ -70,7 +70,8 @@ class Run:
     def status(self) -> str:
         """How it stands: "running", "done", or how it ended.
 
-        That is "interrupted", "failed", "refused", "full disk" or "killed"; it is "unknown" where no manifest tells, and nobody writes into the folder.
+        That is "interrupted", "failed", "refused", "full disk" or "killed"; it is "unknown" where
+        no manifest tells, and nobody writes into the folder.
         """
         told = str(self.manifest.get("status", "unknown"))
         if told not in ("running", "unknown"):

@@ -133,12 +133,15 @@ def test_what_is_no_program_is_refused(tmp_path):
 
 
 def test_what_a_given_program_cannot_fulfil_is_told_before_data_are_read(program):
-    given = scenario(program("linear"), activities=TWO)
+    given = scenario(program("linear"), activities=TWO, window_s=0.5, hop_s=0.5)
     fedper = [{"name": "own", "method": "fedper"}]
     for changes, told in (
         ({"arms": fedper}, r"arms.own.private: missing.*weights.*such as private"),
         ({"model": {"program": given.model.program}}, r'set model.base = "random"'),
-        ({"data": {"users": 4}}, r"5 activities, classes 0 to 4: give it 5 classes"),
+        (
+            {"data": {"users": 4, "window_s": 0.5}},
+            r"5 activities, classes 0 to 4: give it 5 classes",
+        ),
     ):
         tables = given.model_dump(exclude_unset=True) | changes
         with pytest.raises(BadInput, match=told):
