@@ -103,6 +103,9 @@ def print_summary(
         print("              people whom it never saw")
     print(f"prequential:  scored before learning; holdout: {_HOLDOUT[holdout_by]}, never")
     print("              streamed; both per window, every user counting the same")
+    print("κ temporal:   1 is perfect, 0 is as good as saying the last true label again; macro-F1:")
+    print("              mean over activities; worst tenth: mean of the users served worst; worse")
+    print("              than local: share of users worse off by more than two holdout windows")
 
 
 def summary_rows(summary: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
