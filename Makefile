@@ -4,6 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 PEERS := jax pfl
 SIDE_BY_SIDE := -n 2 --dist loadfile
+FLEETS := base cohort engine
 
 FUZZ ?= 50000
 
@@ -32,8 +33,8 @@ types: $(READY)
 # In two processes, of which each keeps what TensorFlow compiled for it: some at a time, as that fills memory.
 check: $(READY)
 	$(BIN)/pytest $(SIDE_BY_SIDE) tests/clients tests/server tests/fuzz tests/test_*.py
-	$(BIN)/pytest $(SIDE_BY_SIDE) tests/simulator/test_[a-l]*.py
-	$(BIN)/pytest $(SIDE_BY_SIDE) tests/simulator/test_[m-z]*.py
+	$(BIN)/pytest $(SIDE_BY_SIDE) $(FLEETS:%=tests/simulator/%)
+	$(BIN)/pytest $(SIDE_BY_SIDE) tests/simulator $(FLEETS:%=--ignore=tests/simulator/%)
 
 # The pages of docs/ as a site in build/docs; a test builds it too, and checks its links.
 docs: $(READY)

@@ -15,7 +15,7 @@ from simulator.scenario.file import load_scenario, own_scenario, scenario_toml
 from simulator.scenario.options import OWN_KEYS, SHARING
 from simulator.scenario.scenario import PROGRAMS, Scenario
 
-SHIPPED = sorted((Path(__file__).parents[2] / "scenarios").glob("*.toml"))
+SHIPPED = sorted((Path(__file__).parents[3] / "scenarios").glob("*.toml"))
 TEXT = """
 name = "tiny"
 seed = 3

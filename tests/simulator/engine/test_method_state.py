@@ -16,7 +16,7 @@ from clients.methods import METHODS
 from tests.simulator.conftest import read_all
 from tests.simulator.made_halves import CASES, LAST, SAVED, Half
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def written(folder):

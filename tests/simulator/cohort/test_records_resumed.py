@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.folder.arrays_file import read_arrays, write_arrays
+from tests.simulator.cohort.test_records_by_chance import by_chance
 from tests.simulator.made_rounds import outcome, records_of, row
-from tests.simulator.test_records_by_chance import by_chance
 
 
 def contents(folder):

@@ -13,7 +13,7 @@ from clients.errors import BadInput
 from simulator.folder.lock import holder, locked
 from simulator.folder.store import new_folder
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 HOLD = """
 import sys, time
 from pathlib import Path
