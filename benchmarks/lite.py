@@ -7,7 +7,7 @@ several limit it. Times are medians, with one thread.
 
 from __future__ import annotations
 
-import sys
+import argparse
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,11 +35,15 @@ HEAD = (
 
 def main() -> None:
     """Print the table."""
+    programs = sorted([*MODELS, "gru@1"])
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("programs", nargs="*", metavar="PROGRAM", help=f"of {', '.join(programs)}")
+    chosen = parser.parse_args().programs
     quiet()
     start_tensorflow()
     print("|", " | ".join(HEAD), "|")
     print("|", " | ".join("---" for _ in HEAD), "|")
-    for name in sys.argv[1:] or sorted([*MODELS, "gru@1"]):
+    for name in chosen or programs:
         for row in rows_of(name):
             print("|", " | ".join(row), "|", flush=True)
 
