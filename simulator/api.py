@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +50,7 @@ def run(
         RunFailed: the run cannot go on now, and can be resumed.
     """
     quiet()
-    chosen = _scenario_of(scenario)
+    chosen = Scenario.of(scenario)
     if type(seeds) is not int or seeds < 1:
         raise BadInput(f"seeds = {seeds!r}: expected a whole number from 1")
     if workers not in (None, "auto") and (type(workers) is not int or workers < 1):
@@ -61,7 +60,8 @@ def run(
     for what, flag in (("trusted", trusted), ("progress", progress)):
         if not isinstance(flag, bool):  # a text such as "false" would count as true
             raise BadInput(f"{what} = {flag!r}: expected True or False")
-    _check_threads(workers or chosen.fleet.workers)
+    if ray_address is None:  # else nothing is computed in this process
+        _check_threads(workers or chosen.fleet.workers)
     from simulator.folder.store import new_folder
     from simulator.running.progress import shown
 
@@ -112,17 +112,3 @@ def _check_threads(workers: int | str) -> None:
             "whose results differ from run to run; give workers = 2, which are processes of "
             "their own, or restart the kernel and run the scenario first"
         ) from None
-
-
-def _scenario_of(given: Scenario | Mapping[str, Any] | str | Path) -> Scenario:
-    """Return a scenario, whatever stands for it."""
-    if isinstance(given, Scenario):
-        return given
-    if isinstance(given, Mapping):
-        return Scenario.from_dict(given)
-    if not isinstance(given, str | PathLike):
-        raise BadInput(
-            f"scenario = {given!r:.80}: expected a Scenario, the path of a scenario file, or its "
-            "tables as dictionaries"
-        )
-    return Scenario.load(given)

@@ -124,16 +124,24 @@ def _packages() -> Iterator[Finding]:
 
 
 def _broken(names: Sequence[str]) -> dict[str, str]:
-    """Import packages in a process of its own; returns what those say that cannot be."""
+    """Import packages in a process of its own; returns what those say that cannot be.
+
+    Behind one that ends the process, or never comes back, another process goes on.
+    """
     modules = {name.replace("-", "_"): name for name in names}
-    done = _ran(_IMPORT, *modules)
-    if done is None:
-        return {names[0]: f"nothing after {_LONGEST_S:.0f} s"}
-    said = {}
-    for line in done.stdout.splitlines():
-        with suppress(ValueError):  # packages may print, too
-            name, told = json.loads(line)
-            said[modules[name]] = told
+    left, said = list(modules), dict[str, str]()
+    while left:
+        done = _ran(_IMPORT, *left)
+        last = ""
+        for line in done.stdout.splitlines():
+            with suppress(ValueError, TypeError, KeyError):  # packages may print, too
+                name, told = json.loads(line)
+                said[modules[name]], last = told, name
+        if not last:
+            return {modules[left[0]]: "Python does not start"}
+        if said[modules[last]] and done.returncode is None:
+            said[modules[last]] = f"nothing after {_LONGEST_S:.0f} s"
+        left = left[left.index(last) + 1 :]
     return {name: told for name, told in said.items() if told}
 
 
@@ -252,7 +260,7 @@ def _tried(
     """
     begun = time.monotonic()
     done = _ran(code)
-    if done is None:
+    if done.returncode is None:
         return Finding(what, without, f"nothing after {_LONGEST_S:.0f} s", advice)
     if done.returncode == 0:
         return Finding(what, "ok", f"{found} ({time.monotonic() - begun:.0f} s)")
@@ -260,10 +268,18 @@ def _tried(
     return Finding(what, without, last[:200], advice)
 
 
-def _ran(code: str, *arguments: str) -> subprocess.CompletedProcess[str] | None:
-    """Run some code in a process of its own; None where it does not end."""
+class _Ran(NamedTuple):
+    """What came of some code: its exit code, None where it did not end, and what it said."""
+
+    returncode: int | None
+    stdout: str
+    stderr: str
+
+
+def _ran(code: str, *arguments: str) -> _Ran:
+    """Run some code in a process of its own."""
     try:
-        return subprocess.run(
+        done = subprocess.run(
             [sys.executable, "-P", "-c", code, *arguments],
             capture_output=True,
             text=True,
@@ -271,8 +287,10 @@ def _ran(code: str, *arguments: str) -> subprocess.CompletedProcess[str] | None:
             env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
             check=False,
         )
-    except subprocess.TimeoutExpired:
-        return None
+    except subprocess.TimeoutExpired as error:
+        said = error.stdout or ""
+        return _Ran(None, said if isinstance(said, str) else said.decode(errors="replace"), "")
+    return _Ran(done.returncode, done.stdout, done.stderr)
 
 
 def _nginx() -> Finding:

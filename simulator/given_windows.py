@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from os import PathLike
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clients.errors import BadScenario
+from simulator.paths import path_of
 from simulator.scenario.file import read_scenario
 from simulator.scenario.scenario import Scenario, programs
+from simulator.scenario.shipped import named_scenario
 
 __all__ = ["Recorded", "recordings_of"]
 
@@ -31,21 +35,24 @@ class Recorded(NamedTuple):
     users: NDArray[np.str_]
 
 
-def recordings_of(scenario: Scenario | str | Path) -> Recorded:
+def recordings_of(scenario: Scenario | Mapping[str, Any] | str | Path) -> Recorded:
     """Return the windows of a scenario's donors, who wear no device in it.
 
     A model that learns from them has seen nobody on whom it is scored. The program that the
     scenario names need not be there yet: windows have `data.window_s` and `data.hop_s`.
 
     Args:
-        scenario: one, or the path of its file. It must have one fold and donors (`split.folds = 1`,
-            `split.donors`); with another seed there are other donors.
+        scenario: one, or what makes one: the path of a file, or its tables. It must have one fold
+            and donors (`split.folds = 1`, `split.donors`); with another seed there are others.
 
     Raises:
         BadScenario: everybody wears a device, or the scenario cannot be used.
         BadRecordings: the data cannot be read.
     """
-    chosen = scenario if isinstance(scenario, Scenario) else read_scenario(Path(scenario))
+    if isinstance(scenario, str | PathLike):  # whose program need not be there
+        chosen = read_scenario(named_scenario(path_of("scenario", scenario)))
+    else:
+        chosen = Scenario.of(scenario)
     split = chosen.split
     if split.folds != 1 or not split.donors:
         raise BadScenario(

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -159,17 +160,24 @@ class Run:
             raise BadInput(f"arm {arm!r}: {self.path} has the arms {', '.join(names)}")
         chosen = names if arm is None else [arm]
         if self.seeds:
-            parts = {seed: run._records(kind, arm, columns) for seed, run in self.seeds.items()}
-            return pd.concat(
-                [part.assign(seed=seed) for seed, part in parts.items()], ignore_index=True
-            )
-        folders = [self.path / kind / file_name(name) for name in chosen]
-        files = [path for folder in folders for path in sorted(folder.glob("cohort-*.parquet"))]
-        some = pa.schema([schema.field(name) for name in wanted])
-        tables = [read_columns(file, wanted, schema) for file in files]
-        joined = pa.concat_tables([some.empty_table(), *(one.select(wanted) for one in tables)])
+            tables = [
+                _with_seed(run._table(kind, chosen, wanted), seed)
+                for seed, run in self.seeds.items()
+            ]
+            joined = pa.concat_tables(tables)
+        else:
+            joined = self._table(kind, chosen, wanted)
         frame: pd.DataFrame = joined.unify_dictionaries().to_pandas()
         return frame
+
+    def _table(self, kind: str, arms: Sequence[str], columns: Sequence[str]) -> pa.Table:
+        """Read some columns of the records of some arms, of one seed."""
+        schema = _SCHEMAS[kind]
+        folders = [self.path / kind / file_name(name) for name in arms]
+        files = [path for folder in folders for path in sorted(folder.glob("cohort-*.parquet"))]
+        some = pa.schema([schema.field(name) for name in columns])
+        tables = [read_columns(file, columns, schema).select(columns) for file in files]
+        return pa.concat_tables([some.empty_table(), *tables])
 
     def report(self) -> Path:
         """Return where the report is; it is written if it is not there."""
@@ -237,3 +245,8 @@ def _start_tensorflow() -> None:
             use_one_thread()
         except RuntimeError:  # whoever has a notebook may have begun to compute
             return
+
+
+def _with_seed(table: pa.Table, seed: int) -> pa.Table:
+    """Add the seed to each row."""
+    return table.append_column("seed", pa.array(np.full(table.num_rows, seed, np.int64)))

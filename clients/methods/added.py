@@ -54,11 +54,17 @@ def checked_method(
         step = found.step if found.plain else _Checks(name, found).step
         every = _Checks(name, found)
         return replace(
-            found,
+            found, key=_key(name, found, options),
             offer=every.offer, begin=every.begin, end=every.end, start=every.start, step=step,
         )  # fmt: skip
 
     return checked
+
+
+def _key(name: str, found: Method, options: MethodOptions) -> tuple[Any, ...]:
+    """Tell steps apart that may differ: what is no number of the method's may be closed over."""
+    closed = sorted((k, repr(v)) for k, v in options.values.items() if k not in found.numbers)
+    return (METHODS, name, *closed, options.private, *found.key)
 
 
 class _Checks:

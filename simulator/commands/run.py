@@ -146,6 +146,9 @@ def _need_room(folder: Path, tensorboard: Path | None, *, resumed: bool) -> None
     """Refuse, before a run begins, a folder in which event files of its name are already."""
     if tensorboard is None:
         return
+    from simulator.export.folders import need_folder
+
+    need_folder(tensorboard)
     name = folder.resolve().name
     for own in (name,) if resumed else (name, f"{name}.live"):
         if (tensorboard / own).exists():

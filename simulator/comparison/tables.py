@@ -246,6 +246,6 @@ def frame_of(compared: Compared) -> pd.DataFrame:
                 row |= {"against_run": pair.against, "against_arm": pair.test.against, **test}
             rows.append(row)
     frame = pd.DataFrame(rows).rename(columns={"p_all": "p_holm"}).round(6)
-    ps = ["p", "p_holm"]
+    ps = [name for name in ("p", "p_holm") if name in frame]  # not where nobody is paired
     frame[ps] = frame[ps].astype(float).clip(lower=SMALLEST_P)
     return frame

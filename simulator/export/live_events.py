@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from types import TracebackType
 
 from clients.containment import file_name
-from simulator.export.event_file import EventFile
+from clients.errors import BadInput
+from simulator.export.event_file import EventFile, steps_in
 from simulator.export.folders import need_folder
 from simulator.folder.run_log import Passed
 from simulator.running.fold_run import Watcher
@@ -36,12 +37,13 @@ class LiveEvents:
         self._out = out / f"{folder.resolve().name}.live"
         self._files: dict[Path, EventFile] = {}
         self._written: set[tuple[Path, int]] = set()
-        self._looked = 0.0
+        self._looked, self._failed = 0.0, False
         self._watcher: Watcher
 
     def __enter__(self) -> LiveEvents:
         self._run.look()
-        self._written = {(place, round_) for place, round_, _ in self._rounds() if place.is_dir()}
+        places = {place for place, _, _ in self._rounds() if place.is_dir()}
+        self._written = {(place, step) for place in places for step in steps_in(place)}
         self._watcher = self._shows.__enter__()
         return self
 
@@ -51,10 +53,13 @@ class LiveEvents:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._write()
-        for file in self._files.values():
-            file.close()
-        self._shows.__exit__(kind, error, trace)
+        try:
+            self._write()
+            for file in self._files.values():
+                with suppress(OSError):  # which was told, or nothing was left to be written
+                    file.close()
+        finally:
+            self._shows.__exit__(kind, error, trace)
 
     def stage(self, name: str, rounds: int, folds: int = 1) -> None:
         """Pass on that a stage begins."""
@@ -71,7 +76,16 @@ class LiveEvents:
         self._watcher.note(text)
 
     def _write(self) -> None:
-        """Write what the log tells that was not written yet."""
+        """Write what the log tells that was not written yet; where it cannot be, say so once."""
+        if self._failed:
+            return
+        try:
+            self._write_new()
+        except (BadInput, OSError) as error:
+            self._failed = True
+            self._watcher.note(f"no more event files for TensorBoard are written: {error}")
+
+    def _write_new(self) -> None:
         self._run.look()
         for place, round_, passed in self._rounds():
             if (place, round_) not in self._written:

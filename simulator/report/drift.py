@@ -255,6 +255,7 @@ def drift_heat(view: View, records: RunRecords) -> str:
             continue
         order = [str(user) for user in slipped(records.drift, arm)["user"]] or view.order
         order = order[:MOST_USERS]
+        own = own[own["user"].astype(str).isin(order)]
         begins = _begins(records.drift, arm)
         body += f"<h3>{prose(f'Users by rounds, `{arm}`')}</h3>" + chart(
             heat_map(own, order, begins),

@@ -73,10 +73,6 @@ def slipped(devices: pd.DataFrame, arm: str) -> pd.DataFrame:
     known = last["begins"].notna().astype(int) + last["below"].notna()
     last = last[known == known.groupby(last["user"]).transform("max")]
     users = last.groupby("user", sort=False).agg(
-        drift=(
-            "drift",
-            lambda kinds: ", ".join(dict.fromkeys(str(k) for k in kinds.dropna() if k)),
-        ),
         begins=("begins", "min"),
         reference=("reference", "mean"),
         now=("holdout_now", "mean"),
@@ -85,10 +81,15 @@ def slipped(devices: pd.DataFrame, arm: str) -> pd.DataFrame:
         fell=("fell", "max"),
         lost=("lost", "mean"),
         spells=("spells", "max"),
-        back=("back", lambda rounds: rounds.max(skipna=False)),
+        back=("back", "max"),
         counted=("device", "size"),
     )
     users["worn"] = worn
+    # A user is back when all devices are.
+    users["back"] = users["back"].mask(last["back"].isna().groupby(last["user"]).any())
+    named = last[last["drift"].fillna("") != ""].drop_duplicates(["user", "drift"])
+    kinds = named.groupby("user")["drift"].agg(", ".join)
+    users.insert(0, "drift", kinds.reindex(users.index).fillna(""))
     users = users.reset_index().round(9)
     return users.sort_values(
         ["below", "now"], ascending=[False, True], na_position="last", kind="stable"

@@ -35,6 +35,8 @@ class Followed:
         with contextlib.suppress(WearfleetError, OSError):  # while it begins, it may not be there
             if self.seeds is None and (told := read_seeds(self.folder)) is not None:
                 self.seeds = int(told["seeds"])
+                self.stories.clear()  # of a single run, for which it was taken until now
+                self._readers.clear()
         for seed, folder in self._folders().items():
             reader = self._readers.setdefault(seed, LogReader(folder / "log.jsonl"))
             story = self.stories.setdefault(seed, Story())

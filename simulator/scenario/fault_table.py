@@ -10,14 +10,13 @@ from pydantic import Field, model_validator
 from simulator.scenario.impossible import refuse
 from simulator.scenario.sections import Section, Share
 
-__all__ = ["ATTACKS", "CORRUPTIONS", "Faults"]
+__all__ = ["CORRUPTIONS", "Faults"]
 
 Spread = Annotated[float, Field(ge=0.0, le=5.0)]
 Seconds = Annotated[float, Field(ge=0.0, le=1e9)]
 Corruption = Literal["nan", "inf", "shape", "dtype", "truncated", "bits", "norm"]
 CORRUPTIONS: tuple[Corruption, ...] = get_args(Corruption)
 Attack = Literal["none", "sign-flip", "label-flip", "backdoor", "copies"]
-ATTACKS: tuple[Attack, ...] = get_args(Attack)
 
 
 class Faults(Section):

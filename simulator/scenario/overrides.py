@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
+import numpy as np
+
 from clients.errors import BadScenario
 from simulator.scenario.nearest import meant
 from simulator.scenario.toml_file import NOT_TOML, parsed
@@ -45,11 +47,13 @@ def override_all(table: dict[str, Any], overrides: Overrides) -> None:
 
 
 def plain(value: Any) -> Any:
-    """Return what TOML would give for a value of Python: texts for paths, lists for tuples."""
+    """Return what TOML would give for a value of Python or NumPy, such as texts for paths."""
     if isinstance(value, Mapping):
         return {str(key): plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
         return [plain(each) for each in value]
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
     return str(value) if isinstance(value, PurePath) else value
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -144,6 +145,24 @@ class Scenario(Section):
         from simulator.scenario.shipped import named_scenario
 
         return load_scenario(named_scenario(path_of("scenario", path)), overrides)
+
+    @classmethod
+    def of(cls, given: Any, overrides: Overrides = ()) -> Scenario:
+        """Return a scenario, whatever stands for it: one, its tables, the path of a file, a name.
+
+        Raises:
+            BadScenario: as `load`, or it is none of these.
+        """
+        if isinstance(given, Scenario):
+            return given.with_(overrides) if overrides else given
+        if isinstance(given, Mapping):
+            return cls.from_dict(given, overrides)
+        if not isinstance(given, str | PathLike):
+            raise BadScenario(
+                f"scenario = {given!r:.80}: expected a Scenario, the path of a scenario file, or "
+                "its tables as dictionaries"
+            )
+        return cls.load(path_of("scenario", given), overrides)
 
     @classmethod
     def from_dict(cls, table: Mapping[str, Any], overrides: Overrides = ()) -> Scenario:

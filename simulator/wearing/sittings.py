@@ -23,7 +23,6 @@ from simulator.scenario.file import load_scenario
 
 __all__ = ["Question", "plan_of_run", "questions_from", "wear_device_of_run", "wear_program"]
 
-_DO_NOT_LEARN = ("frozen", "heuristic", "pooled")  # on the device
 
 Question = tuple[NDArray[np.float32], float]
 """Windows, float32 [B, T, C], and the seconds that they take to come."""

@@ -1,6 +1,7 @@
 """Devices that mean harm: what they hear, measure and send, worked out by hand."""
 
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -13,11 +14,12 @@ from clients.stream import cut_questions, deal_streams
 from clients.user import NO_ANSWER
 from clients.variation import Strength, draw_variations
 from clients.wear import Exam, Wear
+from simulator.scenario.fault_table import Attack
 from tests.clients.made_people import ACTIVITIES, people_of
 
 ROWS = np.array([False, True, False, True])
 BACKDOOR = {"activity": 1, "target": 2, "trigger": 10.0}
-ATTACKS = ("none", "sign-flip", "label-flip", "backdoor", "copies")
+ATTACKS = get_args(Attack)
 
 
 def hostile(attack, rows=ROWS, *, classes=4, scale=3.0):

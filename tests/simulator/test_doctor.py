@@ -152,3 +152,16 @@ def test_licences_are_of_all_that_is_needed_by_what_is_needed():
     assert "pytest" not in names
     assert all(row.licence for row in rows)
     assert Licence("numpy", doctor.version("numpy"), rows[names.index("numpy")].licence) in rows
+
+
+def test_an_import_that_hangs_or_ends_the_process_hides_none_behind_it(tmp_path, monkeypatch):
+    (tmp_path / "pandas.py").write_text("import time; time.sleep(60)")
+    (tmp_path / "ray.py").write_text("import os; os._exit(3)")
+    (tmp_path / "rich.py").write_text("raise ImportError('no way')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(doctor, "_LONGEST_S", 2.0)
+    assert BROKEN(["pandas", "ray", "rich", "tomli-w"]) == {
+        "pandas": "nothing after 2 s",
+        "ray": "the process ended",
+        "rich": "ImportError: no way",
+    }

@@ -107,6 +107,8 @@ def test_what_is_not_like_with_like_is_told(done, tmp_path):
     assert "A and B are of other people, who may have the same names" in told
     assert compared.pairs == []
     assert "Differences in" not in " ".join(table.title for table in tables(compared))
+    assert "p_holm" not in frame_of(compared)
+    assert len(json.loads(json.dumps(as_json(compared)))["runs"]) == 2
     assert "other versions: tensorflow 2.21.0, 2.22.0" in told
     assert "other revisions of the code: 6f0355c, 1234567890" in told
     assert "other conditions (stream.rounds)" in told

@@ -225,6 +225,39 @@ def test_event_files_grow_while_a_run_goes(tmp_path):
     }
 
 
+def test_rounds_that_a_kill_left_unwritten_are_written_by_whoever_goes_on(tmp_path):
+    folder = written(tmp_path / "run", [WORKERS, PLAN, round_line("local", 0, 1)])
+    live = LiveEvents(Silence(), folder, tmp_path / "events")
+    live.__enter__()
+    live.advance()
+    written(folder, [round_line("local", 0, 2)])  # and here the process is killed
+    with LiveEvents(Silence(), folder, tmp_path / "events"):
+        pass
+    assert {step for _, _, step in live_scalars(tmp_path / "events")} == {1, 2}
+
+
+def test_event_files_that_cannot_be_written_end_no_run(tmp_path):
+    folder = written(tmp_path / "run", [WORKERS, PLAN, round_line("local", 0, 1)])
+    (tmp_path / "events").touch()
+    told = []
+
+    class Noted(Silence):
+        ended = False
+
+        def note(self, text):
+            told.append(text)
+
+        def __exit__(self, *what):
+            Noted.ended = True
+
+    with LiveEvents(Noted(), folder, tmp_path / "events") as live:
+        live.advance()
+        written(folder, [round_line("local", 0, 2)])
+    assert len(told) == 1
+    assert "no more event files" in told[0]
+    assert Noted.ended
+
+
 def live_scalars(out):
     """Return what the event files of a run that goes on hold; each scalar once."""
     from tensorflow.python.summary.summary_iterator import summary_iterator

@@ -108,6 +108,9 @@ def test_seeds_are_followed_one_after_the_other(tmp_path):
     written(parent / "seed-4", [later, {**PLAN, "at": 500.0}, *begun])
     (parent / "seed-5").mkdir()  # which has not begun
     run = Followed(parent)
+    (parent / "seeds.json").rename(tmp_path / "seeds.json")
+    run.look()  # before the run says that it has seeds
+    (tmp_path / "seeds.json").rename(parent / "seeds.json")
     run.look()
     assert (run.seeds, run.seed, run.status()) == (3, 4, "killed")
     # 13 rounds of 2 s are left of this seed (less what has passed of one), and the next one is

@@ -62,6 +62,8 @@ lost = _with(step=lambda take, own, shared: ({}, take))
 half = _with(begin=lambda shared, own, take: {"parameters": {}})
 pair = _with(end=lambda own, shared: (own, own))
 wide = _with(step=_wide, key=("wide",))
+closed = MethodPlugin(lambda options: replace(fedavg(options), key=("closed",)), "fedavg")
+told = MethodPlugin(lambda options: replace(fedavg(options), numbers={"pull": 1.0}), "fedavg")
 """,
     MODELS: """
 import numpy as np
@@ -292,3 +294,15 @@ def test_a_run_with_a_faulty_plugin_ends_in_one_line_and_leaves_nothing(
     assert len(lines) == 1
     assert f"faulty.toml: {who}{told}" in lines[0]
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("name", "same"), [("closed", False), ("told", True)])
+def test_steps_that_close_over_other_values_are_told_apart(theirs, name, same):
+    """One compiled step would else serve two arms; a number is given to it, not compiled."""
+    theirs(METHODS, name)
+    one, again, other = (
+        half_on_device("mine")(MethodOptions(1, values={"pull": pull})).key
+        for pull in (0.1, 0.1, 0.2)
+    )
+    assert one == again
+    assert (one == other) == same
