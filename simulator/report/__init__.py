@@ -143,9 +143,12 @@ def _run_page(run: Path, records: RunRecords) -> str:
     sentences = answer_sentences(
         records.summary, records.users, tests, view.baseline, interrupted=interrupted
     )
-    sentences[1:1] = drift_sentences(records.drift, records.alarms)
-    sentences[1:1] = fault_sentences(records.scenario, records.summary, fates)
-    sentences += [f"Note: {note}." for note in records.manifest.get("notes", [])]
+    place = len(headline(records.summary, tests, view.baseline)) + interrupted
+    sentences[place:place] = [
+        *fault_sentences(records.scenario, records.summary, fates),
+        *drift_sentences(records.drift, records.alarms),
+    ]
+    sentences += [f"Note: {note.rstrip('.')}." for note in records.manifest.get("notes", [])]
     return _page(view, records.scenario, sentences, sections, one_user(view, stories))
 
 
@@ -171,16 +174,20 @@ def _seeds_page(run: Path, records: SeedRecords) -> str:
         "Data": data_defects(records.scenario, records.manifest),
         "Origins": origins(records.scenario_text, records.manifest),
     }
+    stopped = records.manifest.get("status", "done") != "done"
     sentences = answer_sentences(
         view.summary,
         view.users,
         tests,
         view.baseline,
-        interrupted=records.manifest.get("status", "done") != "done",
+        interrupted=stopped,
         seeds=len(records.seeds),
     )
-    sentences[1:1] = drift_sentences(records.drift, records.alarms)
-    sentences[1:1] = fault_sentences(records.scenario, records.summary, fates, len(records.seeds))
+    place = len(headline(view.summary, tests, view.baseline)) + stopped
+    sentences[place:place] = [
+        *fault_sentences(records.scenario, records.summary, fates, len(records.seeds)),
+        *drift_sentences(records.drift, records.alarms),
+    ]
     return _page(view, records.scenario, sentences, sections)
 
 

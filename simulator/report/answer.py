@@ -58,7 +58,8 @@ def answer_sentences(
     sentences = headline(summary, tests, baseline)
     protocol = scored_protocol(summary)
     if protocol is None:
-        return [*sentences, *_base(summary), *_stopped(interrupted)]
+        return [*sentences, *_stopped(interrupted), *_base(summary)]
+    sentences += _stopped(interrupted)
     scores = accuracies(summary, protocol)
     rival, others = rival_of(summary, baseline, protocol), _others(summary, baseline, protocol)
     if baseline in scores.index and rival is not None:
@@ -74,7 +75,7 @@ def answer_sentences(
     sentences += _base(summary)
     if baseline in scores.index and len(others) > _FEW:
         sentences += [_against(scores, users, tests, arm, baseline, protocol) for arm in others]
-    return [*sentences, *_stopped(interrupted)]
+    return sentences
 
 
 def _stopped(interrupted: bool) -> list[str]:

@@ -77,7 +77,9 @@ def rounds_chart(
     figure.update_layout(hovermode="x unified")
     every = max(1, -(-int(means["round"].max()) // 10))
     figure.update_xaxes(title=title("round"), tick0=0, dtick=every, **axis())
-    figure.update_yaxes(title=title(y_title), tickformat=".0%", **axis())
+    # Where all means are the same, Plotly would show a range far beyond what an accuracy can be.
+    bounds = {"minallowed": -0.02, "maxallowed": 1.02}
+    figure.update_yaxes(title=title(y_title), tickformat=".0%", **bounds, **axis())
     return str(figure.to_json())
 
 

@@ -74,7 +74,7 @@ def _run(
     resumed: bool,
     trusted: bool,
 ) -> pd.DataFrame:
-    started, status = time.time(), "interrupted"
+    started, status, done = time.time(), "interrupted", list[Arm]()
     summary = pd.DataFrame()
     try:
         plan, prepared = _prepare(scenario, run, fleet, watcher, resumed, trusted)
@@ -88,13 +88,14 @@ def _run(
         run.log("plan", **_outline(plan, prepared))
         for arm in scenario.arms:
             run_arm(plan, arm, prepared, fleet, run, watcher)
+            done.append(arm)
         status = "done"
     except Exception as error:  # whatever it was, the manifest must not call it an interrupt
         status = end_by(error)
         raise
     finally:
         if status != "full disk":  # else there is no room for what follows from the records
-            summary = _close(plan, prepared, run, status, time.time() - started)
+            summary = _close(plan, prepared, run, status, time.time() - started, done)
     return summary
 
 
@@ -192,28 +193,41 @@ def run_arm(
 
 
 def _close(
-    plan: Plan, prepared: Sequence[Prepared], run: RunFolder, status: str, wall_s: float
+    plan: Plan,
+    prepared: Sequence[Prepared],
+    run: RunFolder,
+    status: str,
+    wall_s: float,
+    done: Sequence[Arm],
 ) -> pd.DataFrame:
-    """Write what follows from the records: figures, manifest, report."""
+    """Write what follows from the records: figures, manifest, report.
+
+    An arm that is not done has other people and rounds than the others, so that figures are of
+    those that are done; where none is, of what there is.
+    """
+    arms, notes = done or plan.scenario.arms, list(plan.notes)
+    undone = [f"`{arm.name}`" for arm in plan.scenario.arms if arm not in done]
+    if undone and done:
+        notes.append(f"not done, and left out of the figures: {', '.join(undone)}")
     base = [_accuracy(matrix) for one in prepared for matrix in one.unseen.values()]
     summary = pd.DataFrame()
-    users = users_frame(run.path, plan.scenario.arms)
+    users = users_frame(run.path, arms)
     if not users.empty:
         summary = summary_frame(
-            users, plan.scenario.arms, float(np.mean(base)) if base else None, _epsilons(plan)
+            users, arms, float(np.mean(base)) if base else None, _epsilons(plan)
         )
         summary = summary.merge(faults_frame(run.path, plan.scenario), on="arm", how="left")
         summary = _with_drift(plan.scenario, run, summary)
         run.write_frame("users.csv", users[USERS_COLUMNS])
         run.write_frame("summary.csv", summary)
         run.write_frame("tests.csv", frame_of_tests(paired_tests(users, plan.scenario.baseline)))
-        run.write_frame("fairness.csv", fairness_frame(run.path, plan.scenario.arms))
+        run.write_frame("fairness.csv", fairness_frame(run.path, arms))
     run.write_manifest(
         {
             "status": status,
             "seed": plan.scenario.seed,
             "wall_s": round(wall_s, 1),
-            "notes": list(plan.notes),
+            "notes": notes,
             "data_fingerprint": plan.fingerprint,
             "data": {
                 "users": len(plan.population.recordings),

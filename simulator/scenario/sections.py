@@ -236,7 +236,8 @@ class Learning(Section):
     """How a device learns from an answer."""
 
     steps: Annotated[int, Field(ge=1, le=10_000)] = 4
-    """Gradient steps that a device takes for each answered question."""
+    """Gradient steps that a device takes for each answered question; fewer where a step would see
+    one activity alone and the device has a memory."""
     memory: Annotated[int, Field(ge=0, le=1_000_000)] = 128
     """Windows, or single samples, that a device keeps to rehearse from; 0 for none. Recurrent
     programs on samples and SavedModels of others keep whole questions, as many as fit."""
