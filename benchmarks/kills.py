@@ -141,7 +141,7 @@ def workers_of(pid: int) -> list[int]:
         except OSError:
             continue
         parents[int(place.name)] = int(stat.rpartition(")")[2].split()[1])
-        if command.startswith(b"ray::_Host"):
+        if command.startswith(b"ray::Host"):
             workers.append(int(place.name))
 
     def below(child: int) -> bool:

@@ -313,7 +313,7 @@ def test_a_note_says_how_many_have_nothing_of_a_named_activity(tmp_path):
     data = {"source": "wisdm-2019", "path": str(tmp_path), "users": "all"}
     plan = plan_of(drift_table("gain"), drift_table("label-shift"), data=data)
     notes = [note for note in plan.notes if "drift" in note]
-    assert notes == ['drift "label-shift": 1 users have no recording of sitting']
+    assert notes == ['drift "label-shift": no recording of sitting by 1 user']
     assert everybody(plan).exam(1000).windows.shape[0] == 4
     assert not [n for n in plan_of(drift_table("label-shift")).notes if "drift" in n]
 
