@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -43,7 +44,8 @@ def write_events(folder: Path, out: Path) -> list[Path]:
     own = out / folder.resolve().name
     if own.exists():
         raise BadInput(f"{own}: is there already; move it away, or give another folder")
-    written = []
+    written, unfinished = list[Path](), out / f".{own.name}.unfinished"
+    shutil.rmtree(unfinished, ignore_errors=True)
     for name, run in runs_of(folder).items():
         story = Story()
         for line in LogReader(run / "log.jsonl").lines():
@@ -51,9 +53,12 @@ def write_events(folder: Path, out: Path) -> list[Path]:
         for arm in [str(table["name"]) for table in read_tables(run)[0].get("arms", [])]:
             scalars = _scalars(run, arm, story)
             if scalars:
-                place = own / name / file_name(arm)
+                place = unfinished / name / file_name(arm)
                 written.append(_write(place, scalars, _times(story, arm)))
-    return written
+    if not written:
+        return []
+    unfinished.replace(own)
+    return [own / path.relative_to(unfinished) for path in written]
 
 
 def _scalars(run: Path, arm: str, story: Story) -> dict[str, dict[int, float]]:
